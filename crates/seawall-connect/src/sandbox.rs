@@ -1,0 +1,191 @@
+//! The sandbox: a provider whose handset is a page of the console. Nothing leaves the machine.
+//!
+//! Its settings can simulate what real providers do wrong, for one number or for all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::settings::{ERROR_CLASSES, Reader, class_of, pick};
+use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, Submission, Surroundings};
+
+const KEYS: [&str; 4] = ["delay_ms", "fail_with", "outcome", "per_number"];
+const NUMBERS_AT_MOST: usize = 1000;
+
+/// The handset of the sandbox: the gateway keeps what it received.
+#[async_trait]
+pub trait SandboxPhone: Send + Sync {
+    /// Takes a message, as a handset would. `Err` says why it could not.
+    async fn receive(&self, message: &Outgoing) -> Result<(), String>;
+}
+
+/// What the sandbox does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Delivered,
+    /// The phone gets it, and then the connection "breaks": whoever sends again sends twice, and it shows.
+    Unknown,
+    Unreachable,
+    Throttled,
+    Refused(ErrorClass),
+}
+
+const OUTCOMES: [(&str, Outcome); 4] = [
+    ("delivered", Outcome::Delivered),
+    ("unknown", Outcome::Unknown),
+    ("unreachable", Outcome::Unreachable),
+    ("throttled", Outcome::Throttled),
+];
+
+#[derive(Debug)]
+struct Settings {
+    delay: Duration,
+    outcome: Outcome,
+    per_number: HashMap<String, Outcome>,
+}
+
+/// The connector of the sandbox.
+pub struct Sandbox {
+    settings: Settings,
+    phone: Arc<dyn SandboxPhone>,
+}
+
+pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
+    read(settings).map(|_| ())
+}
+
+pub(crate) fn build(settings: &Value, around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
+    Ok(Arc::new(Sandbox { settings: read(settings)?, phone: around.phone }))
+}
+
+fn read(settings: &Value) -> Result<Settings, SettingsError> {
+    let reader = Reader::root(settings, &KEYS)?;
+    let class = reader.choice("fail_with", &ERROR_CLASSES)?;
+    let outcome = reader.choice("outcome", &OUTCOMES)?;
+    let outcome = match (class, outcome) {
+        (Some(_), Some(_)) => return Err(reader.error("fail_with", "cannot be given together with outcome")),
+        (Some(class), None) => Outcome::Refused(class),
+        (None, given) => given.unwrap_or(Outcome::Delivered),
+    };
+    let delay = Duration::from_millis(reader.integer("delay_ms", 0..=60_000)?.unwrap_or(0));
+    Ok(Settings { delay, outcome, per_number: read_numbers(&reader)? })
+}
+
+fn read_numbers(reader: &Reader<'_>) -> Result<HashMap<String, Outcome>, SettingsError> {
+    let Some(value) = reader.value("per_number") else { return Ok(HashMap::new()) };
+    let numbers = Reader::open(value, reader.path_of("per_number"))?;
+    if numbers.entries().count() > NUMBERS_AT_MOST {
+        return Err(reader.error("per_number", format!("must have at most {NUMBERS_AT_MOST} numbers")));
+    }
+    // An outcome's name wins: here "unknown" is the broken connection, not the error class.
+    let mut choices: Vec<(&str, Outcome)> = OUTCOMES.to_vec();
+    choices.extend(ERROR_CLASSES.iter().map(|(name, class)| (*name, Outcome::Refused(*class))));
+    let entry = |(number, value): (&String, &Value)| {
+        if !is_e164(number) {
+            return Err(reader.error("per_number", "has a key that is not a number such as \"+6591234567\""));
+        }
+        let problem = |what: String| reader.error("per_number", format!("a number's outcome {what}"));
+        let name =
+            value.as_str().ok_or_else(|| problem(format!("must be text, not {}", class_of(value))))?;
+        Ok((number.clone(), pick(name, &choices).map_err(problem)?))
+    };
+    numbers.entries().map(entry).collect()
+}
+
+fn is_e164(number: &str) -> bool {
+    number.strip_prefix('+').is_some_and(|d| (5..=15).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[async_trait]
+impl Connector for Sandbox {
+    async fn submit(&self, message: &Outgoing) -> Submission {
+        if !self.settings.delay.is_zero() {
+            tokio::time::sleep(self.settings.delay).await;
+        }
+        let outcome =
+            self.settings.per_number.get(message.to.reveal()).copied().unwrap_or(self.settings.outcome);
+        match outcome {
+            Outcome::Delivered => self.deliver(message).await,
+            Outcome::Unknown => {
+                let _ = self.deliver(message).await;
+                Submission::Unknown { detail: "simulated by the sandbox".to_owned() }
+            }
+            Outcome::Unreachable => {
+                Submission::Unreachable { detail: "simulated by the sandbox".to_owned() }
+            }
+            Outcome::Throttled => Submission::Throttled { retry_after: Duration::from_secs(1) },
+            Outcome::Refused(class) => {
+                Submission::Refused { class, detail: "simulated by the sandbox".to_owned() }
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+}
+
+impl Sandbox {
+    /// The sandbox is its own handset, so acceptance is delivery and no receipt follows.
+    async fn deliver(&self, message: &Outgoing) -> Submission {
+        match self.phone.receive(message).await {
+            Ok(()) => Submission::Accepted { reference: Some(message.id.clone()), delivered: true },
+            Err(detail) => Submission::Refused { class: ErrorClass::ProviderFault, detail },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Phone, message, surroundings};
+    use serde_json::json;
+
+    async fn outcome(settings: Value) -> (Submission, usize) {
+        let phone = Arc::new(Phone::default());
+        let (around, _echoes) = surroundings();
+        let around = Surroundings { phone: phone.clone(), ..around };
+        let sandbox = build(&settings, around).unwrap();
+        let submission = sandbox.submit(&message("hello")).await;
+        (submission, phone.received().len())
+    }
+
+    #[tokio::test]
+    async fn acceptance_is_delivery() {
+        let (submission, received) = outcome(json!({})).await;
+        let expected = Submission::Accepted { reference: Some("msg_1".to_owned()), delivered: true };
+        assert_eq!((submission, received), (expected, 1));
+    }
+
+    #[tokio::test]
+    async fn simulates_faults_for_all_or_one_number() {
+        let (submission, received) = outcome(json!({"outcome": "unknown"})).await;
+        assert!(matches!(submission, Submission::Unknown { .. }));
+        assert_eq!(received, 1, "nobody can know, but the phone has it");
+        let (submission, received) = outcome(json!({"per_number": {"+6591234567": "unreachable"}})).await;
+        assert!(matches!(submission, Submission::Unreachable { .. }));
+        assert_eq!(received, 0);
+        let (submission, _) = outcome(json!({"fail_with": "content-filtered"})).await;
+        assert!(matches!(submission, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
+        let (submission, _) = outcome(json!({"per_number": {"+6590000000": "unreachable"}})).await;
+        assert!(matches!(submission, Submission::Accepted { .. }));
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        for (settings, part) in [
+            (json!({"dealy_ms": 5}), "delay_ms"),
+            (json!({"outcome": "gone"}), "settings.outcome"),
+            (json!({"outcome": "delivered", "fail_with": "denied"}), "together"),
+            (json!({"per_number": {"91234567": "unknown"}}), "settings.per_number"),
+            (json!({"per_number": {"+6591234567": "unknwon"}}), "did you mean \"unknown\""),
+        ] {
+            let error = check(&settings).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+            assert!(!error.contains("91234567"), "{error}");
+        }
+    }
+}

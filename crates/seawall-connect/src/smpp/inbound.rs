@@ -1,0 +1,214 @@
+//! Inbound messages (MO): decoding and joining the parts of long ones.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::deliver::Deliver;
+use super::text::decode;
+use crate::{Inbound, Secret};
+
+const UDHI: u8 = 0x40;
+const CONCATENATED_8_BIT: u8 = 0x00;
+const CONCATENATED_16_BIT: u8 = 0x08;
+/// Bounds: joins under way, parts of one message, and how long a part waits for the others.
+const JOINS_AT_MOST: usize = 256;
+const PARTS_AT_MOST: u8 = 16;
+const WAIT: Duration = Duration::from_secs(600);
+
+/// Which part of which message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    reference: u16,
+    total: u8,
+    number: u8,
+}
+
+/// A message of which parts are missing.
+struct Join {
+    from: String,
+    to: String,
+    reference: u16,
+    parts: Vec<Option<String>>,
+    since: Instant,
+}
+
+impl Join {
+    fn is_of(&self, deliver: &Deliver, part: Part) -> bool {
+        self.reference == part.reference
+            && self.parts.len() == usize::from(part.total)
+            && self.from == deliver.source
+            && self.to == deliver.destination
+    }
+
+    fn inbound(self) -> Inbound {
+        let text: String = self.parts.into_iter().flatten().collect();
+        Inbound { from: Secret::new(self.from), to: self.to, text: Secret::new(text) }
+    }
+}
+
+/// Joins parts. What never completes is handed on with its gaps rather than lost: it may say STOP.
+#[derive(Default)]
+pub(super) struct Joiner {
+    joins: VecDeque<Join>,
+}
+
+impl Joiner {
+    /// Takes a message or a part; gives what is complete, or was given up to make room.
+    pub(super) fn take(&mut self, deliver: &Deliver, now: Instant) -> Vec<Inbound> {
+        let (part, text) = open(deliver);
+        let whole = || Inbound {
+            from: Secret::new(deliver.source.clone()),
+            to: deliver.destination.clone(),
+            text: Secret::new(text.clone()),
+        };
+        match part.filter(|part| part.total > 1) {
+            Some(part) if part.total <= PARTS_AT_MOST && (1..=part.total).contains(&part.number) => {
+                self.join(deliver, part, text, now)
+            }
+            _ => vec![whole()],
+        }
+    }
+
+    /// What has waited too long, with its gaps.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Inbound> {
+        let mut ended = Vec::new();
+        while self.joins.front().is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT) {
+            ended.extend(self.joins.pop_front().map(Join::inbound));
+        }
+        ended
+    }
+
+    fn join(&mut self, deliver: &Deliver, part: Part, text: String, now: Instant) -> Vec<Inbound> {
+        let mut ended = self.overdue(now);
+        let at = match self.joins.iter().position(|join| join.is_of(deliver, part)) {
+            Some(at) => at,
+            None => {
+                if self.joins.len() >= JOINS_AT_MOST {
+                    ended.extend(self.joins.pop_front().map(Join::inbound));
+                }
+                self.joins.push_back(Join {
+                    from: deliver.source.clone(),
+                    to: deliver.destination.clone(),
+                    reference: part.reference,
+                    parts: vec![None; usize::from(part.total)],
+                    since: now,
+                });
+                self.joins.len() - 1
+            }
+        };
+        let Some(join) = self.joins.get_mut(at) else { return ended };
+        if let Some(slot) = join.parts.get_mut(usize::from(part.number) - 1) {
+            *slot = Some(text);
+        }
+        if join.parts.iter().all(Option::is_some) {
+            ended.extend(self.joins.remove(at).map(Join::inbound));
+        }
+        ended
+    }
+}
+
+/// The text without its user data header, and what the header or the SAR TLVs say about parts.
+fn open(deliver: &Deliver) -> (Option<Part>, String) {
+    let sar = deliver.sar.map(|(reference, total, number)| Part { reference, total, number });
+    let body = deliver.body.as_ref();
+    if deliver.esm_class & UDHI == 0 {
+        return (sar, decode(body, deliver.data_coding));
+    }
+    let header_end = body.first().map_or(0, |length| usize::from(*length) + 1);
+    let header = body.get(1..header_end).unwrap_or_default();
+    let text = body.get(header_end..).unwrap_or_default();
+    (concatenation(header).or(sar), decode(text, deliver.data_coding))
+}
+
+/// Finds the concatenation element among the elements of a user data header.
+fn concatenation(mut header: &[u8]) -> Option<Part> {
+    while let [kind, length, rest @ ..] = header {
+        let value = rest.get(..usize::from(*length))?;
+        match (*kind, value) {
+            (CONCATENATED_8_BIT, [reference, total, number]) => {
+                return Some(Part { reference: u16::from(*reference), total: *total, number: *number });
+            }
+            (CONCATENATED_16_BIT, [high, low, total, number]) => {
+                let reference = u16::from_be_bytes([*high, *low]);
+                return Some(Part { reference, total: *total, number: *number });
+            }
+            _ => header = rest.get(usize::from(*length)..)?,
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio_util::bytes::Bytes;
+
+    fn part(reference: u8, total: u8, number: u8, text: &str) -> Deliver {
+        let mut body = vec![5, 0, 3, reference, total, number];
+        body.extend_from_slice(text.as_bytes());
+        Deliver { source: "65".into(), esm_class: UDHI, data_coding: 3, body: body.into(), ..Deliver::default() }
+    }
+
+    fn texts(inbound: Vec<Inbound>) -> Vec<String> {
+        inbound.iter().map(|inbound| inbound.text.reveal().to_owned()).collect()
+    }
+
+    #[test]
+    fn joins_parts_in_any_order_and_ignores_repeats() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        assert!(joiner.take(&part(1, 3, 3, "c"), now).is_empty());
+        assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
+        assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
+        assert!(joiner.take(&part(2, 3, 2, "x"), now).is_empty(), "another message");
+        assert_eq!(texts(joiner.take(&part(1, 3, 2, "b"), now)), ["abc"]);
+    }
+
+    #[test]
+    fn sixteen_bit_references_and_sar_work_too() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        let wide = |number, text: &[u8]| {
+            let mut body = vec![6, 8, 4, 1, 2, 2, number];
+            body.extend_from_slice(text);
+            Deliver { esm_class: UDHI, data_coding: 3, body: Bytes::from(body), ..Deliver::default() }
+        };
+        assert!(joiner.take(&wide(1, b"a"), now).is_empty());
+        assert_eq!(texts(joiner.take(&wide(2, b"b"), now)), ["ab"]);
+        let sar = |number, text: &'static str| Deliver {
+            sar: Some((9, 2, number)),
+            data_coding: 3,
+            body: text.into(),
+            ..Deliver::default()
+        };
+        assert!(joiner.take(&sar(2, "d"), now).is_empty());
+        assert_eq!(texts(joiner.take(&sar(1, "c"), now)), ["cd"]);
+    }
+
+    #[test]
+    fn what_never_completes_is_bounded_and_not_lost() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        for number in 0..JOINS_AT_MOST {
+            let mut first = part(1, 2, 1, "STOP");
+            first.source = number.to_string();
+            assert!(joiner.take(&first, now).is_empty());
+        }
+        assert_eq!(texts(joiner.take(&part(1, 2, 1, "x"), now)), ["STOP"]);
+        assert_eq!(joiner.joins.len(), JOINS_AT_MOST);
+        assert_eq!(joiner.overdue(now + WAIT).len(), JOINS_AT_MOST);
+        assert_eq!(texts(joiner.take(&part(1, 99, 1, "too many"), now)), ["too many"]);
+        assert_eq!(texts(joiner.take(&part(1, 2, 0, "no such part"), now)), ["no such part"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_parts_are_survived(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..40)
+        ) {
+            let (mut joiner, now) = (Joiner::default(), Instant::now());
+            for body in bodies {
+                let deliver = Deliver { esm_class: UDHI, body: body.into(), ..Deliver::default() };
+                let _ = joiner.take(&deliver, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The deciding part of Seawall.
+//!
+//! **Screening is arithmetic on facts**: [`decide::needs`] says which facts the rules will ask for, and
+//! [`decide::decide`] turns policy, request, facts and time into a verdict with reasons. Nothing here does
+//! I/O, reads a clock, or holds state of its own.
+//!
+//! Reading order: [`request`], [`facts`], [`policy`], [`decide`], `rules/`, then [`limit`] and [`window`]
+//! for the arithmetic of limits, [`verification`] and [`message`] for the two life cycles, and
+//! [`client_ip`] and [`msisdn`] for the two identities that everything is keyed by.
+
+pub mod blind;
+pub mod client_ip;
+pub mod code;
+pub mod country;
+pub mod decide;
+pub mod decision;
+pub mod facts;
+pub mod id;
+pub mod keyword;
+pub mod limit;
+pub mod message;
+pub mod msisdn;
+pub mod policy;
+pub mod reason;
+pub mod request;
+mod rules;
+pub mod segments;
+pub mod sender_id;
+pub mod time;
+pub mod verification;
+pub mod window;

@@ -1,0 +1,142 @@
+//! The closed list of reasons. A code is the API field, the metric label, the log field and the anchor in
+//! the generated reference, so it is spelled once, here.
+
+use serde::{Serialize, Serializer};
+
+use crate::decision::Verdict;
+use crate::limit::Mode;
+
+macro_rules! reasons {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $verdict:ident, $todo:literal; )+) => {
+        /// Why a request is not simply allowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ReasonCode { $( $(#[doc = $doc])+ $name, )+ }
+
+        impl ReasonCode {
+            /// Every code.
+            pub const ALL: &'static [ReasonCode] = &[ $( ReasonCode::$name, )+ ];
+
+            /// The kebab-case code.
+            pub fn as_str(self) -> &'static str { match self { $( Self::$name => $code, )+ } }
+
+            /// The verdict that this reason alone leads to.
+            pub fn verdict(self) -> Verdict { match self { $( Self::$name => Verdict::$verdict, )+ } }
+
+            /// What it means, for the reference page.
+            pub fn meaning(self) -> &'static str { match self { $( Self::$name => concat!($($doc),+), )+ } }
+
+            /// What an operator or caller can do about it.
+            pub fn remedy(self) -> &'static str { match self { $( Self::$name => $todo, )+ } }
+        }
+    };
+}
+
+reasons! {
+    /// The number opted out of messages (STOP, or entered by the operator).
+    OptOut = "opt-out", Block, "Wait for START from the number, or delete the entry under /admin/v1/opt-outs if consent is proven.";
+    /// The subaccount's country policy is `off` for the number's country.
+    CountryOff = "country-off", Block, "Set the country to `protected` or `open` in the subaccount's country_policy.";
+    /// The number's type (premium rate, shared cost, toll-free, …) is not sent to.
+    NumberTypeRefused = "number-type-refused", Block, "Use a mobile number, or shorten the subaccount's refused_number_types.";
+    /// The number does not exist by its country's numbering plan, as far as is known. Recorded, not refused: plans change.
+    NumberNotInPlan = "number-not-in-plan", Block, "Check the number; nothing was refused for this alone.";
+    /// The subaccount requires the end user's address and the request has none.
+    ClientIpRequired = "client-ip-required", Block, "Send the end user's address in clientIp (8x8) or client.ip (native).";
+    /// A limit has no room for this request.
+    LimitExceeded = "limit-exceeded", Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
+    /// The growing delay between unconfirmed codes to one number is not over.
+    BackOff = "back-off", Throttle, "Wait until retry_after; a confirmed code ends the delays.";
+    /// The number has had as many unconfirmed codes in 24 hours as is allowed.
+    TooManyUnconfirmed = "too-many-unconfirmed", Throttle, "Wait until retry_after, or check that the codes arrive at all.";
+    /// The code was asked for again before the verification's own resending interval ended.
+    ResendTooEarly = "resend-too-early", Throttle, "Wait until retry_after.";
+    /// More requests a second than the API rate of the subaccount or of the calling address.
+    ApiRate = "api-rate", Throttle, "Slow down to the documented rate; wait for Retry-After.";
+    /// Too many wrong codes for this number; the code was not looked at.
+    CheckBudgetExhausted = "check-budget-exhausted", Throttle, "Wait until retry_after; a success resets the budget.";
+    /// A store that must be asked did not answer; nothing is sent on a guess.
+    StoreUnavailable = "store-unavailable", Throttle, "Look at /readyz; retry when the store answers again.";
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One reason with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// Which reason.
+    pub code: ReasonCode,
+    /// One sentence with the values, for a person. Never a full number.
+    pub detail: String,
+    /// What was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
+    /// What it was held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Over which time, e.g. `30m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// Name of the limit, country, or other thing that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `shadow`: recorded, without effect.
+    pub mode: Mode,
+    /// An allow entry outranks it: recorded, without effect.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overruled: bool,
+}
+
+impl Reason {
+    /// A reason in force, without numbers.
+    pub fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Reason {
+            code,
+            detail: detail.into(),
+            value: None,
+            limit: None,
+            window: None,
+            key: None,
+            mode: Mode::Enforce,
+            overruled: false,
+        }
+    }
+
+    /// Names what it is about.
+    pub fn about(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Recorded only.
+    pub fn in_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Whether it counts towards the verdict.
+    pub fn in_force(&self) -> bool {
+        self.mode == Mode::Enforce && !self.overruled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kebab_case_and_unique() {
+        let mut codes: Vec<_> = ReasonCode::ALL.iter().map(|c| c.as_str()).collect();
+        assert!(
+            codes
+                .iter()
+                .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), ReasonCode::ALL.len());
+    }
+}

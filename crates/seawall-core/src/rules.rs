@@ -1,0 +1,38 @@
+//! The rules, one file each. A rule looks at the facts and reports reasons; it decides nothing alone.
+
+mod client_ip_required;
+mod country;
+mod limits;
+mod number;
+mod opt_out;
+mod resend;
+
+use crate::facts::Facts;
+use crate::policy::{Policy, SubaccountPolicy};
+use crate::reason::Reason;
+use crate::request::Request;
+use crate::time::Timestamp;
+
+/// Takes a reason and, for a throttle, when the request would fit.
+type Report<'a> = dyn FnMut(Reason, Option<Timestamp>) + 'a;
+
+/// A rule.
+type Rule = fn(&Policy, &Request, &Facts, Timestamp, &mut Report<'_>);
+
+/// Every rule, in the order in which reasons are shown.
+pub(crate) const ALL: &[Rule] = &[
+    client_ip_required::check,
+    number::check,
+    country::check,
+    opt_out::check,
+    resend::check,
+    limits::check,
+];
+
+/// The subaccount's own policy, or the default for one that has set nothing.
+fn of_subaccount<'a>(policy: &'a Policy, request: &Request) -> std::borrow::Cow<'a, SubaccountPolicy> {
+    policy.subaccounts.get(&request.subaccount).map_or_else(
+        || std::borrow::Cow::Owned(SubaccountPolicy::default()),
+        std::borrow::Cow::Borrowed,
+    )
+}

@@ -1,0 +1,168 @@
+//! Points in time. The core never reads a clock: `now` is always an argument.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Milliseconds since the Unix epoch, UTC. Shown and read as RFC 3339.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The latest instant that can be shown (9999-12-31T23:59:59.999Z).
+    pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
+
+    /// From milliseconds since the Unix epoch; clamped to what can be shown.
+    pub fn from_millis(millis: i64) -> Self {
+        Timestamp(millis.clamp(0, Self::MAX.0))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub fn as_secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Reads RFC 3339 (an offset is required: a local time names no instant).
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed = DateTime::parse_from_rfc3339(text.trim()).ok()?;
+        Some(Self::from_millis(parsed.timestamp_millis()))
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead.
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// This instant moved into the past, not below the epoch.
+    pub fn minus(self, span: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(millis(span)))
+    }
+
+    /// This instant moved ahead, not beyond [`Timestamp::MAX`].
+    pub fn plus(self, span: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(millis(span)))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, e.g. `2026-01-05T10:00:00.123Z`.
+    pub fn to_rfc3339(self) -> String {
+        DateTime::<Utc>::from_timestamp_millis(self.0)
+            .unwrap_or(DateTime::UNIX_EPOCH)
+            .to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Timestamp::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{text}` is not an RFC 3339 time such as 2026-01-05T10:00:00Z"
+            ))
+        })
+    }
+}
+
+/// Durations on the wire and in configuration: `"250ms"`, `"20s"`, `"30m"`, `"24h"`, `"7d"`.
+pub mod span {
+    use super::{Deserialize, Deserializer, Duration, Serializer};
+
+    /// Reads a duration with its unit. `None` for anything else, also for a bare number.
+    pub fn parse(text: &str) -> Option<Duration> {
+        let split = text.find(|c: char| !c.is_ascii_digit())?;
+        let (digits, unit) = text.split_at(split);
+        let count: u64 = digits.parse().ok()?;
+        let unit_ms: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        count.checked_mul(unit_ms).map(Duration::from_millis)
+    }
+
+    /// The shortest exact spelling: the largest unit that divides it, days only from two up.
+    pub fn format(span: Duration) -> String {
+        let ms = span.as_millis();
+        let units = [
+            (86_400_000 * 2, 86_400_000, "d"),
+            (3_600_000, 3_600_000, "h"),
+            (60_000, 60_000, "m"),
+            (1_000, 1_000, "s"),
+        ];
+        for (from, size, unit) in units {
+            if ms >= from && ms.is_multiple_of(size) {
+                return format!("{}{unit}", ms / size);
+            }
+        }
+        if ms == 0 {
+            "0s".to_owned()
+        } else {
+            format!("{ms}ms")
+        }
+    }
+
+    /// For `#[serde(with = "span")]`.
+    pub fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format(*span))
+    }
+
+    /// For `#[serde(with = "span")]`.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{text}` is not a duration such as \"30m\" (ms, s, m, h, d)"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_shows_rfc3339() {
+        let t = Timestamp::parse("2026-01-05T10:00:00.123+02:00").unwrap();
+        assert_eq!(t.to_string(), "2026-01-05T08:00:00.123Z");
+        assert!(
+            Timestamp::parse("2026-01-05T10:00:00").is_none(),
+            "a local time names no instant"
+        );
+    }
+
+    #[test]
+    fn spans_round_trip() {
+        for text in ["250ms", "20s", "45s", "3m", "1h", "24h", "7d", "0s"] {
+            assert_eq!(span::format(span::parse(text).unwrap()), text);
+        }
+        for text in ["", "5", "s", "5 s", "-1s", "1.5h", "99999999999999999999s"] {
+            assert!(span::parse(text).is_none(), "{text}");
+        }
+    }
+}

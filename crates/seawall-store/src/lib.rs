@@ -1,0 +1,248 @@
+//! Where Seawall keeps what is set up ([`Directory`]), what happened ([`Ledger`]) and how often lately
+//! ([`Counters`]). This is the only crate with SQL; every backend runs the same conformance suite.
+//!
+//! The ledger is the truth: an answer of 2xx to a send means that it is on disk. Counters are a cache over
+//! it and are refilled at start. Numbers, texts and addresses are sealed ([`vault::Vault`]) before they
+//! reach the database; look-up goes through keyed hashes.
+
+pub mod conformance;
+pub mod memory;
+pub mod records;
+pub mod sqlite;
+pub mod vault;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use seawall_core::id::Id;
+use seawall_core::limit::{Charge, Dimensions, Exceeded};
+use seawall_core::message::MessageState;
+use seawall_core::msisdn::Msisdn;
+use seawall_core::time::Timestamp;
+use seawall_core::verification::{Checked, FailureBudget};
+
+use crate::records::{
+    Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery, Idempotent,
+    MessageFilter, MessageRecord, OptOut, Page, PhoneMessage, Recovery, Retention, VerificationFilter,
+    VerificationRecord,
+};
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, the database does not answer, a commit failed. Nothing was changed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Someone else changed the same thing first; gather again and retry.
+    #[error("changed by someone else in the meantime")]
+    Conflict,
+    /// A unique name is taken; holds the name.
+    #[error("`{0}` exists already")]
+    Duplicate(String),
+    /// A stored value cannot be read: damaged, or sealed with a key that is missing.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// The database was written by a newer version; it is left alone.
+    #[error("the database has schema {found}, this version knows up to {known}: use a newer seawall")]
+    Newer {
+        /// Schema in the file.
+        found: i64,
+        /// Newest schema of this build.
+        known: i64,
+    },
+    /// Another process holds the database.
+    #[error("another seawall process uses this data directory")]
+    Locked,
+}
+
+/// Result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// What is set up: accounts, keys, limits, providers and so on as named documents, and opt-outs.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// All documents of a collection, oldest first.
+    async fn documents(&self, collection: &str) -> Result<Vec<Document>>;
+
+    /// Writes a new document. [`StoreError::Duplicate`] when id or name is taken in the collection.
+    async fn create(&self, document: Document, audit: AuditEntry) -> Result<u64>;
+
+    /// Replaces a document; `Conflict` unless its stored revision is `document.revision`. Returns the new
+    /// policy version.
+    async fn replace(&self, document: Document, audit: AuditEntry) -> Result<u64>;
+
+    /// Deletes a document; false when there was none.
+    async fn delete(&self, collection: &str, id: &str, audit: AuditEntry) -> Result<bool>;
+
+    /// Grows with every change of any document; recorded with decisions.
+    async fn version(&self) -> Result<u64>;
+
+    /// Whether a number opted out of a subaccount's messages (entries for all subaccounts included).
+    async fn opted_out(&self, msisdn: Msisdn, subaccount: &str) -> Result<bool>;
+
+    /// Adds an opt-out; adding it again changes nothing and returns the entry that was there.
+    async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut>;
+
+    /// Removes opt-outs of a number, for one subaccount or (`None`) all entries. Returns how many.
+    async fn remove_opt_out(&self, msisdn: Msisdn, subaccount: Option<&str>, audit: AuditEntry) -> Result<usize>;
+
+    /// Opt-outs, newest first.
+    async fn opt_outs(&self, page: Page) -> Result<Vec<OptOut>>;
+
+    /// Notes when and from where keys were last used; changes no version.
+    async fn touch_keys(&self, used: Vec<(String, Timestamp, String)>) -> Result<()>;
+
+    /// When and from where each key was last used.
+    async fn key_uses(&self) -> Result<Vec<(String, Timestamp, String)>>;
+
+    /// The audit log, newest first.
+    async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>>;
+}
+
+/// A step on one verification and its number's failure budget, run inside the ledger's transaction.
+pub type CheckStep = Box<dyn FnOnce(&mut VerificationRecord, &mut FailureBudget) -> Checked + Send>;
+
+/// A dimension set and when it was charged: what windows are refilled from.
+#[derive(Clone, Debug)]
+pub struct PastCharge {
+    /// When the send was accepted.
+    pub at: Timestamp,
+    /// By what limits count it.
+    pub dimensions: Dimensions,
+    /// The subaccount in clear, for limits of one subaccount.
+    pub subaccount: String,
+    /// Whether the verification it belongs to was confirmed after this send.
+    pub confirmed: bool,
+}
+
+/// What happened: messages, verifications, decisions, receipts. Every method is one whole, atomic, durable step.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Makes accepted messages durable, with their verification, decision and idempotency key, in one
+    /// transaction. [`StoreError::Conflict`] when the verification is not as the caller saw it.
+    async fn accept(&self, acceptance: Acceptance) -> Result<()>;
+
+    /// Writes decisions that send nothing as one packed batch.
+    async fn record_decisions(&self, decisions: Vec<DecisionRecord>) -> Result<()>;
+
+    /// Writes which windows that count requests were charged: `(counter key, instant)`. Kept until `forget_before`.
+    async fn checkpoint(&self, charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> Result<()>;
+
+    /// Moves up to `limit` messages that are queued, or scheduled and due, to `submitting`, durably, oldest
+    /// first, and returns them. A message is returned to one caller only. Expired ones are moved to
+    /// `expired` and returned too, in that state.
+    async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>>;
+
+    /// Applies changes that the state machine allows, ignores the others, and returns the changed
+    /// messages as they are now. Hooks are written in the same transaction.
+    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>>;
+
+    /// Presents a code: loads the verification and the number's budget, runs `step`, and writes both, with
+    /// nothing in between. `None` when there is no such verification of this subaccount.
+    async fn check(&self, subaccount: &str, id: Id, step: CheckStep) -> Result<Option<(Checked, VerificationRecord)>>;
+
+    /// One verification.
+    async fn verification(&self, subaccount: Option<&str>, id: Id) -> Result<Option<VerificationRecord>>;
+
+    /// The verification of a number that is pending at `now`, if any; the newest when there are several.
+    async fn open_verification(&self, subaccount: &str, to: Msisdn, now: Timestamp) -> Result<Option<VerificationRecord>>;
+
+    /// Verifications, newest first.
+    async fn verifications(&self, filter: VerificationFilter, page: Page) -> Result<Vec<VerificationRecord>>;
+
+    /// One message.
+    async fn message(&self, subaccount: Option<&str>, id: Id) -> Result<Option<MessageRecord>>;
+
+    /// Messages, newest first.
+    async fn messages(&self, filter: MessageFilter, page: Page) -> Result<Vec<MessageRecord>>;
+
+    /// The message that a provider knows by this reference.
+    async fn by_reference(&self, provider: &str, reference: &str) -> Result<Option<Id>>;
+
+    /// One decision: of a message, or from a packed batch.
+    async fn decision(&self, id: Id) -> Result<Option<DecisionRecord>>;
+
+    /// Decisions, newest first: those of messages and those in packed batches.
+    async fn decisions(&self, filter: DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>>;
+
+    /// The answer that was given under an idempotency key, scoped by the caller; `None` if new or forgotten.
+    async fn idempotent(&self, key: &str) -> Result<Option<Idempotent>>;
+
+    /// Webhook deliveries that are due, oldest first; they are not returned again before `lease_until`.
+    async fn due_hooks(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<HookDelivery>>;
+
+    /// Adds webhook deliveries that belong to no message change.
+    async fn add_hooks(&self, hooks: Vec<HookDelivery>) -> Result<()>;
+
+    /// Ends a delivery (`None`) or sets when it is tried again.
+    async fn settle_hook(&self, id: Id, again_at: Option<Timestamp>) -> Result<()>;
+
+    /// Adds what the sandbox phone received. Durable with the next commit; bounded to the newest 10,000.
+    async fn phone_receive(&self, message: PhoneMessage) -> Result<()>;
+
+    /// What the sandbox phone received, newest first.
+    async fn phone_messages(&self, to: Option<Msisdn>, page: Page) -> Result<Vec<PhoneMessage>>;
+
+    /// After a start: every message left in `submitting` becomes `unknown`, because nobody can know.
+    async fn recover(&self, now: Timestamp) -> Result<Recovery>;
+
+    /// Everything that sends charged since an instant, oldest first, handed to `each`.
+    async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()>;
+
+    /// Everything that was checkpointed since an instant.
+    async fn past_checkpoints(&self, since: Timestamp) -> Result<Vec<(u64, Timestamp)>>;
+
+    /// How many accepted messages are in each state, for one subaccount or all.
+    async fn census(&self, subaccount: Option<&str>) -> Result<Census>;
+
+    /// Erases what is older than its retention, in bounded steps; true while there is more.
+    async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool>;
+
+    /// The newest row key, so that time and ids never run behind what is stored.
+    async fn newest_row(&self) -> Result<i64>;
+
+    /// Whether a write would work right now (for `/readyz`).
+    async fn ping(&self) -> Result<()>;
+
+    /// Finishes what was asked for and closes.
+    async fn close(&self);
+}
+
+/// How often lately: exact windows, charged all or nothing.
+#[async_trait]
+pub trait Counters: Send + Sync {
+    /// Charges `weight` to every window, in one atomic step. If an enforced one has no room, only charges
+    /// with `always` are made. Returns every window without room, shadow ones included: the request was
+    /// charged in full if none of them is enforced.
+    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>>;
+
+    /// Whether the charges would fit; changes nothing.
+    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>>;
+
+    /// Takes a charge of exactly `at` back, except `always` ones: what it was for did not happen.
+    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()>;
+
+    /// Forgets keys: a confirmed code ends the back-off of its number.
+    async fn clear(&self, keys: &[u64]) -> Result<()>;
+
+    /// Adds one past charge while refilling. Ignored when it no longer matters at `now`.
+    async fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()>;
+}
+
+/// The three roles and the vault, built once in main.
+#[derive(Clone)]
+pub struct Store {
+    /// What is set up.
+    pub directory: Arc<dyn Directory>,
+    /// What happened.
+    pub ledger: Arc<dyn Ledger>,
+    /// How often lately.
+    pub counters: Arc<dyn Counters>,
+    /// Keys for sealing, look-up and codes.
+    pub vault: Arc<vault::Vault>,
+}
+
+/// Whether a change from one state to another is written: what [`MessageState::may_become`] allows.
+pub(crate) fn allowed(from: MessageState, to: MessageState) -> bool {
+    from.may_become(to)
+}

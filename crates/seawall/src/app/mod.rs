@@ -1,0 +1,97 @@
+//! The use cases, one a file. Every dialect, the admin API and later the console call these; none of them
+//! knows HTTP.
+
+pub mod audit;
+pub mod cancel;
+pub mod check_code;
+pub mod decide_only;
+pub mod entities;
+pub mod hooks;
+pub mod idempotency;
+pub mod phone;
+pub mod recorder;
+pub mod reload;
+pub mod screen;
+pub mod send_messages;
+pub mod snapshot;
+pub mod start_verification;
+pub mod who;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use seawall_connect::Echoed;
+use seawall_core::time::Timestamp;
+use seawall_store::{Store, StoreError};
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ids::IdSource;
+use snapshot::Snapshot;
+
+/// The running gateway, shared by everything in it.
+pub struct App {
+    /// As configured.
+    pub config: Config,
+    /// The three stores and the vault.
+    pub store: Store,
+    /// The time that everything goes by.
+    pub clock: Arc<Clock>,
+    /// New ids.
+    pub ids: IdSource,
+    /// What is set up.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Decisions that send nothing, on their way to the ledger.
+    pub recorder: recorder::Recorder,
+    /// Wakes the outbox.
+    pub outbox: Notify,
+    /// Wakes the webhook deliveries.
+    pub hook_work: Notify,
+    /// Requests under way by idempotency key.
+    pub under_way: idempotency::UnderWay,
+    /// When and from where keys were used since the last flush.
+    pub key_uses: who::KeyUses,
+    /// Where connectors put receipts and inbound messages.
+    pub echoes: mpsc::Sender<Echoed>,
+    /// One change of the directory at a time.
+    pub reload_lock: tokio::sync::Mutex<()>,
+    /// Shutting down: no new work is begun.
+    pub draining: AtomicBool,
+}
+
+impl App {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Why a use case did not do what was asked. Each dialect maps it once.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The decision was not to.
+    Decided(Box<screen::Screened>),
+    /// A store did not answer.
+    Unavailable(StoreError),
+    /// The request contradicts itself or the set-up: which field, and what to do.
+    Invalid {
+        /// Field in the native API's spelling.
+        field: &'static str,
+        /// What was wrong and what would be right.
+        problem: String,
+    },
+    /// No such thing of this subaccount.
+    NotFound,
+    /// The idempotency key is in use by a request under way.
+    UnderWay,
+    /// The idempotency key was used with another body.
+    KeyReused,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Refusal::Unavailable(error)
+    }
+}

@@ -1,0 +1,96 @@
+//! Everything that is set up, in the form that requests use: built whole, swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use seawall_connect::Connector;
+use seawall_core::limit::Limit;
+use seawall_core::message::Channel;
+use seawall_core::policy::{Policy, VerificationBounds};
+use seawall_core::country::Country;
+
+use super::entities::{
+    Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, Webhook,
+};
+
+/// What requests see of the directory.
+#[derive(Default)]
+pub struct Snapshot {
+    /// The account; `None` before `init`.
+    pub account: Option<Account>,
+    /// By id.
+    pub subaccounts: HashMap<String, Arc<Subaccount>>,
+    /// By SHA-256 of the secret.
+    pub keys: HashMap<[u8; 32], Arc<ApiKey>>,
+    /// IP allow-list.
+    pub allowed: Vec<AllowedNet>,
+    /// By name, enabled ones only, with their running connectors.
+    pub providers: HashMap<String, RunningProvider>,
+    /// In the order in which they are tried.
+    pub routes: Vec<Route>,
+    /// Prices.
+    pub prices: Vec<PriceEntry>,
+    /// Webhooks.
+    pub webhooks: Vec<Webhook>,
+    /// Saved templates.
+    pub templates: Vec<Template>,
+    /// Settings.
+    pub settings: Settings,
+    /// What `decide` takes.
+    pub policy: Arc<Policy>,
+    /// Range lengths that limits ask for, see [`Policy::range_digits`].
+    pub range_digits: Vec<u8>,
+}
+
+/// A provider and its connector.
+#[derive(Clone)]
+pub struct RunningProvider {
+    /// As set up.
+    pub provider: Arc<Provider>,
+    /// Running.
+    pub connector: Arc<dyn Connector>,
+}
+
+impl Snapshot {
+    /// Puts the parts together.
+    pub fn policy(
+        version: u64,
+        limits: Vec<Limit>,
+        settings: &Settings,
+        bounds: VerificationBounds,
+        subaccounts: &HashMap<String, Arc<Subaccount>>,
+    ) -> Policy {
+        Policy {
+            version,
+            limits,
+            backoff: settings.verification_backoff.clone(),
+            verification: bounds,
+            subaccounts: subaccounts.iter().map(|(id, s)| (id.clone(), s.policy.clone())).collect(),
+        }
+    }
+
+    /// Providers for a message, in fail-over order: those of the first route that matches.
+    pub fn route(&self, country: Country, channel: Channel, purpose: &str, subaccount: &str) -> Vec<RunningProvider> {
+        let fits = |route: &&Route| {
+            let m = &route.matches;
+            m.country.is_none_or(|c| c == country)
+                && m.channel.is_none_or(|c| c == channel)
+                && m.purpose.as_deref().is_none_or(|p| p == purpose)
+                && m.subaccount_id.as_deref().is_none_or(|s| s == subaccount)
+        };
+        let names = self.routes.iter().find(fits).map(|route| route.providers.as_slice()).unwrap_or_default();
+        names.iter().filter_map(|name| self.providers.get(name).cloned()).collect()
+    }
+
+    /// What a segment to a country costs. Operators are told apart once look-ups exist.
+    pub fn price(&self, country: Country) -> Option<&PriceEntry> {
+        self.prices.iter().find(|p| p.country == country && p.mcc.is_none())
+            .or_else(|| self.prices.iter().find(|p| p.country == country))
+    }
+
+    /// The webhook of a subaccount, or the one for all.
+    pub fn webhook(&self, subaccount: &str) -> Option<&Webhook> {
+        let own = self.webhooks.iter().find(|w| w.subaccount_id == subaccount);
+        own.or_else(|| self.webhooks.iter().find(|w| w.subaccount_id == "*")).filter(|w| w.enabled)
+    }
+}
