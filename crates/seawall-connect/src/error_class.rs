@@ -52,7 +52,11 @@ impl ErrorClass {
     pub fn worth_another_route(self) -> bool {
         matches!(
             self,
-            Self::InsufficientCredit | Self::Denied | Self::ProviderFault | Self::InvalidSource | Self::Rejected
+            Self::InsufficientCredit
+                | Self::Denied
+                | Self::ProviderFault
+                | Self::InvalidSource
+                | Self::Rejected
         )
     }
 

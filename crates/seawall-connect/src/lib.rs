@@ -65,7 +65,12 @@ pub struct Voice {
 
 impl Default for Voice {
     fn default() -> Self {
-        Voice { language: "en-US".to_owned(), profile: None, speed: 0.8, repetition: 2 }
+        Voice {
+            language: "en-US".to_owned(),
+            profile: None,
+            speed: 0.8,
+            repetition: 2,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ impl Secret {
     /// Reads a secret setting: `env:NAME`, `file:PATH`, or the value itself.
     pub fn resolve(reference: &str) -> Result<Self, String> {
         if let Some(name) = reference.strip_prefix("env:") {
-            return std::env::var(name).map(Secret).map_err(|_| format!("the environment variable {name} is not set"));
+            return std::env::var(name)
+                .map(Secret)
+                .map_err(|_| format!("the environment variable {name} is not set"));
         }
         if let Some(path) = reference.strip_prefix("file:") {
             let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {path}: {e}"))?;

@@ -58,7 +58,10 @@ pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
 }
 
 pub(crate) fn build(settings: &Value, around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
-    Ok(Arc::new(Sandbox { settings: read(settings)?, phone: around.phone }))
+    Ok(Arc::new(Sandbox {
+        settings: read(settings)?,
+        phone: around.phone,
+    }))
 }
 
 fn read(settings: &Value) -> Result<Settings, SettingsError> {
@@ -71,32 +74,51 @@ fn read(settings: &Value) -> Result<Settings, SettingsError> {
         (None, given) => given.unwrap_or(Outcome::Delivered),
     };
     let delay = Duration::from_millis(reader.integer("delay_ms", 0..=60_000)?.unwrap_or(0));
-    Ok(Settings { delay, outcome, per_number: read_numbers(&reader)? })
+    Ok(Settings {
+        delay,
+        outcome,
+        per_number: read_numbers(&reader)?,
+    })
 }
 
 fn read_numbers(reader: &Reader<'_>) -> Result<HashMap<String, Outcome>, SettingsError> {
-    let Some(value) = reader.value("per_number") else { return Ok(HashMap::new()) };
+    let Some(value) = reader.value("per_number") else {
+        return Ok(HashMap::new());
+    };
     let numbers = Reader::open(value, reader.path_of("per_number"))?;
     if numbers.entries().count() > NUMBERS_AT_MOST {
-        return Err(reader.error("per_number", format!("must have at most {NUMBERS_AT_MOST} numbers")));
+        return Err(reader.error(
+            "per_number",
+            format!("must have at most {NUMBERS_AT_MOST} numbers"),
+        ));
     }
     // An outcome's name wins: here "unknown" is the broken connection, not the error class.
     let mut choices: Vec<(&str, Outcome)> = OUTCOMES.to_vec();
-    choices.extend(ERROR_CLASSES.iter().map(|(name, class)| (*name, Outcome::Refused(*class))));
+    choices.extend(
+        ERROR_CLASSES
+            .iter()
+            .map(|(name, class)| (*name, Outcome::Refused(*class))),
+    );
     let entry = |(number, value): (&String, &Value)| {
         if !is_e164(number) {
-            return Err(reader.error("per_number", "has a key that is not a number such as \"+6591234567\""));
+            return Err(reader.error(
+                "per_number",
+                "has a key that is not a number such as \"+4915112345678\"",
+            ));
         }
         let problem = |what: String| reader.error("per_number", format!("a number's outcome {what}"));
-        let name =
-            value.as_str().ok_or_else(|| problem(format!("must be text, not {}", class_of(value))))?;
+        let name = value
+            .as_str()
+            .ok_or_else(|| problem(format!("must be text, not {}", class_of(value))))?;
         Ok((number.clone(), pick(name, &choices).map_err(problem)?))
     };
     numbers.entries().map(entry).collect()
 }
 
 fn is_e164(number: &str) -> bool {
-    number.strip_prefix('+').is_some_and(|d| (5..=15).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()))
+    number
+        .strip_prefix('+')
+        .is_some_and(|d| (5..=15).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[async_trait]
@@ -105,21 +127,30 @@ impl Connector for Sandbox {
         if !self.settings.delay.is_zero() {
             tokio::time::sleep(self.settings.delay).await;
         }
-        let outcome =
-            self.settings.per_number.get(message.to.reveal()).copied().unwrap_or(self.settings.outcome);
+        let outcome = self
+            .settings
+            .per_number
+            .get(message.to.reveal())
+            .copied()
+            .unwrap_or(self.settings.outcome);
         match outcome {
             Outcome::Delivered => self.deliver(message).await,
             Outcome::Unknown => {
                 let _ = self.deliver(message).await;
-                Submission::Unknown { detail: "simulated by the sandbox".to_owned() }
+                Submission::Unknown {
+                    detail: "simulated by the sandbox".to_owned(),
+                }
             }
-            Outcome::Unreachable => {
-                Submission::Unreachable { detail: "simulated by the sandbox".to_owned() }
-            }
-            Outcome::Throttled => Submission::Throttled { retry_after: Duration::from_secs(1) },
-            Outcome::Refused(class) => {
-                Submission::Refused { class, detail: "simulated by the sandbox".to_owned() }
-            }
+            Outcome::Unreachable => Submission::Unreachable {
+                detail: "simulated by the sandbox".to_owned(),
+            },
+            Outcome::Throttled => Submission::Throttled {
+                retry_after: Duration::from_secs(1),
+            },
+            Outcome::Refused(class) => Submission::Refused {
+                class,
+                detail: "simulated by the sandbox".to_owned(),
+            },
         }
     }
 
@@ -132,8 +163,14 @@ impl Sandbox {
     /// The sandbox is its own handset, so acceptance is delivery and no receipt follows.
     async fn deliver(&self, message: &Outgoing) -> Submission {
         match self.phone.receive(message).await {
-            Ok(()) => Submission::Accepted { reference: Some(message.id.clone()), delivered: true },
-            Err(detail) => Submission::Refused { class: ErrorClass::ProviderFault, detail },
+            Ok(()) => Submission::Accepted {
+                reference: Some(message.id.clone()),
+                delivered: true,
+            },
+            Err(detail) => Submission::Refused {
+                class: ErrorClass::ProviderFault,
+                detail,
+            },
         }
     }
 }
@@ -147,7 +184,10 @@ mod tests {
     async fn outcome(settings: Value) -> (Submission, usize) {
         let phone = Arc::new(Phone::default());
         let (around, _echoes) = surroundings();
-        let around = Surroundings { phone: phone.clone(), ..around };
+        let around = Surroundings {
+            phone: phone.clone(),
+            ..around
+        };
         let sandbox = build(&settings, around).unwrap();
         let submission = sandbox.submit(&message("hello")).await;
         (submission, phone.received().len())
@@ -156,7 +196,10 @@ mod tests {
     #[tokio::test]
     async fn acceptance_is_delivery() {
         let (submission, received) = outcome(json!({})).await;
-        let expected = Submission::Accepted { reference: Some("msg_1".to_owned()), delivered: true };
+        let expected = Submission::Accepted {
+            reference: Some("msg_1".to_owned()),
+            delivered: true,
+        };
         assert_eq!((submission, received), (expected, 1));
     }
 
@@ -169,7 +212,13 @@ mod tests {
         assert!(matches!(submission, Submission::Unreachable { .. }));
         assert_eq!(received, 0);
         let (submission, _) = outcome(json!({"fail_with": "content-filtered"})).await;
-        assert!(matches!(submission, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
+        assert!(matches!(
+            submission,
+            Submission::Refused {
+                class: ErrorClass::ContentFiltered,
+                ..
+            }
+        ));
         let (submission, _) = outcome(json!({"per_number": {"+6590000000": "unreachable"}})).await;
         assert!(matches!(submission, Submission::Accepted { .. }));
     }
@@ -180,8 +229,14 @@ mod tests {
             (json!({"dealy_ms": 5}), "delay_ms"),
             (json!({"outcome": "gone"}), "settings.outcome"),
             (json!({"outcome": "delivered", "fail_with": "denied"}), "together"),
-            (json!({"per_number": {"91234567": "unknown"}}), "settings.per_number"),
-            (json!({"per_number": {"+6591234567": "unknwon"}}), "did you mean \"unknown\""),
+            (
+                json!({"per_number": {"91234567": "unknown"}}),
+                "settings.per_number",
+            ),
+            (
+                json!({"per_number": {"+6591234567": "unknwon"}}),
+                "did you mean \"unknown\"",
+            ),
         ] {
             let error = check(&settings).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -1,6 +1,7 @@
 //! Reading a provider's settings: unknown keys are refused by name, and every error says what would be right.
 //!
-//! An error names the key and the *class* of what stood there ("a number"), never the value: it may be a secret.
+//! An error names the key and the *class* of what stood there ("a number"), never the value, which may be
+//! a secret.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -61,12 +62,19 @@ impl<'a> Reader<'a> {
 
     /// An error about `key` of this object.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> SettingsError {
-        SettingsError { key: self.path_of(key), problem: problem.into() }
+        SettingsError {
+            key: self.path_of(key),
+            problem: problem.into(),
+        }
     }
 
     /// Where `key` of this object stands below `settings`.
     pub(crate) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// The raw value; `null` counts as absent.
@@ -107,14 +115,23 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number within `range`, if given.
-    pub(crate) fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, SettingsError> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+    pub(crate) fn integer(
+        &self,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, SettingsError> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
         let (low, high) = (range.start(), range.end());
         match value.as_u64() {
             Some(number) if range.contains(&number) => Ok(Some(number)),
             _ => Err(self.error(
                 key,
-                format!("must be a whole number from {low} to {high}, not {}", class_of(value)),
+                format!(
+                    "must be a whole number from {low} to {high}, not {}",
+                    class_of(value)
+                ),
             )),
         }
     }
@@ -126,18 +143,31 @@ impl<'a> Reader<'a> {
         range: RangeInclusive<f64>,
         default: f64,
     ) -> Result<Duration, SettingsError> {
-        let Some(value) = self.value(key) else { return Ok(Duration::from_secs_f64(default)) };
+        let Some(value) = self.value(key) else {
+            return Ok(Duration::from_secs_f64(default));
+        };
         let (low, high) = (range.start(), range.end());
         match value.as_f64() {
             Some(number) if range.contains(&number) => Ok(Duration::from_secs_f64(number)),
-            _ => Err(self.error(key, format!("must be {low} to {high} seconds, not {}", class_of(value)))),
+            _ => Err(self.error(
+                key,
+                format!("must be {low} to {high} seconds, not {}", class_of(value)),
+            )),
         }
     }
 
     /// One of several names, if given.
-    pub(crate) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>, SettingsError> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
-        pick(text, choices).map(Some).map_err(|problem| self.error(key, problem))
+    pub(crate) fn choice<T: Copy>(
+        &self,
+        key: &str,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        pick(text, choices)
+            .map(Some)
+            .map_err(|problem| self.error(key, problem))
     }
 
     /// Text that may be a reference to a secret: checked for its form only.
@@ -160,7 +190,10 @@ pub(crate) fn pick<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, Stri
 
 /// Resolves a secret setting; the error names the setting.
 pub(crate) fn resolve(key: &str, reference: &str) -> Result<Secret, SettingsError> {
-    Secret::resolve(reference).map_err(|problem| SettingsError { key: key.to_owned(), problem })
+    Secret::resolve(reference).map_err(|problem| SettingsError {
+        key: key.to_owned(),
+        problem,
+    })
 }
 
 /// What kind of value stands there, without the value.
@@ -208,8 +241,13 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
-        let error = Reader::root(&json!({"widnow": 3}), &["window", "host"]).err().unwrap();
-        assert_eq!(error.to_string(), "settings.widnow: unknown key; did you mean \"window\"?");
+        let error = Reader::root(&json!({"widnow": 3}), &["window", "host"])
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.to_string(),
+            "settings.widnow: unknown key; did you mean \"window\"?"
+        );
         let error = Reader::root(&json!({"zzzzzzzz": 3}), &["window"]).err().unwrap();
         assert_eq!(error.to_string(), "settings.zzzzzzzz: unknown key");
         assert!(Reader::root(&json!([1]), &[]).is_err());
@@ -222,18 +260,30 @@ mod tests {
         let errors = [
             reader.text("password").unwrap_err().to_string(),
             reader.integer("window", 1..=1000).unwrap_err().to_string(),
-            reader.choice("bind", &[("transceiver", 1), ("receiver", 2)]).unwrap_err().to_string(),
+            reader
+                .choice("bind", &[("transceiver", 1), ("receiver", 2)])
+                .unwrap_err()
+                .to_string(),
             reader.boolean("tls", false).unwrap_err().to_string(),
         ];
         for (error, secret) in errors.iter().zip(["4711", "many", "tranceiver", "yes"]) {
             assert!(!error.contains(secret), "{error}");
         }
-        assert!(errors[2].contains("did you mean \"transceiver\"?"), "{}", errors[2]);
+        assert!(
+            errors[2].contains("did you mean \"transceiver\"?"),
+            "{}",
+            errors[2]
+        );
     }
 
     #[test]
     fn distances() {
-        for (left, right, steps) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("host", "host", 0)] {
+        for (left, right, steps) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("kitten", "sitting", 3),
+            ("host", "host", 0),
+        ] {
             assert_eq!(distance(left, right), steps, "{left} {right}");
         }
     }

@@ -42,5 +42,13 @@ pub(crate) fn message(text: &str) -> Outgoing {
 pub(crate) fn surroundings() -> (Surroundings, mpsc::Receiver<Echoed>) {
     let (echoes, receiver) = mpsc::channel(64);
     let phone = Arc::new(Phone::default());
-    (Surroundings { name: "test".to_owned(), echoes, phone, allow_insecure_smpp: false }, receiver)
+    (
+        Surroundings {
+            name: "test".to_owned(),
+            echoes,
+            phone,
+            allow_insecure_smpp: false,
+        },
+        receiver,
+    )
 }

@@ -42,7 +42,11 @@ impl Join {
 
     fn inbound(self) -> Inbound {
         let text: String = self.parts.into_iter().flatten().collect();
-        Inbound { from: Secret::new(self.from), to: self.to, text: Secret::new(text) }
+        Inbound {
+            from: Secret::new(self.from),
+            to: self.to,
+            text: Secret::new(text),
+        }
     }
 }
 
@@ -72,7 +76,11 @@ impl Joiner {
     /// What has waited too long, with its gaps.
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<Inbound> {
         let mut ended = Vec::new();
-        while self.joins.front().is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT) {
+        while self
+            .joins
+            .front()
+            .is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT)
+        {
             ended.extend(self.joins.pop_front().map(Join::inbound));
         }
         ended
@@ -96,7 +104,9 @@ impl Joiner {
                 self.joins.len() - 1
             }
         };
-        let Some(join) = self.joins.get_mut(at) else { return ended };
+        let Some(join) = self.joins.get_mut(at) else {
+            return ended;
+        };
         if let Some(slot) = join.parts.get_mut(usize::from(part.number) - 1) {
             *slot = Some(text);
         }
@@ -109,7 +119,11 @@ impl Joiner {
 
 /// The text without its user data header, and what the header or the SAR TLVs say about parts.
 fn open(deliver: &Deliver) -> (Option<Part>, String) {
-    let sar = deliver.sar.map(|(reference, total, number)| Part { reference, total, number });
+    let sar = deliver.sar.map(|(reference, total, number)| Part {
+        reference,
+        total,
+        number,
+    });
     let body = deliver.body.as_ref();
     if deliver.esm_class & UDHI == 0 {
         return (sar, decode(body, deliver.data_coding));
@@ -126,11 +140,19 @@ fn concatenation(mut header: &[u8]) -> Option<Part> {
         let value = rest.get(..usize::from(*length))?;
         match (*kind, value) {
             (CONCATENATED_8_BIT, [reference, total, number]) => {
-                return Some(Part { reference: u16::from(*reference), total: *total, number: *number });
+                return Some(Part {
+                    reference: u16::from(*reference),
+                    total: *total,
+                    number: *number,
+                });
             }
             (CONCATENATED_16_BIT, [high, low, total, number]) => {
                 let reference = u16::from_be_bytes([*high, *low]);
-                return Some(Part { reference, total: *total, number: *number });
+                return Some(Part {
+                    reference,
+                    total: *total,
+                    number: *number,
+                });
             }
             _ => header = rest.get(usize::from(*length)..)?,
         }
@@ -147,11 +169,20 @@ mod tests {
     fn part(reference: u8, total: u8, number: u8, text: &str) -> Deliver {
         let mut body = vec![5, 0, 3, reference, total, number];
         body.extend_from_slice(text.as_bytes());
-        Deliver { source: "65".into(), esm_class: UDHI, data_coding: 3, body: body.into(), ..Deliver::default() }
+        Deliver {
+            source: "65".into(),
+            esm_class: UDHI,
+            data_coding: 3,
+            body: body.into(),
+            ..Deliver::default()
+        }
     }
 
     fn texts(inbound: Vec<Inbound>) -> Vec<String> {
-        inbound.iter().map(|inbound| inbound.text.reveal().to_owned()).collect()
+        inbound
+            .iter()
+            .map(|inbound| inbound.text.reveal().to_owned())
+            .collect()
     }
 
     #[test]
@@ -160,7 +191,10 @@ mod tests {
         assert!(joiner.take(&part(1, 3, 3, "c"), now).is_empty());
         assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
         assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
-        assert!(joiner.take(&part(2, 3, 2, "x"), now).is_empty(), "another message");
+        assert!(
+            joiner.take(&part(2, 3, 2, "x"), now).is_empty(),
+            "another message"
+        );
         assert_eq!(texts(joiner.take(&part(1, 3, 2, "b"), now)), ["abc"]);
     }
 
@@ -170,7 +204,12 @@ mod tests {
         let wide = |number, text: &[u8]| {
             let mut body = vec![6, 8, 4, 1, 2, 2, number];
             body.extend_from_slice(text);
-            Deliver { esm_class: UDHI, data_coding: 3, body: Bytes::from(body), ..Deliver::default() }
+            Deliver {
+                esm_class: UDHI,
+                data_coding: 3,
+                body: Bytes::from(body),
+                ..Deliver::default()
+            }
         };
         assert!(joiner.take(&wide(1, b"a"), now).is_empty());
         assert_eq!(texts(joiner.take(&wide(2, b"b"), now)), ["ab"]);
@@ -189,14 +228,17 @@ mod tests {
         let (mut joiner, now) = (Joiner::default(), Instant::now());
         for number in 0..JOINS_AT_MOST {
             let mut first = part(1, 2, 1, "STOP");
-            first.source = number.to_string();
+            first.source = format!("sender {number}");
             assert!(joiner.take(&first, now).is_empty());
         }
         assert_eq!(texts(joiner.take(&part(1, 2, 1, "x"), now)), ["STOP"]);
         assert_eq!(joiner.joins.len(), JOINS_AT_MOST);
         assert_eq!(joiner.overdue(now + WAIT).len(), JOINS_AT_MOST);
         assert_eq!(texts(joiner.take(&part(1, 99, 1, "too many"), now)), ["too many"]);
-        assert_eq!(texts(joiner.take(&part(1, 2, 0, "no such part"), now)), ["no such part"]);
+        assert_eq!(
+            texts(joiner.take(&part(1, 2, 0, "no such part"), now)),
+            ["no such part"]
+        );
     }
 
     proptest! {

@@ -40,7 +40,11 @@ pub(super) struct Pending(Mutex<Inner>);
 impl Pending {
     /// `next` is the first sequence number to use.
     pub(super) fn starting_at(next: u32) -> Self {
-        Pending(Mutex::new(Inner { next, waiting: HashMap::new(), closed: None }))
+        Pending(Mutex::new(Inner {
+            next,
+            waiting: HashMap::new(),
+            closed: None,
+        }))
     }
 
     /// Takes a sequence number for a request. `Err` says why the session takes no more.
@@ -51,14 +55,25 @@ impl Pending {
         }
         let sequence = inner.free_sequence();
         let (reply, answer) = oneshot::channel();
-        inner.waiting.insert(sequence, Waiting { expects, written: false, reply });
+        inner.waiting.insert(
+            sequence,
+            Waiting {
+                expects,
+                written: false,
+                reply,
+            },
+        );
         Ok((sequence, answer))
     }
 
     /// Says that the request is about to be written. `false` when nobody waits for it any more: it must then
     /// not be written, for its caller was told that it was not.
     pub(super) fn writing(&self, sequence: u32) -> bool {
-        self.lock().waiting.get_mut(&sequence).map(|waiting| waiting.written = true).is_some()
+        self.lock()
+            .waiting
+            .get_mut(&sequence)
+            .map(|waiting| waiting.written = true)
+            .is_some()
     }
 
     /// Hands a response to who waits for it. `false`: nobody does (late, repeated, or of another kind).
@@ -68,13 +83,18 @@ impl Pending {
         if !inner.waiting.get(&frame.sequence).is_some_and(fits) {
             return false;
         }
-        let Some(waiting) = inner.waiting.remove(&frame.sequence) else { return false };
+        let Some(waiting) = inner.waiting.remove(&frame.sequence) else {
+            return false;
+        };
         waiting.reply.send(Reply::Answer(frame)).is_ok()
     }
 
     /// Stops waiting. `Some(written)` when the request was still open.
     pub(super) fn forget(&self, sequence: u32) -> Option<bool> {
-        self.lock().waiting.remove(&sequence).map(|waiting| waiting.written)
+        self.lock()
+            .waiting
+            .remove(&sequence)
+            .map(|waiting| waiting.written)
     }
 
     /// Ends all that wait, each with what is known about it, and takes no more.
@@ -82,7 +102,11 @@ impl Pending {
         let mut inner = self.lock();
         inner.closed = Some(why);
         for (_, waiting) in inner.waiting.drain() {
-            let end = if waiting.written { Reply::Lost(why) } else { Reply::NotSent(why) };
+            let end = if waiting.written {
+                Reply::Lost(why)
+            } else {
+                Reply::NotSent(why)
+            };
             // A receiver that is gone needs no answer.
             let _ = waiting.reply.send(end);
         }
@@ -97,7 +121,11 @@ impl Inner {
     fn free_sequence(&mut self) -> u32 {
         loop {
             let sequence = self.next;
-            self.next = if sequence >= LAST_SEQUENCE { 1 } else { sequence + 1 };
+            self.next = if sequence >= LAST_SEQUENCE {
+                1
+            } else {
+                sequence + 1
+            };
             if sequence != 0 && !self.waiting.contains_key(&sequence) {
                 return sequence;
             }
@@ -112,7 +140,12 @@ mod tests {
     use tokio_util::bytes::Bytes;
 
     fn frame(id: CommandId, sequence: u32) -> Frame {
-        Frame { id, status: CommandStatus::EsmeRok, sequence, body: Bytes::new() }
+        Frame {
+            id,
+            status: CommandStatus::EsmeRok,
+            sequence,
+            body: Bytes::new(),
+        }
     }
 
     #[test]
@@ -132,7 +165,10 @@ mod tests {
         assert!(!pending.answer(frame(CommandId::SubmitSmResp, sequence + 1)));
         assert!(!pending.answer(frame(CommandId::EnquireLinkResp, sequence)));
         assert!(pending.answer(frame(CommandId::SubmitSmResp, sequence)));
-        assert!(!pending.answer(frame(CommandId::SubmitSmResp, sequence)), "a repeat finds nobody");
+        assert!(
+            !pending.answer(frame(CommandId::SubmitSmResp, sequence)),
+            "a repeat finds nobody"
+        );
         assert!(matches!(answer.try_recv(), Ok(Reply::Answer(_))));
     }
 

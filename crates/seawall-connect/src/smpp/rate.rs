@@ -15,7 +15,10 @@ impl Rate {
     /// `None` is no limit.
     pub(super) fn new(per_second: Option<u32>) -> Self {
         let spacing = per_second.and_then(|count| Duration::from_secs(1).checked_div(count));
-        Rate { spacing, next: Mutex::new(None) }
+        Rate {
+            spacing,
+            next: Mutex::new(None),
+        }
     }
 
     /// Waits for the next free moment. `false`, at once, when that lies behind `deadline`.
@@ -31,7 +34,9 @@ impl Rate {
 
     fn reserve(&self, deadline: Instant) -> Option<Instant> {
         let now = Instant::now();
-        let Some(spacing) = self.spacing else { return Some(now) };
+        let Some(spacing) = self.spacing else {
+            return Some(now);
+        };
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let moment = next.map_or(now, |next| next.max(now));
         if moment > deadline {

@@ -11,7 +11,8 @@ pub(super) fn decode(body: &[u8], data_coding: u8) -> String {
     }
 }
 
-/// Text of a receipt. SMSCs write it in ASCII whatever they announce, and in GSM-7 an id's `_` would become `§`.
+/// Text of a receipt. SMSCs write it in ASCII whatever they announce, and in GSM-7 an id's `_` would
+/// become `§`.
 pub(super) fn decode_receipt(body: &[u8], data_coding: u8) -> String {
     // Real UCS-2 of ASCII has a zero before each character.
     let wide = alphabet(data_coding) == Alphabet::Ucs2 && body.first() == Some(&0);
@@ -46,7 +47,9 @@ fn utf16(body: &[u8]) -> String {
         // An odd last byte belongs to no character.
         _ => 0xFFFD,
     });
-    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    char::decode_utf16(units)
+        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Frames on the wire. Writing is `rusmpp`'s; reading is our own and tolerant.
 //!
-//! `rusmpp` refuses a whole PDU for one odd field (a TLV without its NUL, an address in Latin-1), and real SMSCs
-//! send those. What cannot be framed at all still ends the session. Never turn on the `tracing` feature
+//! `rusmpp` refuses a whole PDU for one odd field (a TLV without its NUL, an address in Latin-1), and real
+//! SMSCs send those. What cannot be framed at all still ends the session. Never turn on the `tracing` feature
 //! of `rusmpp`: it logs PDUs with their texts.
 
 use rusmpp::tokio_codec::CommandCodec;
@@ -39,7 +39,11 @@ impl Frame {
 
 /// Latin-1 without control characters: ids and addresses, whatever the SMSC sends.
 pub(super) fn printable(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).filter(|c| !c.is_control()).collect()
+    bytes
+        .iter()
+        .map(|byte| char::from(*byte))
+        .filter(|c| !c.is_control())
+        .collect()
 }
 
 /// A request or a positive answer.
@@ -66,7 +70,9 @@ impl Encoder<Command> for Wire {
     type Error = WireError;
 
     fn encode(&mut self, command: Command, into: &mut BytesMut) -> Result<(), WireError> {
-        self.out.encode(&command, into).map_err(|error| WireError::Io(std::io::Error::other(error)))
+        self.out
+            .encode(&command, into)
+            .map_err(|error| WireError::Io(std::io::Error::other(error)))
     }
 }
 
@@ -75,7 +81,9 @@ impl Decoder for Wire {
     type Error = WireError;
 
     fn decode(&mut self, from: &mut BytesMut) -> Result<Option<Frame>, WireError> {
-        let Some(mut head) = from.get(..HEADER) else { return Ok(None) };
+        let Some(mut head) = from.get(..HEADER) else {
+            return Ok(None);
+        };
         let length = usize::try_from(head.get_u32()).unwrap_or(usize::MAX);
         if !(HEADER..=LONGEST).contains(&length) {
             return Err(WireError::Length(length));
@@ -87,7 +95,12 @@ impl Decoder for Wire {
         }
         let mut body = from.split_to(length).freeze();
         body.advance(HEADER);
-        Ok(Some(Frame { id: CommandId::from(id), status: CommandStatus::from(status), sequence, body }))
+        Ok(Some(Frame {
+            id: CommandId::from(id),
+            status: CommandStatus::from(status),
+            sequence,
+            body,
+        }))
     }
 }
 
@@ -101,7 +114,10 @@ mod tests {
         for length in [0_u32, 15, 65_537, u32::MAX] {
             let mut bytes = BytesMut::from(&length.to_be_bytes()[..]);
             bytes.extend_from_slice(&[0; 12]);
-            assert!(matches!(Wire::default().decode(&mut bytes), Err(WireError::Length(_))), "{length}");
+            assert!(
+                matches!(Wire::default().decode(&mut bytes), Err(WireError::Length(_))),
+                "{length}"
+            );
         }
     }
 
@@ -116,7 +132,10 @@ mod tests {
             assert!(wire.decode(&mut part).unwrap().is_none());
         }
         let frame = wire.decode(&mut bytes).unwrap().unwrap();
-        assert_eq!((frame.id, frame.sequence, frame.body.len()), (CommandId::EnquireLink, 7, 0));
+        assert_eq!(
+            (frame.id, frame.sequence, frame.body.len()),
+            (CommandId::EnquireLink, 7, 0)
+        );
         assert!(bytes.is_empty());
     }
 
