@@ -5,6 +5,7 @@
 //! it and are refilled at start. Numbers, texts and addresses are sealed ([`vault::Vault`]) before they
 //! reach the database; look-up goes through keyed hashes.
 
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod memory;
 pub mod records;

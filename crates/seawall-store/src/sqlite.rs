@@ -1,0 +1,60 @@
+//! The embedded store: one SQLite file, one writer that commits what waits in groups, readers beside it.
+//!
+//! Reading order: `schema` (what a send costs), `writer` (the group commit), `hot` (what is kept in memory),
+//! then `accept` and `travel` for the way of a message.
+
+mod accept;
+mod charges;
+mod codec;
+mod db;
+mod decisions;
+mod dims;
+mod directory;
+mod documents;
+mod fault;
+mod hooks;
+mod hot;
+mod idempotency;
+mod ledger;
+mod marks;
+mod messages;
+mod opt_outs;
+mod phone;
+mod prune;
+mod schema;
+mod setup;
+mod start;
+mod travel;
+mod verifications;
+mod writer;
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use setup::{DATABASE_FILE, LOCK_FILE};
+
+use crate::Result;
+use crate::vault::Vault;
+
+/// [`crate::Directory`] and [`crate::Ledger`] on one SQLite database.
+pub struct SqliteStore {
+    db: db::Db,
+}
+
+impl SqliteStore {
+    /// Opens or makes the database of a data directory and locks the directory for this process. Starts the
+    /// writer's thread. Refuses a file that is damaged, of another program, newer, or sealed with other keys.
+    pub fn open(dir: &Path, vault: Arc<Vault>) -> Result<Self> {
+        Ok(SqliteStore { db: db::Db::file(dir, vault)? })
+    }
+
+    /// The same on a database that lives in memory and ends with this value: nothing outlives the process.
+    pub fn open_in_memory(vault: Arc<Vault>) -> Result<Self> {
+        Ok(SqliteStore { db: db::Db::memory(vault)? })
+    }
+}

@@ -1,0 +1,172 @@
+//! Decisions: those of messages stand in their bodies, all others in packed batches.
+
+use rusqlite::params;
+use seawall_core::id::Id;
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, MESSAGE_COLUMNS};
+use super::db::View;
+use super::messages::{self, Conditions};
+use super::writer::Turn;
+use super::{marks, codec::number_hash};
+use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, Page};
+use crate::vault::{Place, Vault};
+use crate::Result;
+
+const PLACE: [u8; 2] = *b"db";
+/// Decisions of one row: few enough that one of them is found quickly, enough to make each cheap.
+const BATCH: usize = 256;
+/// Batches written at the same time may overlap; so many neighbours are looked at.
+const NEIGHBOURS: u8 = 16;
+/// Rows of messages read at once while merging.
+const CHUNK: usize = 256;
+
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    r: i64,
+    t: u64,
+    x: DecisionBody,
+}
+
+/// A batch ready to be written.
+pub(super) struct SealedBatch {
+    first: i64,
+    last: i64,
+    body: Vec<u8>,
+}
+
+/// Packs and seals decisions.
+pub(super) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
+    decisions.sort_unstable_by_key(|d| d.id);
+    let packed = decisions.into_iter().map(|d| Packed { r: d.id.row(), t: d.id.tail(), x: d.body });
+    let packed: Vec<Packed> = packed.collect();
+    packed
+        .chunks(BATCH)
+        .map(|chunk| {
+            let (first, last) = (chunk.first().map_or(0, |p| p.r), chunk.last().map_or(0, |p| p.r));
+            let body = vault.seal(Place::new(PLACE, first), &serde_json::to_vec(chunk)?)?;
+            Ok(SealedBatch { first, last, body })
+        })
+        .collect()
+}
+
+/// Writes batches.
+pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
+    let sql = "INSERT INTO decision_batches (first, last, body) VALUES (?1, ?2, ?3)";
+    let mut insert = turn.view.conn.prepare_cached(sql)?;
+    for batch in batches {
+        insert.execute(params![batch.first, batch.last, batch.body])?;
+    }
+    Ok(())
+}
+
+fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecord>> {
+    let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
+    let packed: Vec<Packed> = serde_json::from_slice(&plain)?;
+    Ok(packed.into_iter().map(|p| DecisionRecord { id: Id::new(p.r, p.t), body: p.x }).collect())
+}
+
+/// One decision.
+pub(super) fn get(view: View<'_>, id: Id) -> Result<Option<DecisionRecord>> {
+    if let Some(message) = messages::get(view, None, id)? {
+        return Ok(Some(DecisionRecord { id, body: message.decision }));
+    }
+    let mut select = view.conn.prepare_cached(
+        "SELECT first, last, body FROM decision_batches WHERE first <= ?1 ORDER BY first DESC LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![id.row(), NEIGHBOURS])?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? < id.row() {
+            continue;
+        }
+        let batch = unpack(view, row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
+        if let Some(found) = batch.into_iter().find(|d| d.id == id) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: &DecisionRecord) -> bool {
+    let (body, at) = (&decision.body, decision.id.at());
+    page.before.is_none_or(|before| decision.id.row() < before)
+        && filter.from.is_none_or(|from| at >= from)
+        && filter.to_time.is_none_or(|to| at < to)
+        && filter.subaccount.as_ref().is_none_or(|s| *s == body.subaccount_id)
+        && filter.verdict.as_ref().is_none_or(|v| *v == body.verdict)
+        && filter.reason.as_ref().is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
+        && filter.ip.as_ref().is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
+        && to_hash.is_none_or(|hash| hash == body.to_hash)
+}
+
+/// Decisions of both kinds, newest first.
+pub(super) fn list(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
+    let mut found = of_messages(view, filter, page)?;
+    // Once the page is full of messages, batches matter only above the oldest of them.
+    let floor = if found.len() < page.limit { i64::MIN } else { found.last().map_or(i64::MIN, |d| d.id.row()) };
+    found.extend(of_batches(view, filter, page, floor)?);
+    found.sort_unstable_by_key(|d| std::cmp::Reverse(d.id));
+    found.truncate(page.limit);
+    Ok(found)
+}
+
+fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
+    let (mut found, mut before) = (Vec::new(), page.before);
+    let wanted = marks::wanted(view.vault(), filter);
+    loop {
+        let mut conditions = Conditions::default();
+        conditions.rows("m.row", before, filter.from, filter.to_time);
+        if !conditions.subaccount(view, "m.sub", filter.subaccount.as_deref()) {
+            return Ok(found);
+        }
+        if wanted != 0 {
+            conditions.raw(&format!("m.marks & {wanted} = {wanted}"));
+        }
+        let mut read = 0;
+        messages::run(view, &conditions, filter.to, CHUNK, MESSAGE_COLUMNS, &mut |r| {
+            read += 1;
+            let message = codec::message(view, r)?;
+            before = Some(message.id.row());
+            let decision = DecisionRecord { id: message.id, body: message.decision };
+            // The column was compared already, so the hash in the body need not be.
+            if found.len() < page.limit && matches(filter, page, None, &decision) {
+                found.push(decision);
+            }
+            Ok(())
+        })?;
+        if read < CHUNK || found.len() >= page.limit {
+            return Ok(found);
+        }
+    }
+}
+
+fn of_batches(view: View<'_>, filter: &DecisionFilter, page: Page, floor: i64) -> Result<Vec<DecisionRecord>> {
+    let from = filter.from.map_or(floor, |from| floor.max(Id::first_row(from)));
+    let until = filter.to_time.map_or(i64::MAX, Id::first_row).min(page.before.unwrap_or(i64::MAX));
+    let to_hash = filter.to.map(|to| number_hash(view.vault(), to).cast_unsigned());
+    let mut select = view.conn.prepare_cached(
+        "SELECT first, last, body FROM decision_batches WHERE first < ?1 ORDER BY first DESC",
+    )?;
+    let mut rows = select.query([until])?;
+    let (mut found, mut beyond): (Vec<DecisionRecord>, u8) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let oldest_needed = if found.len() < page.limit { from } else { oldest(&mut found, page.limit).max(from) };
+        if row.get::<_, i64>(1)? < oldest_needed {
+            beyond += 1;
+            if beyond > NEIGHBOURS {
+                break;
+            }
+            continue;
+        }
+        let batch = unpack(view, row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
+        found.extend(batch.into_iter().filter(|d| matches(filter, page, to_hash, d)));
+    }
+    Ok(found)
+}
+
+/// Row of the oldest decision that still belongs on the page; what is older is dropped.
+fn oldest(found: &mut Vec<DecisionRecord>, limit: usize) -> i64 {
+    found.sort_unstable_by_key(|d| std::cmp::Reverse(d.id));
+    found.truncate(limit);
+    found.last().map_or(i64::MIN, |d| d.id.row())
+}

@@ -1,0 +1,81 @@
+//! Answers kept under idempotency keys. Rows lead with a stretch of time, so that inserts stay close together
+//! and whole stretches are pruned; a look-up asks each stretch that holds anything.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::db::View;
+use super::writer::Turn;
+use crate::records::Idempotent;
+use crate::vault::{Place, Vault};
+use crate::Result;
+
+/// Six hours.
+const STRETCH: i64 = 6 * 3_600_000;
+const PLACE: [u8; 2] = *b"ik";
+
+fn hash(vault: &Vault, key: &str) -> i64 {
+    vault.index().text(b'q', key).cast_signed()
+}
+
+/// An answer ready to be written.
+pub(super) struct SealedKey {
+    bucket: i64,
+    hash: i64,
+    body: Vec<u8>,
+}
+
+impl SealedKey {
+    pub(super) fn new(vault: &Vault, answer: &Idempotent) -> Result<Self> {
+        let hash = hash(vault, &answer.key);
+        let body = vault.seal(Place::new(PLACE, hash), &serde_json::to_vec(answer)?)?;
+        Ok(SealedKey { bucket: answer.at.as_millis() / STRETCH, hash, body })
+    }
+
+    /// False when the key is taken; nothing is written then.
+    pub(super) fn insert(&self, turn: &mut Turn<'_>) -> Result<bool> {
+        if find(turn.view, self.hash)?.is_some() {
+            return Ok(false);
+        }
+        let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
+        turn.view.conn.prepare_cached(sql)?.execute(params![self.bucket, self.hash, self.body])?;
+        // A stretch that holds nothing after a rollback costs one look-up and is no error.
+        turn.hot().key_buckets.insert(self.bucket);
+        Ok(true)
+    }
+}
+
+fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
+    let buckets: Vec<i64> = view.hot().key_buckets.iter().rev().copied().collect();
+    let mut select = view.conn.prepare_cached("SELECT body FROM idempotency WHERE bucket = ?1 AND hash = ?2")?;
+    for bucket in buckets {
+        if let Some(body) = select.query_row([bucket, hash], |r| r.get(0)).optional()? {
+            return Ok(Some(body));
+        }
+    }
+    Ok(None)
+}
+
+/// The answer given under a key.
+pub(super) fn get(view: View<'_>, key: &str) -> Result<Option<Idempotent>> {
+    let hash = hash(view.vault(), key);
+    let Some(sealed) = find(view, hash)? else { return Ok(None) };
+    let plain = view.vault().open_sealed(Place::new(PLACE, hash), &sealed)?;
+    Ok(Some(serde_json::from_slice(&plain)?))
+}
+
+/// Deletes up to `limit` answers of stretches that ended before `cutoff`; returns how many.
+pub(super) fn prune(turn: &mut Turn<'_>, cutoff: i64, limit: i64) -> Result<u64> {
+    let oldest = turn.hot().key_buckets.first().copied();
+    let Some(bucket) = oldest.filter(|bucket| (bucket + 1) * STRETCH <= cutoff) else { return Ok(0) };
+    let sql = "DELETE FROM idempotency WHERE bucket = ?1 AND hash IN \
+         (SELECT hash FROM idempotency WHERE bucket = ?1 LIMIT ?2)";
+    let gone = turn.view.conn.prepare_cached(sql)?.execute([bucket, limit])?;
+    let gone = u64::try_from(gone).unwrap_or(0);
+    if gone < limit.unsigned_abs() {
+        turn.hot().key_buckets.remove(&bucket);
+        turn.on_rollback(move |hot| {
+            hot.key_buckets.insert(bucket);
+        });
+    }
+    Ok(gone)
+}

@@ -1,0 +1,129 @@
+//! Starting: what is kept in memory is read back, and what was under way when the process ended is mended.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use seawall_core::message::MessageState;
+use seawall_core::time::Timestamp;
+
+use super::accept::waiting;
+use super::codec;
+use super::db::View;
+use super::hot::{Buckets, Hot, Waiting};
+use super::writer::Turn;
+use crate::Result;
+use crate::records::Recovery;
+
+/// Reads what is kept in memory.
+pub(super) fn load(conn: &Connection) -> Result<Hot> {
+    let mut hot = Hot::default();
+    each(conn, "SELECT id, name FROM subaccounts", |r| {
+        hot.subs.insert(r.get(0)?, &r.get::<_, String>(1)?);
+        Ok(())
+    })?;
+    each(conn, "SELECT number, sub FROM opt_outs", |r| {
+        hot.opt_outs.entry(r.get(0)?).or_default().push(r.get(1)?);
+        Ok(())
+    })?;
+    each(conn, "SELECT row, due FROM hooks", |r| {
+        hot.hooks.set(r.get(0)?, Some(r.get(1)?));
+        Ok(())
+    })?;
+    each(conn, "SELECT DISTINCT bucket FROM idempotency", |r| {
+        hot.key_buckets.insert(r.get(0)?);
+        Ok(())
+    })?;
+    hot.phone = usize::try_from(conn.query_row("SELECT count(*) FROM phone", [], |r| r.get::<_, i64>(0))?).unwrap_or(0);
+    hot.last_audit = conn.query_row("SELECT coalesce(max(row), 0) FROM audit", [], |r| r.get(0))?;
+    hot.buckets = buckets(conn)?;
+    load_queue(conn, &mut hot)?;
+    load_open(conn, &mut hot)?;
+    Ok(hot)
+}
+
+fn each(
+    conn: &Connection,
+    sql: &str,
+    mut take: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<()>,
+) -> Result<()> {
+    let mut select = conn.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        take(row)?;
+    }
+    Ok(())
+}
+
+/// Jumps from one bucket to the next instead of reading the whole index.
+fn buckets(conn: &Connection) -> Result<Buckets> {
+    let mut starts = Vec::new();
+    let mut next = conn.prepare("SELECT min(bucket) FROM messages WHERE bucket > ?1")?;
+    let mut last = -1i64;
+    while let Some(start) = next.query_row([last], |r| r.get::<_, Option<i64>>(0))? {
+        starts.push(start);
+        last = start;
+    }
+    let held = conn.query_row("SELECT count(*) FROM messages WHERE bucket = ?1", [last], |r| r.get(0))?;
+    let newest = conn.query_row("SELECT coalesce(max(row), 0) FROM messages", [], |r| r.get(0))?;
+    Ok(Buckets::load(starts, held, newest))
+}
+
+/// Queued messages and those being submitted are found by reading on from where everything is settled;
+/// scheduled ones by their index.
+fn load_queue(conn: &Connection, hot: &mut Hot) -> Result<()> {
+    let sql = "SELECT value FROM meta WHERE key = 'settled_below'";
+    let settled_below: i64 = conn.query_row(sql, [], |r| r.get(0)).optional()?.unwrap_or(0);
+    let sql = format!(
+        "SELECT row, state, due FROM messages NOT INDEXED WHERE row >= {settled_below} AND state IN (0, 2)
+         UNION ALL SELECT row, state, due FROM messages WHERE state = 1"
+    );
+    let mut select = conn.prepare(&sql)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(place) = waiting(codec::state(row.get(1)?)?, row.get(2)?) {
+            hot.queue.add(row.get(0)?, place);
+        }
+    }
+    Ok(())
+}
+
+/// Pending verifications of the last two days: none is valid for longer without being sent again, and then
+/// its newest end is what counts. Those of older rows are found by their end.
+fn load_open(conn: &Connection, hot: &mut Hot) -> Result<()> {
+    let newest: i64 = conn.query_row("SELECT coalesce(max(row), 0) FROM messages", [], |r| r.get(0))?;
+    let now = newest >> seawall_core::id::SEQUENCE_BITS;
+    let mut select = conn
+        .prepare("SELECT sub, number, row, expires FROM verifications WHERE state = 0 AND expires > ?1 ORDER BY row")?;
+    let mut rows = select.query([now])?;
+    while let Some(row) = rows.next()? {
+        hot.open.set((row.get(0)?, row.get(1)?), Some((row.get(2)?, row.get(3)?)));
+    }
+    Ok(())
+}
+
+/// Marks what was being submitted as `unknown`.
+pub(super) fn recover(turn: &mut Turn<'_>, now: Timestamp) -> Result<Recovery> {
+    let (rows, waiting) = {
+        let hot = turn.hot();
+        (hot.queue.submitting(), hot.queue.waiting())
+    };
+    let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1 AND state = ?4";
+    let (unknown, submitting) = (MessageState::Unknown.as_u8(), MessageState::Submitting.as_u8());
+    for &row in &rows {
+        turn.view.conn.prepare_cached(sql)?.execute(params![row, unknown, now.as_millis(), submitting])?;
+        let mut hot = turn.hot();
+        hot.queue.remove(row, Waiting::Submitting);
+        hot.records.remove(row);
+        drop(hot);
+        turn.on_rollback(move |hot| hot.queue.add(row, Waiting::Submitting));
+    }
+    Ok(Recovery { unknown: rows.len(), waiting })
+}
+
+/// The newest key of any row that an id became.
+pub(super) fn newest_row(view: View<'_>) -> Result<i64> {
+    let sql = "SELECT max(
+        (SELECT coalesce(max(row), 0) FROM messages), (SELECT coalesce(max(row), 0) FROM verifications),
+        (SELECT coalesce(max(row), 0) FROM hooks), (SELECT coalesce(max(row), 0) FROM audit),
+        (SELECT coalesce(max(row), 0) FROM opt_outs), (SELECT coalesce(max(row), 0) FROM checkpoints),
+        (SELECT coalesce(max(last), 0) FROM (SELECT last FROM decision_batches ORDER BY first DESC LIMIT 16)))";
+    Ok(view.conn.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
+}
