@@ -10,4 +10,5 @@ pub mod config;
 pub mod http;
 pub mod ids;
 pub mod jobs;
+pub mod metrics;
 pub mod serve;

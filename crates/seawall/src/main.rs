@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The binary. What it can do is listed in [`seawall::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    seawall::cli::main()
+}

@@ -64,8 +64,8 @@ fn numbered(i: i64) -> (VerificationRecord, MessageRecord) {
 #[ignore = "measures time"]
 async fn bench_verifications_in_groups() {
     let (_dir, store) = open();
-    for round in 0..3i64 {
-        let count = 30_000i64;
+    for round in 0..6i64 {
+        let count = 5_000i64;
         let records: Vec<_> = (0..count).map(|i| numbered(round * count + i)).collect();
         let meter = Meter::start();
         let ids: Vec<_> = records.iter().map(|(_, m)| m.id).collect();

@@ -59,6 +59,8 @@ fn step(turn: &mut Turn<'_>, before: Option<Waiting>, record: &MessageRecord) {
             cached.state = record.state;
             cached.due = record.due;
             cached.progress.clone_from(&record.progress);
+        } else {
+            hot.records.insert(record.clone());
         }
     }
     turn.on_rollback(move |hot| {

@@ -3,15 +3,19 @@
 
 pub mod audit;
 pub mod cancel;
+pub mod cancel_verification;
 pub mod check_code;
+pub mod collections;
 pub mod decide_only;
 pub mod entities;
 pub mod hooks;
 pub mod idempotency;
+pub mod init;
 pub mod phone;
 pub mod recorder;
 pub mod reload;
 pub mod screen;
+pub mod secrets;
 pub mod send_messages;
 pub mod snapshot;
 pub mod start_verification;
@@ -57,6 +61,8 @@ pub struct App {
     pub echoes: mpsc::Sender<Echoed>,
     /// One change of the directory at a time.
     pub reload_lock: tokio::sync::Mutex<()>,
+    /// What the gateway counts about itself.
+    pub metrics: crate::metrics::Metrics,
     /// Shutting down: no new work is begun.
     pub draining: AtomicBool,
 }

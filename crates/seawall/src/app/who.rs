@@ -82,11 +82,17 @@ pub fn authenticate(app: &App, secret: Option<&str>, ip: ClientIp, now: Timestam
     Ok(Caller { key: key.clone(), ip })
 }
 
+/// The snapshot finds a key by its current and by its previous secret; only during a rotation does it
+/// matter which of them was presented.
 fn usable(key: &ApiKey, hash: &[u8; 32], now: Timestamp) -> bool {
     let alive = key.enabled && key.expires_at.is_none_or(|end| now < end);
-    let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-    let current = key.hash == hex;
-    alive && (current || key.previous.as_ref().is_some_and(|p| p.hash == hex && now < p.until))
+    let in_time = key.previous.as_ref().is_none_or(|previous| now < previous.until || key.hash == hex(hash));
+    alive && in_time
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Lets the caller use a subaccount for something: scope, ownership, product, IP allow-list, API rates.

@@ -1,0 +1,123 @@
+//! What a change is checked against: everything else that is set up, and what runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use seawall_core::time::Timestamp;
+use seawall_store::records::Document;
+use serde_json::Value;
+
+use super::super::App;
+use super::super::entities::collection;
+use super::super::snapshot::Snapshot;
+use super::Wrong;
+
+/// The collections that refer to each other.
+const LOADED: [&str; 9] = [
+    collection::SUBACCOUNTS,
+    collection::API_KEYS,
+    collection::IP_ALLOWLIST,
+    collection::LIMITS,
+    collection::PROVIDERS,
+    collection::ROUTES,
+    collection::PRICES,
+    collection::WEBHOOKS,
+    collection::TEMPLATES,
+];
+
+/// The surroundings of one change or listing.
+pub struct Around {
+    /// When.
+    pub now: Timestamp,
+    /// What runs.
+    pub snapshot: Arc<Snapshot>,
+    /// Last use of each key: when and from where.
+    pub key_uses: HashMap<String, (Timestamp, String)>,
+    documents: HashMap<&'static str, Vec<Document>>,
+}
+
+impl Around {
+    /// As it is now.
+    pub async fn load(app: &App) -> Result<Self, Wrong> {
+        let mut documents = HashMap::new();
+        for name in LOADED {
+            documents.insert(name, app.store.directory.documents(name).await?);
+        }
+        let uses = app.store.directory.key_uses().await?;
+        Ok(Around {
+            now: app.now(),
+            snapshot: app.snapshot.load_full(),
+            key_uses: uses.into_iter().map(|(key, at, ip)| (key, (at, ip))).collect(),
+            documents,
+        })
+    }
+
+    /// With what runs after a change.
+    pub fn refreshed(self, app: &App) -> Self {
+        Around { snapshot: app.snapshot.load_full(), ..self }
+    }
+
+    /// All documents of a collection.
+    pub fn documents(&self, name: &str) -> &[Document] {
+        self.documents.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A document by its id, else by its unique name.
+    pub fn find(&self, name: &str, id: &str) -> Result<&Document, Wrong> {
+        let all = self.documents(name);
+        let by_id = all.iter().find(|d| d.id == id);
+        let found = by_id.or_else(|| all.iter().find(|d| d.name.as_deref() == Some(id)));
+        found.ok_or_else(|| Wrong::missing(name, id))
+    }
+
+    /// A subaccount that a field names must exist.
+    pub fn check_subaccount(&self, field: &str, id: Option<&str>) -> Result<(), Wrong> {
+        let Some(id) = id else { return Ok(()) };
+        let known: Vec<&str> = self.documents(collection::SUBACCOUNTS).iter().map(|d| d.id.as_str()).collect();
+        if known.contains(&id) {
+            return Ok(());
+        }
+        Err(Wrong::field(field, format!("`{id}` is not a subaccount; there are: {}", some_of(&known))))
+    }
+
+    /// A provider that a route names must exist.
+    pub fn check_provider(&self, field: &str, name: &str) -> Result<(), Wrong> {
+        let all = self.documents(collection::PROVIDERS).iter();
+        let known: Vec<&str> = all.filter_map(|d| d.name.as_deref()).collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        Err(Wrong::field(field, format!("`{name}` is not a provider; there are: {}", some_of(&known))))
+    }
+
+    /// Where a subaccount is named, e.g. ``limits `per hour` ``.
+    pub fn users_of_subaccount(&self, id: &str) -> Vec<String> {
+        let named = |d: &&Document| {
+            let at = |path: &str| d.body.pointer(path).and_then(Value::as_str) == Some(id);
+            let listed = d.body.get("subaccounts").and_then(Value::as_array);
+            at("/subaccount_id") || at("/match/subaccount_id") || listed.is_some_and(|l| l.iter().any(|s| s == id))
+        };
+        let all = LOADED.iter().flat_map(|name| self.documents(name));
+        all.filter(named).map(|d| format!("{} `{}`", d.collection, d.name.as_ref().unwrap_or(&d.id))).collect()
+    }
+
+    /// Routes that use a provider.
+    pub fn routes_over(&self, provider: &str) -> Vec<String> {
+        let uses = |d: &&Document| {
+            let listed = d.body.get("providers").and_then(Value::as_array);
+            listed.is_some_and(|l| l.iter().any(|p| p == provider))
+        };
+        let routes = self.documents(collection::ROUTES).iter().filter(uses);
+        routes.map(|d| format!("`{}`", d.name.as_ref().unwrap_or(&d.id))).collect()
+    }
+}
+
+/// The first few of what there is, for an error.
+fn some_of(known: &[&str]) -> String {
+    let first: Vec<String> = known.iter().take(20).map(|name| format!("`{name}`")).collect();
+    match known.len() {
+        0 => "none yet".to_owned(),
+        1..=20 => first.join(", "),
+        more => format!("{}, … ({more} in all)", first.join(", ")),
+    }
+}

@@ -1,0 +1,180 @@
+//! Settings of the installation: one document, changed by merge patches.
+
+use std::time::Duration;
+
+use seawall_core::limit::Mode;
+use seawall_core::policy::BackOff;
+use seawall_store::StoreError;
+use seawall_store::records::Document;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::super::App;
+use super::super::audit::Actor;
+use super::super::entities::{ApiRates, Settings, collection};
+use super::shapes::{ApiRatesShape, BackOffShape};
+use super::{TRIES, Wrong, enforce, merge, picked, read};
+
+/// The document's id.
+pub const SETTINGS_ID: &str = "settings";
+const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The settings as they are shown.
+#[derive(Serialize, ToSchema)]
+pub struct SettingsView {
+    /// Delays between unconfirmed codes.
+    #[schema(value_type = BackOffShape)]
+    pub verification_backoff: BackOff,
+    /// Requests a second.
+    #[schema(value_type = ApiRatesShape)]
+    pub api_rates: ApiRates,
+    /// Fraud detection; off, because this version has none.
+    pub detection: DetectionView,
+}
+
+/// Whether detection runs.
+#[derive(Serialize, ToSchema)]
+pub struct DetectionView {
+    /// `off`.
+    pub mode: String,
+}
+
+fn view(settings: Settings) -> SettingsView {
+    SettingsView {
+        verification_backoff: settings.verification_backoff,
+        api_rates: settings.api_rates,
+        detection: DetectionView { mode: "off".to_owned() },
+    }
+}
+
+/// The settings.
+pub async fn get(app: &App) -> Result<SettingsView, Wrong> {
+    let document = stored(app).await?;
+    Ok(view(read_stored(document.as_ref())?))
+}
+
+async fn stored(app: &App) -> Result<Option<Document>, Wrong> {
+    Ok(app.store.directory.documents(collection::SETTINGS).await?.into_iter().next())
+}
+
+fn read_stored(document: Option<&Document>) -> Result<Settings, Wrong> {
+    let Some(document) = document else { return Ok(Settings::default()) };
+    serde_json::from_value(document.body.clone())
+        .map_err(|e| Wrong::Store(StoreError::Corrupt(format!("settings: {e}"))))
+}
+
+/// Changes them.
+pub async fn patch(app: &App, actor: &Actor, patch: Value) -> Result<SettingsView, Wrong> {
+    let Value::Object(fields) = patch else {
+        return Err(Wrong::field("(body)", "must be a JSON object with the settings to change"));
+    };
+    let names: Vec<String> = fields.keys().cloned().collect();
+    let patch = Value::Object(known_only(fields)?);
+    let _changing = app.reload_lock.lock().await;
+    for _ in 0..TRIES {
+        let document = stored(app).await?;
+        let settings = merged(&read_stored(document.as_ref())?, &patch)?;
+        let body = serde_json::to_value(&settings).unwrap_or_default();
+        let detail = picked(&body, &names);
+        match write(app, actor, document, body, detail).await {
+            Ok(()) => {
+                enforce(app).await?;
+                return Ok(view(settings));
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Wrong::Busy)
+}
+
+/// Takes out what is said about detection if it is what is so anyway, and refuses anything else about it.
+fn known_only(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Wrong> {
+    match fields.remove("detection") {
+        None => {}
+        Some(value) if value == json!({"mode": "off"}) => {}
+        Some(_) => return Err(Wrong::field("detection", "comes with detection; not in this version, which has it off")),
+    }
+    match fields.remove("observe_until") {
+        None | Some(Value::Null) => Ok(fields),
+        Some(_) => Err(Wrong::field("observe_until", "comes with detection; not in this version")),
+    }
+}
+
+fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
+    let mut whole = serde_json::to_value(settings).unwrap_or_default();
+    merge(&mut whole, patch);
+    let settings = read::<Settings>(whole)?;
+    let back_off = &settings.verification_backoff;
+    if back_off.delays.iter().any(|delay| *delay > LONGEST_DELAY) {
+        return Err(Wrong::field("verification_backoff.delays", "a delay is at most \"24h\""));
+    }
+    if back_off.mode != Mode::Off && !(1..=1000).contains(&back_off.max_unconfirmed) {
+        return Err(Wrong::field("verification_backoff.max_unconfirmed", "must be 1 to 1000"));
+    }
+    for (field, rate) in [
+        ("api_rates.per_subaccount", settings.api_rates.per_subaccount),
+        ("api_rates.per_caller_ip", settings.api_rates.per_caller_ip),
+    ] {
+        if !(1..=1_000_000).contains(&rate) {
+            return Err(Wrong::field(field, format!("{rate} is out of range; use 1 to 1000000 requests a second")));
+        }
+    }
+    Ok(settings)
+}
+
+async fn write(
+    app: &App,
+    actor: &Actor,
+    document: Option<Document>,
+    body: Value,
+    detail: Value,
+) -> Result<(), StoreError> {
+    let now = app.now();
+    let audit = actor.entry(now, "settings.update", SETTINGS_ID, detail);
+    let directory = &app.store.directory;
+    match document {
+        Some(document) => directory.replace(Document { body, updated_at: now, ..document }, audit).await.map(|_| ()),
+        None => {
+            let document = Document {
+                collection: collection::SETTINGS.to_owned(),
+                id: SETTINGS_ID.to_owned(),
+                name: None,
+                body,
+                revision: 1,
+                created_at: now,
+                updated_at: now,
+            };
+            directory.create(document, audit).await.map(|_| ())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_changes_only_what_it_names() {
+        let settings = merged(&Settings::default(), &json!({"verification_backoff": {"mode": "off"}})).unwrap();
+        assert_eq!(settings.verification_backoff.mode, Mode::Off);
+        assert_eq!(settings.verification_backoff.delays, BackOff::default().delays);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (patch, field) in [
+            (json!({"colour": 1}), "colour"),
+            (json!({"verification_backoff": {"delays": ["25h"]}}), "verification_backoff.delays"),
+            (json!({"verification_backoff": {"mode": "loud"}}), "verification_backoff.mode"),
+            (json!({"api_rates": {"per_caller_ip": 0}}), "api_rates.per_caller_ip"),
+        ] {
+            let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else { panic!("{patch}") };
+            assert_eq!(found, field);
+        }
+        let fields = |v: Value| v.as_object().unwrap().clone();
+        assert!(known_only(fields(json!({"detection": {"mode": "enforce"}}))).is_err());
+        assert!(known_only(fields(json!({"detection": {"mode": "off"}, "observe_until": null}))).unwrap().is_empty());
+    }
+}

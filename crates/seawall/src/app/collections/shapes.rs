@@ -1,0 +1,218 @@
+//! The JSON of types that live in the core, for the API description only.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+/// What a limit counts by.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PerShape {
+    /// The end user's address; IPv6 by its /64, with 8 times the quota by its /48.
+    ClientIp,
+    /// The recipient.
+    Msisdn,
+    /// The recipient's number without its last digits.
+    NumberRange,
+    /// The API key.
+    ApiKey,
+    /// The subaccount.
+    Subaccount,
+    /// The whole account.
+    Account,
+    /// The recipient's country.
+    Country,
+    /// The address that calls the API.
+    CallerIp,
+    /// The app's user.
+    User,
+    /// The app's fingerprint of a device.
+    Fingerprint,
+}
+
+/// Which requests a limit looks at.
+#[derive(ToSchema)]
+pub enum OperationShape {
+    /// A one-time code is to be sent.
+    #[serde(rename = "verify.start")]
+    VerifyStart,
+    /// A one-time code is presented.
+    #[serde(rename = "verify.check")]
+    VerifyCheck,
+    /// One message is to be sent.
+    #[serde(rename = "sms.send")]
+    SmsSend,
+    /// One message of a batch is to be sent.
+    #[serde(rename = "sms.batch")]
+    SmsBatch,
+    /// Facts about a number are asked for.
+    #[serde(rename = "lookup")]
+    Lookup,
+}
+
+/// When a limit is charged.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CountsShape {
+    /// By requests that send.
+    Sends,
+    /// By every well-formed, authenticated request.
+    Requests,
+}
+
+/// Whether it decides, is only recorded, or is not asked.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeShape {
+    /// It decides.
+    Enforce,
+    /// It is recorded and changes nothing.
+    Shadow,
+    /// It is not asked.
+    Off,
+}
+
+/// What a key may be used for.
+#[derive(ToSchema)]
+pub enum ScopeShape {
+    /// Start and check verifications.
+    #[serde(rename = "verify")]
+    Verify,
+    /// Send and read messages.
+    #[serde(rename = "sms")]
+    Sms,
+    /// Look numbers up.
+    #[serde(rename = "lookup")]
+    Lookup,
+    /// Mask numbers.
+    #[serde(rename = "masking")]
+    Masking,
+    /// Voice calls.
+    #[serde(rename = "voice")]
+    Voice,
+    /// Contacts and opt-outs.
+    #[serde(rename = "contacts")]
+    Contacts,
+    /// Read the admin API.
+    #[serde(rename = "admin:read")]
+    AdminRead,
+    /// Use all of the admin API.
+    #[serde(rename = "admin:write")]
+    AdminWrite,
+}
+
+/// Whether messages to a country are sent.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CountryStateShape {
+    /// Refused.
+    Off,
+    /// Sent, within an exposure budget once budgets exist.
+    Protected,
+    /// Sent.
+    Open,
+}
+
+/// Which countries a subaccount sends to.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountryPolicyShape {
+    /// For countries that are not listed; `protected` when absent.
+    #[serde(default)]
+    pub default: CountryStateShape,
+    /// By ISO 3166-1 alpha-2.
+    #[serde(default)]
+    pub countries: BTreeMap<String, CountryStateShape>,
+}
+
+impl Default for CountryStateShape {
+    fn default() -> Self {
+        Self::Protected
+    }
+}
+
+/// How a message travels.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelShape {
+    /// A text message.
+    Sms,
+    /// A voice call.
+    Call,
+}
+
+/// Kind of a provider.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KindShape {
+    /// The phone that shows what would have been sent.
+    Sandbox,
+    /// SMPP 3.4.
+    Smpp,
+    /// A described HTTP provider.
+    Http,
+    /// Voice through an 8x8-style call flow.
+    Callflow,
+}
+
+/// Which messages a route takes; absent fields match everything.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatchShape {
+    /// The recipient's country, ISO 3166-1 alpha-2.
+    #[schema(pattern = "^[A-Za-z]{2}$")]
+    pub country: Option<String>,
+    /// SMS or call.
+    pub channel: Option<ChannelShape>,
+    /// `verification` or `message`.
+    #[schema(pattern = "^(verification|message)$")]
+    pub purpose: Option<String>,
+    /// The subaccount.
+    pub subaccount_id: Option<String>,
+}
+
+/// Growing delays between unconfirmed codes to one number.
+#[derive(ToSchema)]
+pub struct BackOffShape {
+    /// Whether it refuses.
+    pub mode: ModeShape,
+    /// After the first unconfirmed code, the second, …; the last one repeats. Durations such as `"20s"`.
+    pub delays: Vec<String>,
+    /// At most so many unconfirmed codes in 24 hours.
+    pub max_unconfirmed: u32,
+}
+
+/// Requests a second.
+#[derive(ToSchema)]
+pub struct ApiRatesShape {
+    /// By one subaccount.
+    pub per_subaccount: u32,
+    /// From one calling address.
+    pub per_caller_ip: u32,
+}
+
+/// Growing delays, changed in part.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackOffPatch {
+    /// Whether it refuses.
+    pub mode: Option<ModeShape>,
+    /// Durations such as `"20s"`, 1 to 32 of them, each at most `"24h"`.
+    #[schema(min_items = 1, max_items = 32)]
+    pub delays: Option<Vec<String>>,
+    /// At most so many unconfirmed codes in 24 hours.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub max_unconfirmed: Option<u32>,
+}
+
+/// Requests a second, changed in part.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiRatesPatch {
+    /// By one subaccount.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub per_subaccount: Option<u32>,
+    /// From one calling address.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub per_caller_ip: Option<u32>,
+}

@@ -1,0 +1,210 @@
+//! Subaccounts.
+
+use seawall_core::msisdn::NumberKind;
+use seawall_core::policy::{CountryPolicy, SubaccountPolicy};
+use seawall_core::sender_id::SenderId;
+use seawall_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::App;
+use super::super::entities::{Subaccount, collection};
+use super::around::Around;
+use super::shapes::CountryPolicyShape;
+use super::{Collection, Wrong};
+
+/// What an id may look like, in words.
+pub const SUBACCOUNT_RULE: &str = "3 to 50 letters, digits, `-`, `.`, `_` or `&` are needed";
+/// Products that can be switched on.
+const PRODUCTS: [&str; 6] = ["verify", "sms", "lookup", "masking", "voice", "contacts"];
+
+/// Whether an id has the form that paths and 8x8's clients rely on.
+pub fn well_formed(id: &str) -> bool {
+    (3..=50).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._&".contains(&b))
+}
+
+/// A subaccount as it is wished.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubaccountInput {
+    /// The id in paths; cannot be changed.
+    #[schema(pattern = "^[A-Za-z0-9._&-]{3,50}$")]
+    pub id: String,
+    /// For people; unique.
+    #[schema(min_length = 1, max_length = 100)]
+    pub name: Option<String>,
+    /// Name of a plan; informative.
+    #[schema(min_length = 1, max_length = 100)]
+    pub plan: Option<String>,
+    /// Products it may use: `verify`, `sms`, `lookup`, `masking`, `voice`, `contacts`; absent: all.
+    pub products: Option<Vec<String>>,
+    /// Sender ID used when a request names none.
+    pub default_source: Option<String>,
+    /// Where it sends.
+    #[schema(value_type = Option<CountryPolicyShape>)]
+    pub country_policy: Option<CountryPolicy>,
+    /// Refuse sends without the end user's address.
+    pub require_client_ip: Option<bool>,
+    /// Number types it does not send to, such as `premium_rate`.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub refused_number_types: Option<Vec<NumberKind>>,
+    /// Send codes also to numbers that opted out of messages.
+    pub codes_despite_opt_out: Option<bool>,
+}
+
+/// A subaccount as it is shown.
+#[derive(Serialize, ToSchema)]
+pub struct SubaccountView {
+    /// The id in paths.
+    pub id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Name of a plan.
+    pub plan: Option<String>,
+    /// Products it may use; `null`: all.
+    pub products: Option<Vec<String>>,
+    /// Sender ID used when a request names none.
+    pub default_source: Option<String>,
+    /// Where it sends.
+    #[schema(value_type = CountryPolicyShape)]
+    pub country_policy: CountryPolicy,
+    /// Refuse sends without the end user's address.
+    pub require_client_ip: bool,
+    /// Number types it does not send to.
+    #[schema(value_type = Vec<String>)]
+    pub refused_number_types: Vec<NumberKind>,
+    /// Send codes also to numbers that opted out of messages.
+    pub codes_despite_opt_out: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// The collection.
+pub struct Subaccounts;
+
+fn check(input: &SubaccountInput) -> Result<(), Wrong> {
+    if !well_formed(&input.id) {
+        return Err(Wrong::field("id", format!("`{}` cannot be an id: {SUBACCOUNT_RULE}", short(&input.id))));
+    }
+    label("name", input.name.as_deref())?;
+    label("plan", input.plan.as_deref())?;
+    for product in input.products.iter().flatten() {
+        if !PRODUCTS.contains(&product.as_str()) {
+            let known = PRODUCTS.join(", ");
+            return Err(Wrong::field("products", format!("`{}` is no product; there are {known}", short(product))));
+        }
+    }
+    match input.default_source.as_deref().map(SenderId::parse) {
+        Some(Err(problem)) => Err(Wrong::field("default_source", problem.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// A text for people: not empty, one line, not long.
+pub(super) fn label(field: &str, text: Option<&str>) -> Result<(), Wrong> {
+    match text {
+        Some(text) if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) => {
+            Err(Wrong::field(field, "must be 1 to 100 characters in one line"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// As much of a value as an error repeats.
+pub(super) fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+fn policy(input: &SubaccountInput) -> SubaccountPolicy {
+    let standard = SubaccountPolicy::default();
+    SubaccountPolicy {
+        country_policy: input.country_policy.clone().unwrap_or_default(),
+        require_client_ip: input.require_client_ip.unwrap_or_default(),
+        refused_number_types: input.refused_number_types.clone().unwrap_or(standard.refused_number_types),
+        codes_despite_opt_out: input.codes_despite_opt_out.unwrap_or_default(),
+    }
+}
+
+fn build(input: SubaccountInput, created_at: Timestamp) -> Result<Subaccount, Wrong> {
+    check(&input)?;
+    Ok(Subaccount {
+        policy: policy(&input),
+        id: input.id,
+        name: input.name,
+        plan: input.plan,
+        products: input.products,
+        default_source: input.default_source,
+        created_at,
+    })
+}
+
+impl Collection for Subaccounts {
+    const NAME: &'static str = collection::SUBACCOUNTS;
+    type Input = SubaccountInput;
+    type Entity = Subaccount;
+    type View = SubaccountView;
+
+    fn make(_app: &App, input: SubaccountInput, around: &Around) -> Result<(Subaccount, Option<String>), Wrong> {
+        Ok((build(input, around.now)?, None))
+    }
+
+    fn input(entity: &Subaccount) -> SubaccountInput {
+        let policy = entity.policy.clone();
+        SubaccountInput {
+            id: entity.id.clone(),
+            name: entity.name.clone(),
+            plan: entity.plan.clone(),
+            products: entity.products.clone(),
+            default_source: entity.default_source.clone(),
+            country_policy: Some(policy.country_policy),
+            require_client_ip: Some(policy.require_client_ip),
+            refused_number_types: Some(policy.refused_number_types),
+            codes_despite_opt_out: Some(policy.codes_despite_opt_out),
+        }
+    }
+
+    fn change(_app: &App, entity: &mut Subaccount, input: SubaccountInput, _around: &Around) -> Result<(), Wrong> {
+        if input.id != entity.id {
+            return Err(Wrong::field("id", "cannot be changed; make a new subaccount"));
+        }
+        *entity = build(input, entity.created_at)?;
+        Ok(())
+    }
+
+    fn view(entity: &Subaccount, _around: &Around, _once: Option<String>) -> SubaccountView {
+        let policy = entity.policy.clone();
+        SubaccountView {
+            id: entity.id.clone(),
+            name: entity.name.clone(),
+            plan: entity.plan.clone(),
+            products: entity.products.clone(),
+            default_source: entity.default_source.clone(),
+            country_policy: policy.country_policy,
+            require_client_ip: policy.require_client_ip,
+            refused_number_types: policy.refused_number_types,
+            codes_despite_opt_out: policy.codes_despite_opt_out,
+            created_at: entity.created_at,
+        }
+    }
+
+    fn id(entity: &Subaccount) -> String {
+        entity.id.clone()
+    }
+
+    fn unique(entity: &Subaccount) -> Option<String> {
+        entity.name.clone()
+    }
+
+    fn may_delete(entity: &Subaccount, around: &Around) -> Result<(), Wrong> {
+        let users = around.users_of_subaccount(&entity.id);
+        match users.first() {
+            None => Ok(()),
+            Some(first) => Err(Wrong::InUse(format!(
+                "subaccount `{}` is named by {first} and {} more; change or delete these first",
+                entity.id,
+                users.len() - 1
+            ))),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Decisions that send nothing are written in packed batches within a second, so that a flood of refusals
+//! costs the store nothing. Above 100 a second per subaccount and reason, samples and exact counts are kept.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use seawall_core::time::Timestamp;
+use seawall_store::records::DecisionRecord;
+
+use super::App;
+
+/// Decisions kept in full per subaccount, reason and flush.
+const SAMPLES: u64 = 100;
+
+/// What came together since the last flush.
+#[derive(Default)]
+pub struct Recorder(Mutex<Pending>);
+
+#[derive(Default)]
+struct Pending {
+    decisions: Vec<DecisionRecord>,
+    seen: HashMap<(String, String), Seen>,
+    requests: Vec<(u64, Timestamp)>,
+}
+
+#[derive(Default)]
+struct Seen {
+    count: u64,
+    /// Where the last sample stands, which also carries the count of those that were not kept.
+    last: usize,
+}
+
+impl Recorder {
+    /// Takes a decision that sends nothing.
+    pub fn record(&self, decision: DecisionRecord) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first_reason = decision.body.reasons.first().and_then(|r| r.get("code")).and_then(|c| c.as_str());
+        let key = (decision.body.subaccount_id.clone(), first_reason.unwrap_or("allow").to_owned());
+        let next = pending.decisions.len();
+        let seen = pending.seen.entry(key).or_default();
+        seen.count += 1;
+        if seen.count <= SAMPLES {
+            seen.last = next;
+            pending.decisions.push(decision);
+        } else {
+            let (at, extra) = (seen.last, seen.count - SAMPLES + 1);
+            if let Some(sample) = pending.decisions.get_mut(at) {
+                sample.body.count = Some(extra);
+            }
+        }
+    }
+
+    /// Notes windows that count requests, for the checkpoint.
+    pub fn note_requests(&self, keys: impl Iterator<Item = u64>, now: Timestamp) {
+        let mut keys = keys.peekable();
+        if keys.peek().is_some() {
+            let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            pending.requests.extend(keys.map(|key| (key, now)));
+        }
+    }
+
+    fn take(&self) -> Pending {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Writes what came together. `longest`: the longest window that counts requests.
+pub async fn flush(app: &App, longest: Duration) {
+    let pending = app.recorder.take();
+    let now = app.now();
+    if !pending.decisions.is_empty()
+        && let Err(error) = app.store.ledger.record_decisions(pending.decisions).await
+    {
+        tracing::error!(%error, "decisions of the last second could not be recorded");
+    }
+    if !pending.requests.is_empty()
+        && let Err(error) = app.store.ledger.checkpoint(pending.requests, now.minus(longest)).await
+    {
+        tracing::error!(%error, "request windows of the last second could not be checkpointed");
+    }
+}

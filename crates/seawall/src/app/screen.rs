@@ -1,0 +1,165 @@
+//! Rooms 4 and 5: gather the facts, decide, charge the limits in one atomic step, decide again.
+
+use seawall_core::decide::{charges, decide, needs};
+use seawall_core::decision::{Decision, Verdict};
+use seawall_core::facts::{Fact, Facts};
+use seawall_core::id::{Id, IdKind};
+use seawall_core::limit::{Charge, Dimensions};
+use seawall_core::reason::ReasonCode;
+use seawall_core::request::Request;
+use seawall_core::time::Timestamp;
+use seawall_store::records::{DecisionBody, DecisionRecord, VerificationRecord};
+use seawall_store::{Result, StoreError};
+
+use super::App;
+
+/// A request with its decision, and what has to be undone if it is not carried out after all.
+#[derive(Debug)]
+pub struct Screened {
+    /// Id of the decision, and of the message if there will be one.
+    pub id: Id,
+    /// The request.
+    pub request: Request,
+    /// What was known.
+    pub facts: Facts,
+    /// What was decided.
+    pub decision: Decision,
+    /// When.
+    pub at: Timestamp,
+    /// By what limits counted it.
+    pub dimensions: Dimensions,
+    /// The number's open verification, when one was asked for.
+    pub open: Option<VerificationRecord>,
+    charged: Vec<Charge>,
+}
+
+/// Screens one request. Charges its limits if, and only if, it may send.
+pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Screened> {
+    let snapshot = app.snapshot.load_full();
+    let policy = snapshot.policy.clone();
+    let index = app.store.vault.index();
+    let dimensions = Dimensions::of(&request, index, &snapshot.range_digits);
+    let needs = needs(&policy, &request);
+    let mut facts = Facts::default();
+    let mut open = None;
+    if needs.opt_out {
+        facts.opt_out = fact(app.store.directory.opted_out(request.to, &request.subaccount).await);
+    }
+    if needs.open_verification {
+        let found = app.store.ledger.open_verification(&request.subaccount, request.to, now).await;
+        facts.resend_after = match found {
+            Ok(found) => {
+                open = found;
+                Fact::Known(open.as_ref().map(|v| v.lifecycle.resend_at()))
+            }
+            Err(_) => Fact::Unavailable,
+        };
+    }
+    let mut decision = decide(&policy, &request, &facts, now);
+    let mut charged = Vec::new();
+    if needs.limits {
+        let all = charges(&policy, &request, &dimensions, index);
+        let sends = decision.verdict < Verdict::Throttle && !request.dry_run;
+        let exceeded = charge(app, &all, sends, now).await;
+        facts.limits = exceeded;
+        decision = decide(&policy, &request, &facts, now);
+        if sends && decision.verdict < Verdict::Throttle {
+            charged = all;
+        }
+    }
+    Ok(Screened { id: app.ids.next(now)?, request, facts, decision, at: now, dimensions, open, charged })
+}
+
+fn fact<T>(answer: Result<T>) -> Fact<T> {
+    answer.map_or(Fact::Unavailable, Fact::Known)
+}
+
+/// What sends charges everything; anything else only what counts requests, and looks at the rest.
+async fn charge(app: &App, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Vec<seawall_core::limit::Exceeded>> {
+    let counters = &app.store.counters;
+    let answer = if sends {
+        counters.charge(all, 1, now).await
+    } else {
+        let always: Vec<Charge> = all.iter().filter(|c| c.always).cloned().collect();
+        let looked = counters.peek(all, 1, now).await;
+        match counters.charge(&always, 1, now).await {
+            Ok(_) => looked,
+            Err(e) => Err(e),
+        }
+    };
+    app.recorder.note_requests(all.iter().filter(|c| c.always).map(|c| c.key), now);
+    fact(answer)
+}
+
+impl Screened {
+    /// Whether it may be sent.
+    pub fn allowed(&self) -> bool {
+        self.decision.verdict < Verdict::Throttle
+    }
+
+    /// The strongest reason in force, which dialects with one code per refusal show.
+    pub fn leading_reason(&self) -> Option<ReasonCode> {
+        let in_force = self.decision.reasons.iter().filter(|r| r.in_force());
+        in_force.max_by_key(|r| r.code.verdict()).map(|r| r.code)
+    }
+
+    /// What it charged is taken back: it will not be sent after all.
+    pub async fn undo(&self, app: &App) {
+        if let Err(error) = app.store.counters.refund(&self.charged, 1, self.at).await {
+            tracing::error!(%error, "a charge could not be taken back; its window stays fuller than it should");
+        }
+    }
+
+    /// The decision as it is kept and shown.
+    pub fn body(&self, verification: Option<Id>) -> DecisionBody {
+        let sent = self.allowed() && !self.request.dry_run;
+        let value = |v: &_| serde_json::to_value(v).unwrap_or_default();
+        DecisionBody {
+            operation: self.request.operation.as_str().to_owned(),
+            subaccount_id: self.request.subaccount.clone(),
+            key_id: self.request.key.clone(),
+            to: self.request.to.masked(),
+            to_hash: self.dimensions.to,
+            caller_ip: self.request.caller_ip.to_string(),
+            client_ip: self.request.client_ip.map(|ip| ip.to_string()),
+            verdict: self.decision.verdict.as_str().to_owned(),
+            enforced: !self.request.dry_run,
+            risk: self.decision.risk,
+            reasons: self.decision.reasons.iter().map(value).collect(),
+            facts: self.facts_value(),
+            policy_version: self.decision.policy_version,
+            dry_run: self.request.dry_run,
+            retry_at: self.decision.retry_at,
+            outcome: None,
+            message_id: sent.then(|| self.id.show(IdKind::Message)),
+            verification_id: verification.map(|id| id.show(IdKind::Verification)),
+            count: None,
+        }
+    }
+
+    fn facts_value(&self) -> serde_json::Value {
+        serde_json::json!({
+            "country": self.request.country,
+            "number_type": self.request.kind,
+            "number_in_plan": self.request.valid,
+            "channel": self.request.channel,
+            "segments": self.request.segments,
+            "user": self.request.user,
+            "fingerprint": self.request.fingerprint,
+            "purpose": self.request.purpose,
+            "opt_out": self.facts.opt_out,
+            "resend_after": self.facts.resend_after,
+            "limits": self.facts.limits,
+        })
+    }
+
+    /// For the ledger, when nothing is sent.
+    pub fn record(&self) -> DecisionRecord {
+        DecisionRecord { id: self.id, body: self.body(self.open.as_ref().map(|v| v.id)) }
+    }
+}
+
+/// A store that refuses is an error of the request, not of the decision.
+pub fn unavailable(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_))
+}

@@ -1,0 +1,139 @@
+//! Messages are sent, one or many at once, now or later.
+
+use seawall_core::client_ip::ClientIp;
+use seawall_core::country::Country;
+use seawall_core::id::Id;
+use seawall_core::message::{Channel, MessageState};
+use seawall_core::msisdn::ParsedNumber;
+use seawall_core::request::{Operation, Request};
+use seawall_core::segments::{Segmentation};
+use seawall_core::time::Timestamp;
+use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price, Progress};
+
+use super::idempotency::Wish;
+use super::screen::{Screened, screen};
+use super::who::Caller;
+use super::{App, Refusal};
+
+/// One message that a caller asks for; well-formed already.
+#[derive(Clone, Debug)]
+pub struct SendMessage {
+    /// To whom.
+    pub to: ParsedNumber,
+    /// What.
+    pub text: String,
+    /// Its size.
+    pub sized: Segmentation,
+    /// Sender ID and the caller's own ids.
+    pub details: Details,
+    /// Later, not now.
+    pub due: Option<Timestamp>,
+    /// Not after.
+    pub expires_at: Option<Timestamp>,
+    /// The end user's address.
+    pub client_ip: Option<ClientIp>,
+    /// The app's user.
+    pub user: Option<String>,
+    /// The app's device fingerprint.
+    pub fingerprint: Option<String>,
+    /// What for.
+    pub purpose: Option<String>,
+}
+
+/// What became of one message.
+#[derive(Debug)]
+pub struct Sent {
+    /// Its decision; `allowed()` says whether it was accepted. The message's id is the decision's.
+    pub screened: Screened,
+}
+
+/// Screens each message, and makes all that are allowed durable in one transaction. A refused one does not
+/// refuse the others.
+pub async fn send_messages(
+    app: &App,
+    caller: &Caller,
+    subaccount: &str,
+    asks: Vec<SendMessage>,
+    batch: Option<Id>,
+    wish: Option<Wish<Vec<Sent>>>,
+) -> Result<Vec<Sent>, Refusal> {
+    let now = app.now();
+    let operation = if batch.is_some() { Operation::SmsBatch } else { Operation::SmsSend };
+    let mut sent = Vec::with_capacity(asks.len());
+    let mut messages = Vec::with_capacity(asks.len());
+    for ask in asks {
+        let screened = screen(app, request(caller, subaccount, operation, &ask), now).await?;
+        if screened.allowed() {
+            messages.push(message(app, subaccount, ask, batch, &screened));
+        } else {
+            app.recorder.record(screened.record());
+        }
+        sent.push(Sent { screened });
+    }
+    if messages.is_empty() {
+        return Ok(sent);
+    }
+    // By reference: the wish holds its key until the answer is stored, or the same request could pass twice.
+    let idempotent = wish.as_ref().map(|wish| wish.answer(&sent, now));
+    if let Err(error) = app.store.ledger.accept(Acceptance { messages, verification: None, idempotent }).await {
+        for one in sent.iter().filter(|s| s.screened.allowed()) {
+            one.screened.undo(app).await;
+        }
+        return Err(error.into());
+    }
+    app.outbox.notify_one();
+    Ok(sent)
+}
+
+fn request(caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMessage) -> Request {
+    Request {
+        operation,
+        subaccount: subaccount.to_owned(),
+        key: caller.key.id.clone(),
+        to: ask.to.msisdn,
+        country: ask.to.country,
+        kind: ask.to.kind,
+        valid: ask.to.valid,
+        channel: Channel::Sms,
+        client_ip: ask.client_ip,
+        caller_ip: caller.ip,
+        user: ask.user.clone(),
+        fingerprint: ask.fingerprint.clone(),
+        purpose: ask.purpose.clone(),
+        segments: ask.sized.segments,
+        dry_run: false,
+    }
+}
+
+fn message(app: &App, subaccount: &str, ask: SendMessage, batch: Option<Id>, screened: &Screened) -> MessageRecord {
+    MessageRecord {
+        id: screened.id,
+        subaccount: subaccount.to_owned(),
+        to: ask.to.msisdn,
+        country: ask.to.country,
+        state: if ask.due.is_some_and(|due| due > screened.at) { MessageState::Scheduled } else { MessageState::Queued },
+        channel: Channel::Sms,
+        verification: None,
+        batch,
+        due: ask.due.filter(|due| *due > screened.at),
+        expires_at: ask.expires_at,
+        encoding: ask.sized.encoding,
+        segments: ask.sized.segments,
+        content: Some(Content::Text { text: ask.text }),
+        details: ask.details,
+        price: price(app, ask.to.country, ask.sized.segments),
+        progress: Progress::default(),
+        dimensions: screened.dimensions.clone(),
+        decision: screened.body(None),
+    }
+}
+
+/// What a message of so many segments costs, when a price is known.
+pub fn price(app: &App, country: Country, segments: u8) -> Option<Price> {
+    let snapshot = app.snapshot.load();
+    snapshot.price(country).map(|entry| Price {
+        per_segment: entry.amount,
+        total: entry.amount.saturating_mul(i64::from(segments)),
+        currency: entry.currency.clone(),
+    })
+}

@@ -1,0 +1,244 @@
+//! A one-time code is sent, or sent again.
+
+use std::time::Duration;
+
+use seawall_core::client_ip::ClientIp;
+use seawall_core::code::{Code, CodeShape};
+use seawall_core::message::{Channel, MessageState};
+use seawall_core::msisdn::ParsedNumber;
+use seawall_core::request::{Operation, Request};
+use seawall_core::segments::{EncodingChoice, Segmentation, segment};
+use seawall_core::time::Timestamp;
+use seawall_core::verification::Lifecycle;
+use seawall_store::StoreError;
+use seawall_store::records::{
+    Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord, VerificationWrite, VoiceWish,
+};
+
+use super::idempotency::Wish;
+use super::screen::{Screened, screen};
+use super::send_messages::price;
+use super::who::Caller;
+use super::{App, Refusal};
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct StartVerification {
+    /// The subaccount, already entered.
+    pub subaccount: String,
+    /// Whom to verify.
+    pub to: ParsedNumber,
+    /// SMS or call.
+    pub channel: Channel,
+    /// What the code looks like.
+    pub shape: CodeShape,
+    /// A code given by the caller instead.
+    pub given_code: Option<Code>,
+    /// How long the code is valid.
+    pub ttl: Duration,
+    /// Not sent again before.
+    pub resend_interval: Duration,
+    /// A new code even if one is out.
+    pub reset: bool,
+    /// Text with `{code}` and `{brand}`.
+    pub template: String,
+    /// What fills `{brand}`.
+    pub brand: Option<String>,
+    /// Sender ID.
+    pub source: Option<String>,
+    /// How to encode.
+    pub encoding: EncodingChoice,
+    /// How a call speaks.
+    pub voice: Option<VoiceWish>,
+    /// Where events go.
+    pub callback_url: Option<String>,
+    /// The end user's address.
+    pub client_ip: Option<ClientIp>,
+    /// The app's user.
+    pub user: Option<String>,
+    /// The app's device fingerprint.
+    pub fingerprint: Option<String>,
+    /// What for.
+    pub purpose: Option<String>,
+}
+
+/// What was begun, or went on.
+#[derive(Debug)]
+pub struct Started {
+    /// The verification.
+    pub verification: VerificationRecord,
+    /// The decision, and the message of the same id.
+    pub screened: Screened,
+    /// From when it may be asked for again: the later of resending interval and back-off.
+    pub retry_at: Timestamp,
+}
+
+/// Screens, records durably, and leaves the sending to the outbox.
+pub async fn start_verification(
+    app: &App,
+    caller: &Caller,
+    ask: StartVerification,
+    wish: Option<Wish<Started>>,
+) -> Result<Started, Refusal> {
+    let sized = fits(app, &ask)?;
+    // The number's open verification may change between gathering and recording; then gather again.
+    for _ in 0..4 {
+        match attempt(app, caller, &ask, &sized, wish.as_ref()).await {
+            Err(Refusal::Unavailable(StoreError::Conflict)) => {}
+            other => return other,
+        }
+    }
+    Err(Refusal::Unavailable(StoreError::Conflict))
+}
+
+async fn attempt(
+    app: &App,
+    caller: &Caller,
+    ask: &StartVerification,
+    sized: &Segmentation,
+    wish: Option<&Wish<Started>>,
+) -> Result<Started, Refusal> {
+    let now = app.now();
+    let screened = screen(app, request(caller, ask, sized), now).await?;
+    if !screened.allowed() {
+        app.recorder.record(screened.record());
+        return Err(Refusal::Decided(Box::new(screened)));
+    }
+    let write = match &screened.open {
+        Some(open) => VerificationWrite::Update(resent(app, open.clone(), ask, &screened)),
+        None => VerificationWrite::Begin(begun(app, ask, &screened)?),
+    };
+    let (VerificationWrite::Begin(verification) | VerificationWrite::Update(verification)) = &write;
+    let verification = verification.clone();
+    let message = message(app, ask, sized, &verification, &screened);
+    let retry_at = retry_at(app, &verification, now);
+    let started = Started { verification, screened, retry_at };
+    let idempotent = wish.map(|wish| wish.answer(&started, now));
+    let acceptance = Acceptance { messages: vec![message], verification: Some(write), idempotent };
+    if let Err(error) = app.store.ledger.accept(acceptance).await {
+        started.screened.undo(app).await;
+        return Err(error.into());
+    }
+    app.outbox.notify_one();
+    Ok(started)
+}
+
+fn request(caller: &Caller, ask: &StartVerification, sized: &Segmentation) -> Request {
+    Request {
+        operation: Operation::VerifyStart,
+        subaccount: ask.subaccount.clone(),
+        key: caller.key.id.clone(),
+        to: ask.to.msisdn,
+        country: ask.to.country,
+        kind: ask.to.kind,
+        valid: ask.to.valid,
+        channel: ask.channel,
+        client_ip: ask.client_ip,
+        caller_ip: caller.ip,
+        user: ask.user.clone(),
+        fingerprint: ask.fingerprint.clone(),
+        purpose: ask.purpose.clone(),
+        segments: sized.segments,
+        dry_run: false,
+    }
+}
+
+/// Bounds that the set-up decides, and the size of the text with a code as long as the real one.
+fn fits(app: &App, ask: &StartVerification) -> Result<Segmentation, Refusal> {
+    let least = app.config.verification.min_code_length;
+    if ask.shape.length() < least {
+        let problem = format!("a code of {} characters is shorter than the {least} that are required here", ask.shape.length());
+        return Err(Refusal::Invalid { field: "code_length", problem });
+    }
+    let sample = "0".repeat(usize::from(ask.shape.length()));
+    let text = render(&ask.template, &sample, ask.brand.as_deref());
+    segment(&text, ask.encoding).map_err(|e| Refusal::Invalid { field: "template", problem: e.to_string() })
+}
+
+/// Fills a template.
+pub fn render(template: &str, code: &str, brand: Option<&str>) -> String {
+    template.replace("{brand}", brand.unwrap_or_default()).replace("{code}", code)
+}
+
+fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<VerificationRecord, Refusal> {
+    let checks = app.config.verification.max_checks;
+    Ok(VerificationRecord {
+        id: app.ids.next(screened.at)?,
+        subaccount: ask.subaccount.clone(),
+        to: ask.to.msisdn,
+        lifecycle: Lifecycle::begin(screened.at, ask.ttl, ask.resend_interval, checks, ask.channel),
+        shape: ask.shape,
+        key_id: app.store.vault.key_id(),
+        given_code: ask.given_code.as_ref().map(|code| code.reveal().to_owned()),
+        callback_url: ask.callback_url.clone(),
+        message: screened.id,
+        revision: 1,
+        purpose: ask.purpose.clone(),
+    })
+}
+
+fn resent(app: &App, mut open: VerificationRecord, ask: &StartVerification, screened: &Screened) -> VerificationRecord {
+    open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, ask.channel, ask.reset);
+    if ask.reset {
+        open.shape = ask.shape;
+        open.key_id = app.store.vault.key_id();
+        open.given_code = ask.given_code.as_ref().map(|code| code.reveal().to_owned());
+    }
+    if ask.callback_url.is_some() {
+        open.callback_url.clone_from(&ask.callback_url);
+    }
+    open.message = screened.id;
+    open
+}
+
+fn message(
+    app: &App,
+    ask: &StartVerification,
+    sized: &Segmentation,
+    verification: &VerificationRecord,
+    screened: &Screened,
+) -> MessageRecord {
+    MessageRecord {
+        id: screened.id,
+        subaccount: ask.subaccount.clone(),
+        to: ask.to.msisdn,
+        country: ask.to.country,
+        state: MessageState::Queued,
+        channel: ask.channel,
+        verification: Some(verification.id),
+        batch: None,
+        due: None,
+        expires_at: Some(verification.lifecycle.expires_at),
+        encoding: sized.encoding,
+        segments: sized.segments,
+        content: Some(Content::Code {
+            template: ask.template.clone(),
+            brand: ask.brand.clone(),
+            generation: verification.lifecycle.generation,
+            shape: verification.shape,
+            key_id: verification.key_id,
+            given: verification.given_code.is_some(),
+        }),
+        details: Details {
+            source: ask.source.clone(),
+            callback_url: ask.callback_url.clone(),
+            voice: ask.voice.clone(),
+            ..Details::default()
+        },
+        price: price(app, ask.to.country, sized.segments),
+        progress: Progress::default(),
+        dimensions: screened.dimensions.clone(),
+        decision: screened.body(Some(verification.id)),
+    }
+}
+
+/// The later of the resending interval and the first back-off delay that a next code would meet.
+fn retry_at(app: &App, verification: &VerificationRecord, now: Timestamp) -> Timestamp {
+    let policy = &app.snapshot.load().policy;
+    let enforced = policy.backoff.mode == seawall_core::limit::Mode::Enforce;
+    let sends = usize::from(verification.lifecycle.sends).saturating_sub(1);
+    let delays = &policy.backoff.delays;
+    let delay = delays.get(sends).or(delays.last()).copied().unwrap_or_default();
+    let interval = verification.lifecycle.resend_at();
+    if enforced { interval.max(now.plus(delay)) } else { interval }
+}

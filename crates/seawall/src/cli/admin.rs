@@ -1,0 +1,175 @@
+//! The admin API from a shell: over HTTP to a running gateway; for a stopped one, whose store it opens under
+//! its lock, through a listener that only this process knows.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use reqwest::{Client, Method, Url};
+use seawall_store::vault::KEY_FILE;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Failure, Place};
+use crate::config::{Config, Peers};
+use crate::serve::{self, Running};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which gateway, and the right to administer it.
+#[derive(Args, Debug)]
+pub(super) struct AdminArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Base URL of a running gateway; without it the one that the configuration describes.
+    #[arg(long, env = "SEAWALL_URL")]
+    url: Option<String>,
+    /// Admin token. Better in the environment or a file: others can see command lines.
+    #[arg(long, env = "SEAWALL_ADMIN_TOKEN", hide_env_values = true)]
+    admin_token: Option<String>,
+    /// File with the admin token.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SEAWALL_ADMIN_TOKEN_FILE",
+        conflicts_with = "admin_token"
+    )]
+    admin_token_file: Option<PathBuf>,
+}
+
+/// An open way to the admin API.
+pub(super) struct Admin {
+    base: Url,
+    token: String,
+    client: Client,
+    /// A gateway that this process started for the occasion.
+    own: Option<Running>,
+}
+
+impl Admin {
+    /// Finds the gateway, or opens its store when it does not run.
+    pub async fn open(args: &AdminArgs) -> Result<Self, Failure> {
+        let token = token(args)?;
+        let (base, own) = match &args.url {
+            Some(url) => (url.clone(), None),
+            None => reach(args.place.load(None)?).await?,
+        };
+        let base: Url = base
+            .parse()
+            .map_err(|error| Failure::Wrong(format!("--url {base}: {error}")))?;
+        if base.scheme() != "https" && !is_loopback(&base) {
+            let reason =
+                format!("--url {base}: the admin token would cross the network unencrypted; use https");
+            return Err(Failure::Wrong(reason));
+        }
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .map_err(|error| format!("no HTTP client: {error}"))?;
+        Ok(Admin {
+            base,
+            token,
+            client,
+            own,
+        })
+    }
+
+    /// One request. `Ok(None)`: done, and nothing to show.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Option<Value>, String> {
+        let mut url = self.base.clone();
+        let (path, query) = path
+            .split_once('?')
+            .map_or((path, None), |(path, query)| (path, Some(query)));
+        url.set_path(&format!("/admin/v1/{path}"));
+        url.set_query(query);
+        let mut request = self.client.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let base = &self.base;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| format!("{base} does not answer: {error}"))?;
+        let status = answer.status();
+        let text = answer
+            .text()
+            .await
+            .map_err(|error| format!("the answer of {base} broke off: {error}"))?;
+        let value: Option<Value> = serde_json::from_str(&text).ok();
+        if status.is_success() {
+            return Ok(value);
+        }
+        let detail = value
+            .as_ref()
+            .and_then(|v| v.get("detail"))
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        Err(format!("{base} answered {status}: {detail}"))
+    }
+
+    /// Closes what was opened.
+    pub async fn close(self) {
+        if let Some(running) = self.own {
+            running.stop().await;
+        }
+    }
+}
+
+fn token(args: &AdminArgs) -> Result<String, Failure> {
+    if let Some(path) = &args.admin_token_file {
+        let text = std::fs::read_to_string(path);
+        return text
+            .map(|text| text.trim().to_owned())
+            .map_err(|error| Failure::Wrong(format!("{}: {error}", path.display())));
+    }
+    let missing = "an admin token is needed: set SEAWALL_ADMIN_TOKEN or SEAWALL_ADMIN_TOKEN_FILE (`seawall init` printed it)";
+    args.admin_token
+        .clone()
+        .ok_or_else(|| Failure::Wrong(missing.to_owned()))
+}
+
+/// The gateway that the configuration describes, when it runs; else its store.
+async fn reach(mut config: Config) -> Result<(String, Option<Running>), Failure> {
+    let listen = reachable(config.server.listen);
+    if matches!(
+        timeout(Duration::from_secs(2), TcpStream::connect(listen)).await,
+        Ok(Ok(_))
+    ) {
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        return Ok((format!("{scheme}://{listen}"), None));
+    }
+    let dir = config.data_dir().display().to_string();
+    if !config.data_dir().join(KEY_FILE).exists() {
+        return Err(Failure::Failed(format!(
+            "no gateway answers on {listen}, and {dir} holds no data; run `seawall init`"
+        )));
+    }
+    config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    config.server.peers = Peers::ProxiesOnly;
+    config.tls = None;
+    let running = serve::start(config).await?;
+    Ok((format!("http://{}", running.addr), Some(running)))
+}
+
+/// An address to connect to, for one to listen on.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        ip if !ip.is_unspecified() => listen,
+        IpAddr::V4(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())),
+        IpAddr::V6(_) => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, listen.port())),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,292 @@
+//! The sections of a built configuration: every value checked and in the type that uses it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use seawall_core::client_ip::{ForwardHeader, TrustedProxies};
+use seawall_core::policy::VerificationBounds;
+use seawall_store::records::Retention;
+
+use super::parse;
+use super::raw::Raw;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where the APIs are served.
+    pub listen: SocketAddr,
+    /// Networks of our own proxies.
+    pub trusted_proxies: TrustedProxies,
+    /// The header in which they name the caller.
+    pub client_ip_header: ForwardHeader,
+    /// Who may connect at all.
+    pub peers: Peers,
+    /// Largest body in bytes, batches apart.
+    pub max_body: usize,
+    /// Largest body of a batch in bytes.
+    pub max_batch_body: usize,
+}
+
+/// Who may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Everybody.
+    Anyone,
+    /// Loopback and trusted proxies: the connection is not encrypted.
+    ProxiesOnly,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM, the chain.
+    pub certificate: PathBuf,
+    /// PEM, the private key.
+    pub key: PathBuf,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The directory of the embedded store.
+    pub data_dir: PathBuf,
+}
+
+/// `[counters]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// What to do with sends while they do not answer.
+    pub on_loss: OnLoss,
+}
+
+/// What a lost counter means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Nothing is sent.
+    Refuse,
+    /// Limits do not count until they are back.
+    Allow,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Directives of `tracing_subscriber::EnvFilter`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `[metrics]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// A listener of its own.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[sandbox]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Whether the admin API may move the clock.
+    pub clock: bool,
+}
+
+/// `[webhooks]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Webhooks {
+    /// Whether they may go to private addresses.
+    pub allow_private: bool,
+    /// Whether they may go unencrypted.
+    pub allow_http: bool,
+}
+
+/// `[smpp]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Smpp {
+    /// Whether binds may cross the network without TLS.
+    pub allow_insecure: bool,
+}
+
+/// `[limits]`: bounds of the listener. What senders may do is set up in the admin API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Connections at a time from one address.
+    pub max_connections_per_address: usize,
+    /// To the end of a request's headers.
+    pub header_timeout: Duration,
+    /// To the end of a request's body.
+    pub request_timeout: Duration,
+    /// Without a request.
+    pub idle_timeout: Duration,
+}
+
+pub(super) fn server(raw: &mut Raw) -> Server {
+    let any = raw.read("server.trust_any_proxy", false, parse::switch);
+    let header = raw.read("server.client_ip_header", String::new(), parse::header_name);
+    let trusted = raw.read("server.trusted_proxies", TrustedProxies::default(), |value| {
+        let fix = "; if you mean that, set server.trust_any_proxy = true";
+        TrustedProxies::new(parse::networks(value)?, any).map_err(|error| format!("{error}{fix}"))
+    });
+    Server {
+        listen: raw.read(
+            "server.listen",
+            SocketAddr::from(([127, 0, 0, 1], 8080)),
+            parse::address,
+        ),
+        trusted_proxies: trusted,
+        client_ip_header: ForwardHeader::from_name(&header),
+        peers: Peers::Anyone,
+        max_body: raw.read("server.max_body", 0, parse::size(1024..=16 << 20)),
+        max_batch_body: raw.read("server.max_batch_body", 0, parse::size(1024..=64 << 20)),
+    }
+}
+
+pub(super) fn tls(raw: &mut Raw) -> Option<TlsFiles> {
+    let certificate = raw.read("tls.certificate", None, parse::some_text);
+    let key = raw.read("tls.key", None, parse::some_text);
+    if certificate.is_some() != key.is_some() {
+        let fix = "tls.certificate and tls.key belong together; set both, or neither for plain HTTP";
+        raw.fail("configuration", "tls", "", fix.to_owned());
+    }
+    let (certificate, key) = (PathBuf::from(certificate?), PathBuf::from(key?));
+    for (name, path) in [("tls.certificate", &certificate), ("tls.key", &key)] {
+        if let Err(error) = std::fs::File::open(path) {
+            raw.fail(
+                "configuration",
+                name,
+                &path.display().to_string(),
+                format!("cannot be read: {error}"),
+            );
+        }
+    }
+    Some(TlsFiles { certificate, key })
+}
+
+pub(super) fn store(raw: &mut Raw) -> StoreConfig {
+    let data_dir = raw.read("store.url", PathBuf::new(), |value| {
+        let url = parse::text(value)?;
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            return Err("PostgreSQL is not in this version; use \"sqlite:DIR\"".to_owned());
+        }
+        let dir = url
+            .strip_prefix("sqlite:")
+            .map(|rest| rest.strip_prefix("//").unwrap_or(rest).trim());
+        dir.filter(|d| !d.is_empty())
+            .map(PathBuf::from)
+            .ok_or_else(|| "write \"sqlite:DIR\"".to_owned())
+    });
+    StoreConfig { data_dir }
+}
+
+pub(super) fn counters(raw: &mut Raw) -> Counters {
+    raw.read("counters.url", (), |value| match parse::text(value)?.as_str() {
+        "memory:" => Ok(()),
+        url if url.starts_with("redis") => Err("Redis is not in this version; use \"memory:\"".to_owned()),
+        _ => Err("write \"memory:\"".to_owned()),
+    });
+    let words = [("refuse", OnLoss::Refuse), ("allow", OnLoss::Allow)];
+    Counters {
+        on_loss: raw.read("counters.on_loss", OnLoss::Refuse, parse::word(&words)),
+    }
+}
+
+pub(super) fn log(raw: &mut Raw) -> Log {
+    let level = raw.read("log.level", String::new(), |value| {
+        let text = parse::text(value)?;
+        let fix = |error| format!("{error}; write e.g. \"info\" or \"info,seawall=debug\"");
+        tracing_subscriber::EnvFilter::builder()
+            .parse(&text)
+            .map(|_| text)
+            .map_err(fix)
+    });
+    let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    Log {
+        level,
+        format: raw.read("log.format", LogFormat::Text, parse::word(&words)),
+    }
+}
+
+pub(super) fn metrics(raw: &mut Raw) -> Metrics {
+    Metrics {
+        listen: raw.read("metrics.listen", None, |value| parse::address(value).map(Some)),
+    }
+}
+
+pub(super) fn switches(raw: &mut Raw) -> (Sandbox, Webhooks, Smpp) {
+    let mut on = |name| raw.read(name, false, parse::switch);
+    (
+        Sandbox {
+            clock: on("sandbox.clock"),
+        },
+        Webhooks {
+            allow_private: on("webhooks.allow_private"),
+            allow_http: on("webhooks.allow_http"),
+        },
+        Smpp {
+            allow_insecure: on("smpp.allow_insecure"),
+        },
+    )
+}
+
+pub(super) fn verification(raw: &mut Raw) -> VerificationBounds {
+    let small = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
+    VerificationBounds {
+        min_code_length: small(raw.read("verification.min_code_length", 4, parse::count(4..=10))),
+        max_checks: small(raw.read("verification.max_checks", 5, parse::count(1..=10))),
+        default_ttl: raw.read(
+            "verification.default_ttl",
+            DAY,
+            parse::duration(Duration::from_secs(10)..=DAY),
+        ),
+    }
+}
+
+pub(super) fn retention(raw: &mut Raw) -> Retention {
+    let hour = Duration::from_secs(3600);
+    let messages = raw.read(
+        "retention.messages",
+        FOR_EVER,
+        parse::duration(DAY * 2..=FOR_EVER),
+    );
+    Retention {
+        texts: raw.read("retention.texts", DAY, parse::duration(Duration::ZERO..=messages)),
+        messages,
+        audit: raw.read("retention.audit", DAY, parse::duration(DAY..=FOR_EVER)),
+        idempotency: raw.read("retention.idempotency", DAY, parse::duration(hour..=DAY * 30)),
+    }
+}
+
+pub(super) fn limits(raw: &mut Raw) -> ConnectionLimits {
+    let mut some =
+        |name| usize::try_from(raw.read(name, 1, parse::count(1..=1_000_000))).unwrap_or(usize::MAX);
+    let (max_connections, per_address) = (
+        some("limits.max_connections"),
+        some("limits.max_connections_per_address"),
+    );
+    let mut wait = |name| {
+        let bounds = Duration::from_millis(50)..=Duration::from_secs(3600);
+        raw.read(name, Duration::from_secs(1), parse::duration(bounds))
+    };
+    ConnectionLimits {
+        max_connections,
+        max_connections_per_address: per_address,
+        header_timeout: wait("limits.header_timeout"),
+        request_timeout: wait("limits.request_timeout"),
+        idle_timeout: wait("limits.idle_timeout"),
+    }
+}

@@ -1,0 +1,93 @@
+//! The collections of what is set up.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::{Map, Value};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::Admin;
+use super::rest::collection;
+use crate::app::App;
+use crate::app::collections::api_keys::{self as keys, ApiKeyView, RotateInput};
+use crate::http::extract::{Path, body, is_json, parse};
+use crate::http::native::answers::Refused;
+use crate::http::native::whole;
+
+#[rustfmt::skip] // one collection a line reads as the table that it is
+mod tables {
+    use super::collection;
+    collection!(subaccounts, Subaccounts, SubaccountInput, SubaccountView, "subaccounts", "Subaccounts", "Subaccount");
+    collection!(api_keys, ApiKeys, ApiKeyInput, ApiKeyView, "api-keys", "ApiKeys", "ApiKey");
+    collection!(ip_allowlist, IpAllowlist, AllowedInput, AllowedView, "ip-allowlist", "IpAllowlist", "IpAllowlistEntry");
+    collection!(limits, Limits, LimitInput, LimitView, "limits", "Limits", "Limit");
+    collection!(providers, Providers, ProviderInput, ProviderView, "providers", "Providers", "Provider");
+    collection!(routes, Routes, RouteInput, RouteView, "routes", "Routes", "Route");
+    collection!(prices, Prices, PriceInput, PriceView, "prices", "Prices", "Price");
+    collection!(webhooks, Webhooks, WebhookInput, WebhookView, "webhooks", "Webhooks", "Webhook");
+    collection!(templates, Templates, TemplateInput, TemplateView, "templates", "Templates", "Template");
+}
+
+use tables::{api_keys, ip_allowlist, limits, prices, providers, routes as ways, subaccounts, templates, webhooks};
+
+/// Their routes.
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(subaccounts::create, subaccounts::list))
+        .routes(routes!(subaccounts::get, subaccounts::patch, subaccounts::delete))
+        .routes(routes!(api_keys::create, api_keys::list))
+        .routes(routes!(api_keys::get, api_keys::patch, api_keys::delete))
+        .routes(routes!(rotate))
+        .routes(routes!(ip_allowlist::create, ip_allowlist::list))
+        .routes(routes!(ip_allowlist::get, ip_allowlist::patch, ip_allowlist::delete))
+        .routes(routes!(limits::create, limits::list))
+        .routes(routes!(limits::get, limits::patch, limits::delete))
+        .routes(routes!(providers::create, providers::list))
+        .routes(routes!(providers::get, providers::patch, providers::delete))
+        .routes(routes!(ways::create, ways::list))
+        .routes(routes!(ways::get, ways::patch, ways::delete))
+        .routes(routes!(prices::create, prices::list))
+        .routes(routes!(prices::get, prices::patch, prices::delete))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(templates::create, templates::list))
+        .routes(routes!(templates::get, templates::patch, templates::delete))
+}
+
+/// Give a key a new secret. The old one stays valid for the overlap.
+#[utoipa::path(
+    post,
+    path = "/admin/v1/api-keys/{id}/rotate",
+    operation_id = "rotateApiKey",
+    tag = "set-up",
+    params(("id" = String, Path, description = "Its id or its unique name.")),
+    request_body = Option<RotateInput>,
+    responses((status = 200, description = "With the new secret, which is not shown again.", body = ApiKeyView)),
+    security(("admin_token" = []))
+)]
+async fn rotate(
+    State(app): State<Arc<App>>,
+    admin: Admin,
+    Path(id): Path<String>,
+    request: axum::extract::Request,
+) -> Result<axum::Json<ApiKeyView>, Refused> {
+    let body = optional(request).await?;
+    let work = async move { keys::rotate(&app, &admin.actor, &id, body).await };
+    Ok(axum::Json(whole(work).await?))
+}
+
+/// No body at all means the usual overlap.
+async fn optional(request: axum::extract::Request) -> Result<Value, Refused> {
+    let announced = is_json(request.headers());
+    let bytes = body(request, &()).await?;
+    match bytes.is_empty() {
+        true => Ok(Value::Object(Map::new())),
+        false if announced => Ok(parse(&bytes)?),
+        false => {
+            let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let detail = "The body has to be JSON; send the header Content-Type: application/json.";
+            Err(crate::http::problem::Problem::new(status, "unsupported-media-type", detail).into())
+        }
+    }
+}

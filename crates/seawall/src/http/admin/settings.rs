@@ -1,0 +1,63 @@
+//! `/admin/v1/settings`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::auth::Admin;
+use crate::app::App;
+use crate::app::collections::settings::{self, SettingsView};
+use crate::app::collections::shapes::{ApiRatesPatch, BackOffPatch};
+use crate::http::extract::Json;
+use crate::http::native::answers::Refused;
+use crate::http::native::whole;
+
+/// A JSON merge patch (RFC 7396) of the settings.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `settings::patch` reads")]
+#[serde(deny_unknown_fields)]
+pub struct SettingsPatch {
+    /// Delays between unconfirmed codes; `null`: as in a new installation.
+    verification_backoff: Option<BackOffPatch>,
+    /// Requests a second; `null`: as in a new installation.
+    api_rates: Option<ApiRatesPatch>,
+    /// Only `{"mode": "off"}` in this version.
+    #[schema(value_type = Option<Object>)]
+    detection: Option<Value>,
+    /// Only `null` in this version.
+    observe_until: Option<String>,
+}
+
+/// The settings of the installation.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/settings",
+    operation_id = "getSettings",
+    tag = "set-up",
+    responses((status = 200, description = "As they are.", body = SettingsView)),
+    security(("admin_token" = []))
+)]
+pub async fn get(State(app): State<Arc<App>>, _admin: Admin) -> Result<axum::Json<SettingsView>, Refused> {
+    Ok(axum::Json(settings::get(&app).await?))
+}
+
+/// Change some settings.
+#[utoipa::path(
+    patch,
+    path = "/admin/v1/settings",
+    operation_id = "changeSettings",
+    tag = "set-up",
+    request_body = SettingsPatch,
+    responses((status = 200, description = "As they are now, in force.", body = SettingsView)),
+    security(("admin_token" = []))
+)]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    admin: Admin,
+    Json(body): Json<Value>,
+) -> Result<axum::Json<SettingsView>, Refused> {
+    let work = async move { settings::patch(&app, &admin.actor, body).await };
+    Ok(axum::Json(whole(work).await?))
+}

@@ -1,0 +1,57 @@
+//! The dialect of 8x8: a client of 8x8 changes its base URL and nothing else.
+//!
+//! A handler walks through the rooms in order: [`call`] authenticates and enters the subaccount, a
+//! `*_request` file reads every field, a use case of [`crate::app`] does it, and [`error`] maps every
+//! refusal, once. Unknown JSON fields are ignored, as the original does.
+//!
+//! Several hosts of 8x8's map to this one; `/sms` before a path is stripped.
+
+mod balance;
+mod call;
+mod error;
+mod export_csv;
+mod export_jobs;
+mod exports;
+mod fields;
+mod iso;
+mod legacy;
+mod once;
+mod prices;
+mod session_request;
+mod sessions;
+mod sms_batch;
+mod sms_manage;
+mod sms_request;
+mod sms_send;
+mod webhooks;
+mod wire;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// All paths of the dialect. Bodies are bounded by the handlers, which know how large each may be.
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    let (prefixed, _) = documented().split_for_parts();
+    documented().merge(legacy::router().nest("/sms", prefixed).into())
+}
+
+fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(sessions::create))
+        .routes(routes!(sessions::read))
+        .routes(routes!(sms_send::send))
+        .routes(routes!(sms_batch::send))
+        .routes(routes!(sms_manage::cancel_all))
+        .routes(routes!(sms_manage::details, sms_manage::cancel))
+        .routes(routes!(sms_manage::feedback))
+        .routes(routes!(exports::create))
+        .routes(routes!(exports::status, exports::delete))
+        .routes(routes!(exports::download))
+        .routes(routes!(prices::list))
+        .routes(routes!(balance::get))
+        .routes(routes!(webhooks::list, webhooks::set, webhooks::delete))
+}

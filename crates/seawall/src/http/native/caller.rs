@@ -1,0 +1,118 @@
+//! Room 2 of the native API: who calls, and for which subaccount.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use seawall_core::client_ip::ClientIp;
+use seawall_core::time::Timestamp;
+use serde::de::DeserializeOwned;
+
+use super::answers::Refused;
+use crate::app::entities::{Scope, Subaccount};
+use crate::app::snapshot::Snapshot;
+use crate::app::who::{Caller, authenticate, enter};
+use crate::app::{App, Refusal};
+use crate::http::door::CallerIp;
+use crate::http::extract;
+use crate::http::problem::Problem;
+
+/// At most so many subaccounts are named in an error.
+const CHOICES: usize = 20;
+
+/// A caller with a key that works. Stands before the body among a handler's arguments, so that nobody
+/// without a key learns what a body should look like.
+pub struct Known(pub Caller);
+
+impl FromRequestParts<Arc<App>> for Known {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refused> {
+        let now = app.now();
+        let nobody = || ClientIp::from_ip(std::net::Ipv4Addr::UNSPECIFIED.into());
+        let ip = parts.extensions.get::<CallerIp>().map_or_else(nobody, |caller| caller.0);
+        Ok(Known(authenticate(app, bearer(&parts.headers), ip, now)?))
+    }
+}
+
+/// What stands behind `Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// A JSON body, understood and raw: idempotency compares the bytes.
+pub struct Posted<T> {
+    /// As understood.
+    pub value: T,
+    /// As sent.
+    pub bytes: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Posted<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        if !extract::is_json(request.headers()) {
+            let detail = "The body has to be JSON; send the header Content-Type: application/json.";
+            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail);
+            return Err(problem.into());
+        }
+        let bytes = extract::body(request, state).await?;
+        Ok(Posted { value: extract::parse(&bytes)?, bytes })
+    }
+}
+
+/// Lets the caller use the subaccount that it named, or the only one that it can mean.
+pub async fn enter_chosen(
+    app: &App,
+    caller: &Caller,
+    named: Option<&str>,
+    needed: Scope,
+    now: Timestamp,
+) -> Result<Arc<Subaccount>, Refused> {
+    let chosen = match named {
+        Some(named) => named.to_owned(),
+        None => only_one(&app.snapshot.load(), caller)?,
+    };
+    Ok(enter(app, caller, &chosen, needed, now).await?)
+}
+
+fn only_one(snapshot: &Snapshot, caller: &Caller) -> Result<String, Refusal> {
+    let mut choices: Vec<&String> = match &caller.key.subaccounts {
+        Some(only) => only.iter().collect(),
+        None => snapshot.subaccounts.keys().collect(),
+    };
+    if let [one] = choices.as_slice() {
+        return Ok((*one).clone());
+    }
+    choices.sort();
+    let named: Vec<&str> = choices.iter().take(CHOICES).map(|id| id.as_str()).collect();
+    let more = if choices.len() > CHOICES { ", …" } else { "" };
+    let problem = match named.is_empty() {
+        true => "There is no subaccount yet; an operator creates one under /admin/v1/subaccounts.".to_owned(),
+        false => format!("The key is for several subaccounts; name one of {}{more}.", named.join(", ")),
+    };
+    Err(Refusal::Invalid { field: "subaccount_id", problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_stands_behind_bearer() {
+        let secret = |text: &str| {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, text.parse().unwrap())]);
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!(secret("Bearer sw_live_x").as_deref(), Some("sw_live_x"));
+        assert_eq!(secret("bearer  sw_live_x ").as_deref(), Some("sw_live_x"));
+        assert_eq!(secret("Basic sw_live_x"), None);
+        assert_eq!(secret("Bearer"), None);
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+}

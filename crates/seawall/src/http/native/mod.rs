@@ -1,0 +1,41 @@
+//! The native API, `/v1/…`: JSON in snake_case, errors as problems (RFC 9457).
+//!
+//! A handler reads as the rooms that it walks through: [`caller`] (who), [`read`] (what), a use case of
+//! [`crate::app`], and [`views`], [`sent`] or [`answers`] (answer).
+
+pub mod answers;
+mod batches;
+mod caller;
+mod decisions;
+mod messages;
+mod once;
+mod read;
+mod requests;
+mod sent;
+mod template;
+mod verifications;
+mod views;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use super::door;
+use crate::app::App;
+use crate::config::Config;
+
+pub use once::whole;
+
+/// All routes of the native API.
+pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(decisions::decide))
+        .routes(routes!(decisions::get))
+        .routes(routes!(verifications::start))
+        .routes(routes!(verifications::get, verifications::cancel))
+        .routes(routes!(verifications::check))
+        .routes(routes!(messages::send))
+        .routes(routes!(batches::send).layer(door::batch_body(config)))
+        .routes(routes!(messages::get, messages::cancel))
+}

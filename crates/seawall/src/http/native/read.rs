@@ -1,0 +1,194 @@
+//! Room 3 of the native API: the last place with strings.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use seawall_core::client_ip::ClientIp;
+use seawall_core::country::Country;
+use seawall_core::id::{Id, IdKind};
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::sender_id::SenderId;
+use seawall_core::time::{Timestamp, span};
+
+use super::requests::Client;
+use crate::app::{App, Refusal};
+
+type Read<T> = Result<T, Refusal>;
+
+/// How far ahead a message may be scheduled.
+const AHEAD: Duration = Duration::from_secs(30 * 86_400);
+
+/// A field does not fit.
+pub fn invalid(field: &'static str, problem: impl Into<String>) -> Refusal {
+    let problem: String = problem.into();
+    let mut letters = problem.chars();
+    let capital = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
+    let sentence = capital.unwrap_or_default();
+    let stop = if sentence.ends_with('.') { "" } else { "." };
+    Refusal::Invalid { field, problem: format!("{sentence}{stop}") }
+}
+
+/// The recipient.
+pub fn number(to: &str, country: Option<&str>) -> Read<ParsedNumber> {
+    let wrong = || invalid("country", "`country` is two letters by ISO 3166-1, such as SG");
+    let country = country.map(|text| Country::parse(text).ok_or_else(wrong)).transpose()?;
+    Msisdn::parse(to, country).map_err(|error| invalid("to", error.to_string()))
+}
+
+/// The end user, as far as limits go by it.
+pub struct EndUser {
+    /// Address.
+    pub ip: Option<ClientIp>,
+    /// The app's name for them.
+    pub user: Option<String>,
+    /// Device.
+    pub fingerprint: Option<String>,
+}
+
+/// Who stands behind a request.
+pub fn client(client: Client) -> Read<EndUser> {
+    let ip = client.ip.as_deref().map(client_ip).transpose()?;
+    bounded("client.user_agent", client.user_agent, 1024)?;
+    bounded("client.device_token", client.device_token, 1024)?;
+    Ok(EndUser {
+        ip,
+        user: bounded("client.user_id", client.user_id, 256)?,
+        fingerprint: bounded("client.fingerprint", client.fingerprint, 256)?,
+    })
+}
+
+fn client_ip(text: &str) -> Read<ClientIp> {
+    let read = ClientIp::parse(text).filter(|ip| ip.is_plausible_client());
+    read.ok_or_else(|| invalid("client.ip", "`client.ip` is the end user's address, one IPv4 or IPv6 without a port"))
+}
+
+/// Text of at most so many characters, not empty.
+pub fn bounded(field: &'static str, text: Option<String>, most: usize) -> Read<Option<String>> {
+    match &text {
+        Some(text) if text.is_empty() => Err(invalid(field, format!("`{field}` is empty; leave it out instead"))),
+        Some(text) if text.chars().nth(most).is_some() => {
+            Err(invalid(field, format!("`{field}` is longer than {most} characters; shorten it")))
+        }
+        Some(text) if text.chars().any(|c| c == '\0') => Err(invalid(field, format!("`{field}` has a NUL character"))),
+        _ => Ok(text),
+    }
+}
+
+/// A duration within bounds.
+pub fn duration(
+    field: &'static str,
+    text: Option<&str>,
+    bounds: RangeInclusive<Duration>,
+    otherwise: Duration,
+) -> Read<Duration> {
+    let Some(text) = text else { return Ok(otherwise) };
+    let (from, to) = (span::format(*bounds.start()), span::format(*bounds.end()));
+    let fix = || invalid(field, format!("`{field}` is a duration from {from} to {to}, such as \"300s\""));
+    span::parse(text).filter(|span| bounds.contains(span)).ok_or_else(fix)
+}
+
+fn instant(field: &'static str, text: Option<&str>) -> Read<Option<Timestamp>> {
+    let fix = || invalid(field, format!("`{field}` is an RFC 3339 time with its offset, such as 2030-01-05T10:00:00Z"));
+    text.map(|text| Timestamp::parse(text).ok_or_else(fix)).transpose()
+}
+
+/// When a message is sent and until when it is worth sending.
+pub fn schedule(
+    scheduled_at: Option<&str>,
+    expires_at: Option<&str>,
+    now: Timestamp,
+) -> Read<(Option<Timestamp>, Option<Timestamp>)> {
+    let due = instant("scheduled_at", scheduled_at)?;
+    let end = instant("expires_at", expires_at)?;
+    if due.is_some_and(|due| due > now.plus(AHEAD)) {
+        return Err(invalid("scheduled_at", "`scheduled_at` is more than 30 days ahead; schedule it later"));
+    }
+    let begin = due.unwrap_or(now).max(now);
+    if end.is_some_and(|end| end <= begin) {
+        return Err(invalid("expires_at", "`expires_at` lies before the message is sent; move it ahead or leave it out"));
+    }
+    Ok((due, end))
+}
+
+/// A sender ID.
+pub fn source(text: Option<String>) -> Read<Option<String>> {
+    if let Some(text) = &text {
+        SenderId::parse(text).map_err(|error| invalid("source", error.to_string()))?;
+    }
+    Ok(text)
+}
+
+/// Where events go. Whether the address may be reached is looked at when something is sent there.
+pub fn callback_url(app: &App, text: Option<String>) -> Read<Option<String>> {
+    let text = bounded("callback_url", text, 2048)?;
+    let secure = |url: &reqwest::Url| match url.scheme() {
+        "https" => true,
+        "http" => app.config.webhooks.allow_http,
+        _ => false,
+    };
+    let good = |text: &str| reqwest::Url::parse(text).is_ok_and(|url| secure(&url) && url.has_host());
+    match &text {
+        Some(url) if !good(url) => Err(invalid("callback_url", "`callback_url` is an absolute https:// URL")),
+        _ => Ok(text),
+    }
+}
+
+/// An id in a path. One that cannot be is as unknown as one that is not there.
+pub fn id(kind: IdKind, text: &str) -> Read<Id> {
+    Id::parse(kind, text).ok_or(Refusal::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn field<T>(read: Read<T>) -> &'static str {
+        match read {
+            Err(Refusal::Invalid { field, problem }) => {
+                assert!(problem.ends_with('.'), "{problem}");
+                field
+            }
+            Err(_) => "another refusal",
+            Ok(_) => "fine",
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let ip = |text: &str| field(client(Client { ip: Some(text.to_owned()), ..Client::default() }));
+        assert_eq!(ip("203.0.113.7"), "fine");
+        assert_eq!(ip("203.0.113.7:80"), "client.ip");
+        assert_eq!(ip("0.0.0.0"), "client.ip");
+        assert_eq!(ip("224.0.0.1"), "client.ip");
+        assert_eq!(field(number("+6591234567", None)), "fine");
+        assert_eq!(field(number("91234567", Some("Singapore"))), "country");
+        assert_eq!(field(number("hello", None)), "to");
+        assert_eq!(field(source(Some("a name too long".to_owned()))), "source");
+        let seconds = Duration::from_secs(10)..=Duration::from_secs(60);
+        assert_eq!(field(duration("ttl", Some("9s"), seconds.clone(), Duration::ZERO)), "ttl");
+        assert_eq!(field(duration("ttl", Some("60s"), seconds, Duration::ZERO)), "fine");
+        assert_eq!(field(bounded("brand", Some(String::new()), 4)), "brand");
+        assert_eq!(field(bounded("brand", Some("äöüß".to_owned()), 4)), "fine");
+    }
+
+    #[test]
+    fn a_message_is_not_sent_after_its_end() {
+        let now = Timestamp::parse("2026-01-05T10:00:00Z").unwrap();
+        let ask = |due: Option<&str>, end: Option<&str>| field(schedule(due, end, now));
+        assert_eq!(ask(Some("2026-01-05T11:00:00Z"), Some("2026-01-05T12:00:00Z")), "fine");
+        assert_eq!(ask(Some("2026-01-05T11:00:00Z"), Some("2026-01-05T11:00:00Z")), "expires_at");
+        assert_eq!(ask(None, Some("2026-01-05T10:00:00Z")), "expires_at");
+        assert_eq!(ask(Some("2026-03-05T10:00:00Z"), None), "scheduled_at");
+        assert_eq!(ask(Some("tomorrow"), None), "scheduled_at");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,80}") {
+            let _ = number(&text, Some(&text));
+            let _ = source(Some(text.clone()));
+            let _ = schedule(Some(&text), Some(&text), Timestamp::default());
+        }
+    }
+}

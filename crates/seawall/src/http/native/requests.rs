@@ -1,0 +1,329 @@
+//! What callers send, as they spell it. Meaning is given to it in [`super::read`].
+
+use seawall_core::code::CodeType;
+use seawall_core::message::Channel;
+use seawall_core::request::Operation;
+use seawall_core::segments::EncodingChoice;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// Who stands behind a request: the app's user, not the app's server.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The end user's address, without a port. It limits; it never authorises.
+    #[schema(example = "203.0.113.7", max_length = 45)]
+    pub ip: Option<String>,
+    /// The end user's browser or app.
+    #[schema(max_length = 1024)]
+    pub user_agent: Option<String>,
+    /// A token issued after an earlier verification on the same device.
+    #[schema(max_length = 1024)]
+    pub device_token: Option<String>,
+    /// The app's own fingerprint of the device.
+    #[schema(max_length = 256)]
+    pub fingerprint: Option<String>,
+    /// The app's name for its user.
+    #[schema(max_length = 256)]
+    pub user_id: Option<String>,
+}
+
+/// How a code travels.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelWord {
+    /// A text message.
+    #[default]
+    Sms,
+    /// A voice call that speaks the code.
+    Call,
+}
+
+impl From<ChannelWord> for Channel {
+    fn from(word: ChannelWord) -> Self {
+        match word {
+            ChannelWord::Sms => Channel::Sms,
+            ChannelWord::Call => Channel::Call,
+        }
+    }
+}
+
+/// What a decision is asked about.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+pub enum OperationWord {
+    /// A one-time code.
+    #[serde(rename = "verify.start")]
+    VerifyStart,
+    /// A message.
+    #[serde(rename = "sms.send")]
+    SmsSend,
+    /// A message of a batch.
+    #[serde(rename = "sms.batch")]
+    SmsBatch,
+}
+
+impl From<OperationWord> for Operation {
+    fn from(word: OperationWord) -> Self {
+        match word {
+            OperationWord::VerifyStart => Operation::VerifyStart,
+            OperationWord::SmsSend => Operation::SmsSend,
+            OperationWord::SmsBatch => Operation::SmsBatch,
+        }
+    }
+}
+
+/// What a code is made of.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeTypeWord {
+    /// Digits.
+    #[default]
+    Numeric,
+    /// Digits with a dash in the middle, which counts in the length.
+    NumericWithDash,
+    /// Digits, capitals and small letters; case matters.
+    Alphanumeric,
+    /// Digits and capitals.
+    AlphanumericCapitals,
+    /// Digits and capitals that are not easily taken for a digit.
+    AlphanumericEasy,
+}
+
+impl From<CodeTypeWord> for CodeType {
+    fn from(word: CodeTypeWord) -> Self {
+        match word {
+            CodeTypeWord::Numeric => CodeType::Numeric,
+            CodeTypeWord::NumericWithDash => CodeType::NumericWithDash,
+            CodeTypeWord::Alphanumeric => CodeType::Alphanumeric,
+            CodeTypeWord::AlphanumericCapitals => CodeType::AlphanumericCapitals,
+            CodeTypeWord::AlphanumericEasy => CodeType::AlphanumericEasy,
+        }
+    }
+}
+
+/// How a text is encoded on the air.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncodingWord {
+    /// GSM-7 if the text allows it, UCS-2 otherwise.
+    #[default]
+    Auto,
+    /// GSM-7, or a refusal.
+    Gsm7,
+    /// UCS-2 always.
+    Ucs2,
+}
+
+impl From<EncodingWord> for EncodingChoice {
+    fn from(word: EncodingWord) -> Self {
+        match word {
+            EncodingWord::Auto => EncodingChoice::Auto,
+            EncodingWord::Gsm7 => EncodingChoice::Gsm7,
+            EncodingWord::Ucs2 => EncodingChoice::Ucs2,
+        }
+    }
+}
+
+/// What would be done with this request?
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRequest {
+    /// The recipient in international form.
+    #[schema(example = "+6591234567", max_length = 64)]
+    pub to: String,
+    /// What it is for; `message` asks about a message, anything else about a code.
+    #[schema(example = "login", max_length = 64)]
+    pub purpose: String,
+    /// Who stands behind it.
+    #[serde(default)]
+    pub client: Client,
+    /// How it would travel.
+    #[serde(default)]
+    pub channel: ChannelWord,
+    /// The text, for its cost. It is not kept.
+    pub text: Option<String>,
+    /// Anything of the caller's own. It is not kept.
+    #[schema(value_type = Option<Object>)]
+    #[expect(dead_code, reason = "accepted so that callers can leave it in their requests")]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Charge nothing: only look.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Which subaccount; may be left out when the key has only one.
+    pub subaccount_id: Option<String>,
+    /// What would be done, when `purpose` does not say.
+    pub operation: Option<OperationWord>,
+}
+
+/// Send a one-time code, or send it again while one is out.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationRequest {
+    /// The number to verify.
+    #[schema(example = "+6591234567", max_length = 64)]
+    pub to: String,
+    /// ISO 3166-1 alpha-2, for a number in national form.
+    #[schema(example = "SG", max_length = 2)]
+    pub country: Option<String>,
+    /// How the code travels.
+    #[serde(default)]
+    pub channel: ChannelWord,
+    /// What it is for, in the caller's words.
+    #[schema(example = "login", max_length = 64)]
+    pub purpose: Option<String>,
+    /// Who stands behind it.
+    #[serde(default)]
+    pub client: Client,
+    /// Fills `{brand}` in the text.
+    #[schema(example = "Acme", max_length = 64)]
+    pub brand: Option<String>,
+    /// BCP 47: chooses among saved templates.
+    #[schema(example = "en-SG", max_length = 35)]
+    pub locale: Option<String>,
+    /// Characters of the code; 6 when absent.
+    #[schema(minimum = 4, maximum = 10)]
+    pub code_length: Option<u8>,
+    /// What the code is made of.
+    #[serde(default)]
+    pub code_type: CodeTypeWord,
+    /// How long the code is valid, from `10s` to `24h`.
+    #[schema(example = "300s")]
+    pub ttl: Option<String>,
+    /// Not sent again before, from `10s` to `2h`; `10s` when absent.
+    #[schema(example = "10s")]
+    pub resend_interval: Option<String>,
+    /// The text, with `{code}` and perhaps `{brand}`.
+    #[schema(example = "{brand}: Your verification code is {code}", max_length = 1600)]
+    pub template: Option<String>,
+    /// Name of a saved template instead.
+    #[schema(max_length = 64)]
+    pub template_key: Option<String>,
+    /// Sender ID.
+    #[schema(example = "Acme", max_length = 16)]
+    pub source: Option<String>,
+    /// Which subaccount; may be left out when the key has only one.
+    pub subaccount_id: Option<String>,
+    /// Where events of this verification go.
+    #[schema(example = "https://app.example.com/hooks/seawall", max_length = 2048)]
+    pub callback_url: Option<String>,
+}
+
+/// A code that a user typed.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRequest {
+    /// What was typed; spaces around it and dashes do not count.
+    #[schema(example = "123456", max_length = 64)]
+    pub code: String,
+}
+
+/// Send a message.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageRequest {
+    /// To whom.
+    #[schema(example = "+6591234567", max_length = 64)]
+    pub to: String,
+    /// ISO 3166-1 alpha-2, for a number in national form.
+    #[schema(example = "SG", max_length = 2)]
+    pub country: Option<String>,
+    /// What.
+    #[schema(example = "Your parcel arrives today.")]
+    pub text: String,
+    /// How the text is encoded.
+    pub encoding: Option<EncodingWord>,
+    /// Sender ID.
+    #[schema(example = "Acme", max_length = 16)]
+    pub source: Option<String>,
+    /// Who stands behind it.
+    pub client: Option<Client>,
+    /// What it is for, in the caller's words.
+    #[schema(max_length = 64)]
+    pub purpose: Option<String>,
+    /// Send later: RFC 3339, at most 30 days ahead.
+    #[schema(example = "2030-01-05T10:00:00Z")]
+    pub scheduled_at: Option<String>,
+    /// Not sent from then on: RFC 3339.
+    #[schema(example = "2030-01-05T12:00:00Z")]
+    pub expires_at: Option<String>,
+    /// Where its receipts go.
+    #[schema(max_length = 2048)]
+    pub callback_url: Option<String>,
+    /// The caller's own id.
+    #[schema(max_length = 255)]
+    pub client_message_id: Option<String>,
+    /// Which subaccount; may be left out when the key has only one.
+    pub subaccount_id: Option<String>,
+}
+
+/// One message of a batch, or what all of them share.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchMessage {
+    /// To whom. Not among the defaults.
+    #[schema(example = "+6591234567", max_length = 64)]
+    pub to: Option<String>,
+    /// ISO 3166-1 alpha-2, for a number in national form.
+    #[schema(max_length = 2)]
+    pub country: Option<String>,
+    /// What.
+    pub text: Option<String>,
+    /// How the text is encoded.
+    pub encoding: Option<EncodingWord>,
+    /// Sender ID.
+    #[schema(max_length = 16)]
+    pub source: Option<String>,
+    /// Who stands behind it.
+    pub client: Option<Client>,
+    /// What it is for.
+    #[schema(max_length = 64)]
+    pub purpose: Option<String>,
+    /// Send later: RFC 3339.
+    pub scheduled_at: Option<String>,
+    /// Not sent from then on: RFC 3339.
+    pub expires_at: Option<String>,
+    /// Where its receipts go.
+    #[schema(max_length = 2048)]
+    pub callback_url: Option<String>,
+    /// The caller's own id.
+    #[schema(max_length = 255)]
+    pub client_message_id: Option<String>,
+}
+
+/// Send many messages; one that is refused does not refuse the others.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchRequest {
+    /// The messages.
+    #[schema(min_items = 1, max_items = 10000)]
+    pub messages: Vec<BatchMessage>,
+    /// What messages have that do not say otherwise.
+    #[serde(default)]
+    pub defaults: BatchMessage,
+    /// Which subaccount; may be left out when the key has only one.
+    pub subaccount_id: Option<String>,
+    /// The caller's own id of the batch.
+    #[schema(max_length = 255)]
+    pub client_batch_id: Option<String>,
+}
+
+impl BatchMessage {
+    /// The message with what it leaves out taken from the defaults.
+    pub fn over(self, defaults: &BatchMessage) -> MessageRequest {
+        let or = |own: Option<String>, other: &Option<String>| own.or_else(|| other.clone());
+        MessageRequest {
+            to: self.to.unwrap_or_default(),
+            country: or(self.country, &defaults.country),
+            text: or(self.text, &defaults.text).unwrap_or_default(),
+            encoding: self.encoding.or(defaults.encoding),
+            source: or(self.source, &defaults.source),
+            client: self.client.or_else(|| defaults.client.clone()),
+            purpose: or(self.purpose, &defaults.purpose),
+            scheduled_at: or(self.scheduled_at, &defaults.scheduled_at),
+            expires_at: or(self.expires_at, &defaults.expires_at),
+            callback_url: or(self.callback_url, &defaults.callback_url),
+            client_message_id: self.client_message_id,
+            subaccount_id: None,
+        }
+    }
+}

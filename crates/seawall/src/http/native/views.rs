@@ -1,0 +1,362 @@
+//! What the native API answers, and how records become it.
+
+use seawall_core::id::IdKind;
+use seawall_core::reason::Reason;
+use seawall_core::segments::Encoding;
+use seawall_core::time::Timestamp;
+use seawall_store::records::{Attempt, DecisionRecord, MessageRecord, Price, VerificationRecord};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// One reason with its evidence. The codes are a closed list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes `Reason`, which the core knows without its documentation")]
+pub struct ReasonView {
+    /// Kebab-case.
+    #[schema(example = "limit-exceeded")]
+    code: String,
+    /// One sentence with the values.
+    detail: String,
+    /// What was measured.
+    value: Option<u64>,
+    /// What it was held against.
+    limit: Option<u64>,
+    /// Over which time.
+    #[schema(example = "30m")]
+    window: Option<String>,
+    /// Name of the limit, country, or other thing that it is about.
+    key: Option<String>,
+    /// `shadow`: recorded, without effect.
+    #[schema(example = "enforce")]
+    mode: String,
+    /// An allow entry outranks it.
+    overruled: Option<bool>,
+}
+
+/// A decision that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecisionAnswer {
+    /// `dec_…`
+    pub id: String,
+    /// `allow`, `challenge`, `alternative`, `throttle` or `block`.
+    #[schema(value_type = String, example = "allow")]
+    pub verdict: &'static str,
+    /// 0 to 100.
+    pub risk: u8,
+    /// Why it is not simply allowed, and what was only recorded.
+    #[schema(value_type = Vec<ReasonView>)]
+    pub reasons: Vec<Reason>,
+    /// Seconds until a throttled request would fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// `enforce`: an allow was charged as a send. `dry_run`: nothing was.
+    #[schema(value_type = String, example = "enforce")]
+    pub mode: &'static str,
+}
+
+/// A decision as it was recorded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DecisionView {
+    /// `dec_…`
+    pub id: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// `verify.start`, `sms.send`, …
+    pub operation: String,
+    /// Whose.
+    pub subaccount_id: String,
+    /// Which key asked.
+    pub key_id: String,
+    /// The recipient, masked.
+    pub to: String,
+    /// Where the request came from.
+    pub caller_ip: String,
+    /// The end user's address.
+    pub client_ip: Option<String>,
+    /// `allow`, …
+    pub verdict: String,
+    /// Whether the verdict had its effect.
+    pub enforced: bool,
+    /// 0 to 100.
+    pub risk: u8,
+    /// All reasons.
+    #[schema(value_type = Vec<ReasonView>)]
+    pub reasons: Vec<Value>,
+    /// What was known.
+    #[schema(value_type = Object)]
+    pub facts: Value,
+    /// Which policy decided.
+    pub policy_version: u64,
+    /// Whether it was only asked, not done.
+    pub dry_run: bool,
+    /// When a throttled request would fit.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// `msg_…`, when it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// `ver_…`, when it belongs to a verification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification_id: Option<String>,
+    /// For an aggregate of refusals: how many it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+impl From<DecisionRecord> for DecisionView {
+    fn from(record: DecisionRecord) -> Self {
+        let DecisionRecord { id, body } = record;
+        DecisionView {
+            id: id.show(IdKind::Decision),
+            at: id.at(),
+            operation: body.operation,
+            subaccount_id: body.subaccount_id,
+            key_id: body.key_id,
+            to: body.to,
+            caller_ip: body.caller_ip,
+            client_ip: body.client_ip,
+            verdict: body.verdict,
+            enforced: body.enforced,
+            risk: body.risk,
+            reasons: body.reasons,
+            facts: body.facts,
+            policy_version: body.policy_version,
+            dry_run: body.dry_run,
+            retry_at: body.retry_at,
+            message_id: body.message_id,
+            verification_id: body.verification_id,
+            count: body.count,
+        }
+    }
+}
+
+/// A verification. Its code is never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VerificationView {
+    /// `ver_…`
+    pub id: String,
+    /// `pending`, `verified`, `failed`, `expired` or `canceled`.
+    #[schema(value_type = String, example = "pending")]
+    pub status: &'static str,
+    /// The number, E.164.
+    pub to: String,
+    /// `sms` or `call`: how the last message went.
+    #[schema(value_type = String, example = "sms")]
+    pub channel: &'static str,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Whose.
+    pub subaccount_id: String,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// From then on no code is accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// When it was verified.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
+    /// From when it may be asked for again; only in the answer to the request that sent it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_at: Option<Timestamp>,
+    /// Wrong codes until it fails.
+    pub attempts_left: u8,
+    /// The decision that allowed the newest message.
+    pub decision_id: String,
+    /// The newest message.
+    pub message_id: String,
+}
+
+/// Wrong codes until a verification fails.
+pub fn attempts_left(record: &VerificationRecord) -> u8 {
+    record.lifecycle.max_checks.saturating_sub(record.lifecycle.failed_checks)
+}
+
+impl VerificationView {
+    /// As it stands at `now`.
+    pub fn new(record: &VerificationRecord, now: Timestamp, retry_at: Option<Timestamp>) -> Self {
+        let life = &record.lifecycle;
+        VerificationView {
+            id: record.id.show(IdKind::Verification),
+            status: life.at(now).as_str(),
+            to: record.to.to_e164(),
+            channel: life.channel.as_str(),
+            purpose: record.purpose.clone(),
+            subaccount_id: record.subaccount.clone(),
+            created_at: life.created_at,
+            expires_at: life.expires_at,
+            verified_at: life.verified_at,
+            retry_after_at: retry_at,
+            attempts_left: attempts_left(record),
+            decision_id: record.message.show(IdKind::Decision),
+            message_id: record.message.show(IdKind::Message),
+        }
+    }
+}
+
+/// What became of a code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckView {
+    /// `verified`: the code was right. `pending`: it was wrong. `failed`: it was wrong once too often.
+    #[schema(value_type = String, example = "verified")]
+    pub status: &'static str,
+    /// Wrong codes until the verification fails.
+    pub attempts_left: u8,
+}
+
+/// What a message costs, in micro-units.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PriceView {
+    /// For one segment.
+    pub per_segment: i64,
+    /// For the message.
+    pub total: i64,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+impl From<&Price> for PriceView {
+    fn from(price: &Price) -> Self {
+        PriceView { per_segment: price.per_segment, total: price.total, currency: price.currency.clone() }
+    }
+}
+
+/// One delivery try.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AttemptView {
+    /// Name of the provider.
+    pub provider: String,
+    /// When it was submitted.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// `accepted`, `refused`, `throttled`, `unreachable` or `unknown`.
+    pub outcome: String,
+    /// The provider's reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The provider's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl From<Attempt> for AttemptView {
+    fn from(a: Attempt) -> Self {
+        AttemptView { provider: a.provider, at: a.at, outcome: a.outcome, reference: a.reference, detail: a.detail }
+    }
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeliveryError {
+    /// The code of the receipt table.
+    pub code: u16,
+    /// Words for it.
+    pub message: String,
+}
+
+/// A message on its way. What it says is not shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MessageView {
+    /// `msg_…`
+    pub id: String,
+    /// The same id as a UUID, as the 8x8-compatible API spells it.
+    pub umid: String,
+    /// `queued`, `scheduled`, `submitting`, `sent`, `delivered`, `failed`, `expired`, `unknown` or `canceled`.
+    #[schema(value_type = String, example = "queued")]
+    pub state: &'static str,
+    /// Whose.
+    pub subaccount_id: String,
+    /// The recipient, E.164.
+    pub to: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// `sms` or `call`.
+    #[schema(value_type = String, example = "sms")]
+    pub channel: &'static str,
+    /// Sender ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// How many messages it is on the air.
+    pub segments: u8,
+    /// `gsm7` or `ucs2`.
+    #[schema(value_type = String, example = "gsm7")]
+    pub encoding: &'static str,
+    /// What it costs, when a price is known.
+    #[schema(inline = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceView>,
+    /// The caller's own id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<String>,
+    /// `bat_…`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
+    /// `ver_…`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification_id: Option<String>,
+    /// The decision that allowed it.
+    pub decision_id: String,
+    /// Delivery tries, oldest first.
+    pub attempts: Vec<AttemptView>,
+    /// Why it was not delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<DeliveryError>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it is to be sent, if not at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<Timestamp>,
+    /// Not sent from then on.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// When its state last changed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
+}
+
+impl From<MessageRecord> for MessageView {
+    fn from(m: MessageRecord) -> Self {
+        let message = m.progress.error_message.unwrap_or_default();
+        MessageView {
+            id: m.id.show(IdKind::Message),
+            umid: m.id.to_uuid(),
+            state: m.state.as_str(),
+            subaccount_id: m.subaccount,
+            to: m.to.to_e164(),
+            country: m.country.as_str().to_owned(),
+            channel: m.channel.as_str(),
+            source: m.details.source,
+            segments: m.segments,
+            encoding: encoding(m.encoding),
+            price: m.price.as_ref().map(PriceView::from),
+            client_message_id: m.details.client_message_id,
+            batch_id: m.batch.map(|id| id.show(IdKind::Batch)),
+            verification_id: m.verification.map(|id| id.show(IdKind::Verification)),
+            decision_id: m.id.show(IdKind::Decision),
+            attempts: m.progress.attempts.into_iter().map(AttemptView::from).collect(),
+            error: m.progress.error_code.map(|code| DeliveryError { code, message }),
+            created_at: m.id.at(),
+            scheduled_at: m.due,
+            expires_at: m.expires_at,
+            changed_at: m.progress.changed_at,
+        }
+    }
+}
+
+/// The wire word of an encoding.
+pub fn encoding(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Gsm7 => "gsm7",
+        Encoding::Ucs2 => "ucs2",
+    }
+}

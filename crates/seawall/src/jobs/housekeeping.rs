@@ -1,0 +1,75 @@
+//! Once a second: decisions and request windows to the ledger. Now and then: key uses, retention, the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_core::limit::Counts;
+use tokio::sync::watch;
+
+use crate::app::{App, recorder};
+
+/// Every so many seconds, key uses are written.
+const KEYS_EVERY: u64 = 5;
+/// Every so many seconds, what is past its retention is erased.
+const PRUNE_EVERY: u64 = 60;
+
+/// Works until told to stop, and once more then.
+pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let mut second = 0u64;
+    loop {
+        let stopping = tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => false,
+            _ = shutdown.changed() => true,
+        };
+        second += 1;
+        recorder::flush(&app, longest_request_window(&app)).await;
+        if let Some(step) = app.clock.slew() {
+            warn_of_step(&app, step, second);
+        }
+        if stopping || second.is_multiple_of(KEYS_EVERY) {
+            flush_key_uses(&app).await;
+        }
+        if stopping {
+            return;
+        }
+        if second.is_multiple_of(PRUNE_EVERY) {
+            prune(&app).await;
+        }
+    }
+}
+
+fn warn_of_step(app: &App, step: Duration, second: u64) {
+    // The sandbox clock is meant to differ.
+    if !app.config.sandbox.clock && second % 60 == 1 {
+        tracing::warn!(seconds = step.as_secs(), "the machine's clock was set; following it slowly");
+    }
+}
+
+fn longest_request_window(app: &App) -> Duration {
+    let snapshot = app.snapshot.load();
+    let counting = snapshot.policy.limits.iter().filter(|l| l.counts == Counts::Requests);
+    counting.map(|l| l.window).max().unwrap_or(Duration::from_secs(60))
+}
+
+async fn flush_key_uses(app: &App) {
+    let uses = app.key_uses.take();
+    if !uses.is_empty()
+        && let Err(error) = app.store.directory.touch_keys(uses).await
+    {
+        tracing::warn!(%error, "last uses of keys could not be written");
+    }
+}
+
+async fn prune(app: &App) {
+    // Bounded: the rest waits for the next minute.
+    for _ in 0..50 {
+        match app.store.ledger.prune(app.now(), &app.config.retention).await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "retention could not be applied");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What goes on behind the requests: sending (room 7), what comes back (room 9), and housekeeping.
+
+pub mod circuit;
+pub mod echo;
+pub mod egress;
+pub mod hooks;
+pub mod housekeeping;
+pub mod outbox;

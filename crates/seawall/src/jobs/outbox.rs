@@ -1,0 +1,280 @@
+//! Room 7: durable messages go out over their route. What is claimed is `submitting` on disk before the
+//! first byte leaves; whatever cannot be known afterwards stays `unknown` and is never sent again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_connect::{ErrorClass, Outgoing, Secret, Submission, Voice};
+use seawall_core::id::IdKind;
+use seawall_core::message::{Channel, MessageState};
+use seawall_core::time::Timestamp;
+use seawall_store::records::{Attempt, Change, Content, MessageRecord};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::circuit::Circuits;
+use crate::app::snapshot::RunningProvider;
+use crate::app::{App, check_code, hooks, start_verification};
+
+/// Messages on their way at once.
+const IN_FLIGHT: usize = 2048;
+/// Messages claimed in one step.
+const CLAIM: usize = 256;
+/// Changes settled in one step.
+const SETTLE: usize = 512;
+/// How often scheduled messages are looked for.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Sends until told to stop, then finishes what it claimed.
+pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+    let (changes, settled) = mpsc::channel(SETTLE * 4);
+    let settler = tokio::spawn(settle_all(app.clone(), settled));
+    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
+    let circuits = Arc::new(Circuits::default());
+    while !*shutdown.borrow() {
+        if !claim_and_send(&app, &slots, &circuits, &changes).await {
+            tokio::select! {
+                () = app.outbox.notified() => {}
+                () = app.clock.moved.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+    }
+    drop(changes);
+    let _ = settler.await;
+}
+
+/// One step; true if there may be more at once.
+async fn claim_and_send(
+    app: &Arc<App>,
+    slots: &Arc<Semaphore>,
+    circuits: &Arc<Circuits>,
+    changes: &mpsc::Sender<Change>,
+) -> bool {
+    let Ok(permit) = slots.clone().acquire_owned().await else { return false };
+    drop(permit);
+    let claimed = match app.store.ledger.claim(app.now(), CLAIM.min(slots.available_permits().max(1))).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            tracing::error!(%error, "the outbox cannot claim messages");
+            return false;
+        }
+    };
+    let more = !claimed.is_empty();
+    for record in claimed {
+        let (app, circuits, changes, slots) = (app.clone(), circuits.clone(), changes.clone(), slots.clone());
+        tokio::spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            for change in carry(&app, &circuits, record).await {
+                if changes.send(change).await.is_err() {
+                    tracing::error!("a result came after the outbox had closed");
+                }
+            }
+        });
+    }
+    more
+}
+
+/// Writes results in groups. A result is never given up: until the store takes it, it is tried again.
+async fn settle_all(app: Arc<App>, mut settled: mpsc::Receiver<Change>) {
+    let mut waiting = Vec::with_capacity(SETTLE);
+    while settled.recv_many(&mut waiting, SETTLE).await > 0 {
+        let with_hooks = waiting.iter().any(|change| !change.hooks.is_empty());
+        while let Err(error) = app.store.ledger.settle(waiting.clone()).await {
+            tracing::error!(%error, "results cannot be stored; trying again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        waiting.clear();
+        if with_hooks {
+            app.hook_work.notify_one();
+        }
+    }
+}
+
+/// Carries one claimed message; gives the changes to write.
+async fn carry(app: &App, circuits: &Circuits, record: MessageRecord) -> Vec<Change> {
+    if record.state != MessageState::Submitting {
+        return vec![finish(app, &record, None, None)];
+    }
+    let purpose = if record.verification.is_some() { "verification" } else { "message" };
+    let providers = app.snapshot.load().route(record.country, record.channel, purpose, &record.subaccount);
+    if opted_out_since(app, &record).await {
+        return vec![fail(app, &record, 15, "The number opted out before the message was sent")];
+    }
+    let outgoing = match outgoing(app, &record).await {
+        Ok(outgoing) => outgoing,
+        Err(problem) => return vec![fail(app, &record, 14, &problem)],
+    };
+    if providers.is_empty() {
+        return vec![fail(app, &record, 33, "No route: add one under /admin/v1/routes")];
+    }
+    try_providers(app, circuits, &record, &outgoing, &providers).await
+}
+
+async fn try_providers(
+    app: &App,
+    circuits: &Circuits,
+    record: &MessageRecord,
+    outgoing: &Outgoing,
+    providers: &[RunningProvider],
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut again_at: Option<Timestamp> = None;
+    let mut refused: Option<ErrorClass> = None;
+    for running in providers {
+        let name = &running.provider.name;
+        let now = app.now();
+        if let Some(until) = circuits.open_until(name, now) {
+            again_at = Some(again_at.map_or(until, |at| at.min(until)));
+            continue;
+        }
+        let submission = running.connector.submit(outgoing).await;
+        app.metrics.submitted(name, &submission);
+        let mut change = blank(app, record);
+        change.attempt = Some(attempt(name, &submission, change.at));
+        match submission {
+            Submission::Accepted { delivered, .. } => {
+                circuits.succeeded(name);
+                let state = if delivered { MessageState::Delivered } else { MessageState::Sent };
+                changes.push(finish(app, record, Some(state), change.attempt));
+                return changes;
+            }
+            Submission::Unknown { .. } => {
+                circuits.failed(name, now);
+                changes.push(finish(app, record, Some(MessageState::Unknown), change.attempt));
+                return changes;
+            }
+            Submission::Refused { class, .. } => {
+                circuits.succeeded(name);
+                refused = Some(class);
+                if !class.worth_another_route() {
+                    changes.push(finish_failed(app, record, class.receipt_code(), class.message(), change.attempt));
+                    return changes;
+                }
+            }
+            Submission::Throttled { retry_after } => {
+                let until = now.plus(retry_after);
+                circuits.rest(name, until);
+                again_at = Some(again_at.map_or(until, |at| at.min(until)));
+            }
+            Submission::Unreachable { .. } => {
+                circuits.failed(name, now);
+                let soon = now.plus(pause(record.progress.attempts.len()));
+                again_at = Some(again_at.map_or(soon, |at| at.min(soon)));
+            }
+        }
+        changes.push(change);
+    }
+    match (again_at, refused) {
+        (Some(due), _) => {
+            let state = Some(MessageState::Queued);
+            changes.push(Change { state, due: Some(due), ..blank(app, record) });
+        }
+        (None, class) => {
+            let class = class.unwrap_or(ErrorClass::Unknown);
+            changes.push(finish_failed(app, record, class.receipt_code(), class.message(), None));
+        }
+    }
+    changes
+}
+
+/// How long a message waits before it is tried again, after so many tries.
+fn pause(tries: usize) -> Duration {
+    Duration::from_secs(match tries {
+        0 => 1,
+        1 => 2,
+        2 => 5,
+        3 => 10,
+        _ => 30,
+    })
+}
+
+fn blank(app: &App, record: &MessageRecord) -> Change {
+    Change {
+        id: record.id,
+        state: None,
+        attempt: None,
+        error: None,
+        outcome: None,
+        at: app.now(),
+        hooks: Vec::new(),
+        due: None,
+    }
+}
+
+fn finish(app: &App, record: &MessageRecord, state: Option<MessageState>, attempt: Option<Attempt>) -> Change {
+    let mut change = Change { state, attempt, ..blank(app, record) };
+    change.hooks = hooks::message_changed(app, record, state.unwrap_or(record.state), None, change.at);
+    change
+}
+
+fn finish_failed(app: &App, record: &MessageRecord, code: u16, message: &str, attempt: Option<Attempt>) -> Change {
+    let error = (code, message.to_owned());
+    let mut change = Change { state: Some(MessageState::Failed), attempt, ..blank(app, record) };
+    change.hooks = hooks::message_changed(app, record, MessageState::Failed, Some(&error), change.at);
+    change.error = Some(error);
+    change
+}
+
+fn fail(app: &App, record: &MessageRecord, code: u16, message: &str) -> Change {
+    finish_failed(app, record, code, message, None)
+}
+
+fn attempt(provider: &str, submission: &Submission, at: Timestamp) -> Attempt {
+    let (outcome, reference, detail) = match submission {
+        Submission::Accepted { reference, .. } => ("accepted", reference.clone(), None),
+        Submission::Refused { class, detail } => ("refused", None, Some(format!("{}: {detail}", class.message()))),
+        Submission::Throttled { retry_after } => ("throttled", None, Some(format!("for {} s", retry_after.as_secs()))),
+        Submission::Unreachable { detail } => ("unreachable", None, Some(detail.clone())),
+        Submission::Unknown { detail } => ("unknown", None, Some(detail.clone())),
+    };
+    Attempt { provider: provider.to_owned(), at, outcome: outcome.to_owned(), reference, detail }
+}
+
+/// A STOP that arrived while the message waited is honoured.
+async fn opted_out_since(app: &App, record: &MessageRecord) -> bool {
+    let exempt = record.verification.is_some()
+        && app.snapshot.load().subaccounts.get(&record.subaccount).is_some_and(|s| s.policy.codes_despite_opt_out);
+    // A list that does not answer is answered like one that says yes: nothing is sent on a guess.
+    !exempt && app.store.directory.opted_out(record.to, &record.subaccount).await.unwrap_or(true)
+}
+
+/// The text with its code exists from here to the provider only.
+async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, String> {
+    let text = match record.content.as_ref().ok_or("its text was erased before it was sent")? {
+        Content::Text { text } => text.clone(),
+        Content::Code { template, brand, generation, shape, key_id, given } => {
+            let id = record.verification.ok_or("a code without a verification")?;
+            let code = if *given {
+                let found = app.store.ledger.verification(None, id).await.map_err(|e| e.to_string())?;
+                let verification = found.ok_or("its verification is gone")?;
+                if verification.given_code.is_none() {
+                    return Err("its verification ended before it was sent".to_owned());
+                }
+                check_code::code_of(app, &verification)
+            } else {
+                app.store.vault.code(*key_id, id, *generation, *shape)
+            };
+            let code = code.map_err(|e| e.to_string())?;
+            start_verification::render(template, code.reveal(), brand.as_deref())
+        }
+    };
+    let source = record.details.source.clone();
+    let default = || app.snapshot.load().subaccounts.get(&record.subaccount).and_then(|s| s.default_source.clone());
+    let voice = record.details.voice.clone().map_or_else(Voice::default, |wish| Voice {
+        language: wish.language,
+        profile: wish.profile,
+        speed: wish.speed,
+        repetition: wish.repetition,
+    });
+    Ok(Outgoing {
+        id: record.id.show(IdKind::Message),
+        to: Secret::new(record.to.to_e164()),
+        from: source.or_else(default),
+        text: Secret::new(text),
+        encoding: record.encoding,
+        channel: record.channel,
+        voice: if record.channel == Channel::Call { voice } else { Voice::default() },
+        validity: record.expires_at.map(|end| end.since(app.now())),
+    })
+}

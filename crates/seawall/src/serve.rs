@@ -1,0 +1,210 @@
+//! Boot in one straight line: store, clock, app, jobs, listener; and back down the same way.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use seawall_core::id::Id;
+use seawall_store::memory::MemoryCounters;
+use seawall_store::sqlite;
+use seawall_store::vault::{KEY_FILE, Vault};
+use seawall_store::{Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::app::snapshot::Snapshot;
+use crate::app::{App, idempotency, init, recorder, reload, who};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ids::IdSource;
+use crate::{http, jobs, metrics};
+
+pub use crate::app::init::Initialised;
+
+/// Receipts and inbound messages that wait; a full queue holds providers back.
+const ECHOES: usize = 4096;
+/// How long requests and messages under way may take to end.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// A gateway that is running.
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// The gateway itself.
+    pub app: Arc<App>,
+    /// Set when this start made the installation.
+    pub initialised: Option<Initialised>,
+    stop: watch::Sender<bool>,
+    listener: JoinHandle<()>,
+    jobs: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Ends requests, then jobs, then closes the store.
+    pub async fn stop(self) {
+        self.app.draining.store(true, Ordering::Relaxed);
+        let _ = self.stop.send(true);
+        let _ = tokio::time::timeout(DRAIN, self.listener).await;
+        for job in self.jobs {
+            let _ = tokio::time::timeout(DRAIN, job).await;
+        }
+        for running in self.app.snapshot.load().providers.values() {
+            running.connector.close().await;
+        }
+        self.app.store.ledger.close().await;
+    }
+}
+
+/// Opens the stores of a configuration. `may_create`: an empty directory becomes an installation.
+pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+    let dir = config.data_dir();
+    if may_create {
+        std::fs::create_dir_all(dir)
+            .map_err(|e| StoreError::Unavailable(format!("cannot make {}: {e}", dir.display())))?;
+    } else if !dir.join(KEY_FILE).exists() {
+        let say = format!("{} holds no installation; `seawall init` makes one", dir.display());
+        return Err(StoreError::Unavailable(say));
+    }
+    let vault = Arc::new(Vault::open(dir, may_create && !dir.join(sqlite::DATABASE_FILE).exists())?);
+    let db = Arc::new(sqlite::SqliteStore::open(dir, vault.clone())?);
+    Ok(Store { directory: db.clone(), ledger: db, counters: Arc::new(MemoryCounters::default()), vault })
+}
+
+/// Makes an installation: first account, subaccount, key and admin token.
+pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
+    let store = open_store(config, true).map_err(|e| e.to_string())?;
+    let done = init_store(&store, account, subaccount).await;
+    store.ledger.close().await;
+    done
+}
+
+async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
+    let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
+    let clock = Clock::start(Id::new(newest, 0).at());
+    let ids = IdSource::new(newest, store.vault.clone());
+    init::init(store, &ids, clock.now(), account, subaccount).await.map_err(|e| e.to_string())
+}
+
+/// Starts everything and returns once requests are answered.
+pub async fn start(config: Config) -> Result<Running, String> {
+    seawall_core::msisdn::warm();
+    let store = open_store(&config, true).map_err(|e| e.to_string())?;
+    let initialised = match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
+        Ok(found) if found.is_empty() => Some(init_store(&store, "default", None).await?),
+        Ok(_) => None,
+        Err(e) => return Err(e.to_string()),
+    };
+    let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
+    let clock = Arc::new(Clock::start(Id::new(newest, 0).at()));
+    let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
+    tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
+    let (echoes, echoed) = mpsc::channel(ECHOES);
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .map_err(|e| format!("cannot listen on {}: {e}", config.server.listen))?;
+    let addr = listener.local_addr().map_err(|e| e.to_string())?;
+    let app = Arc::new(App {
+        ids: IdSource::new(newest, store.vault.clone()),
+        store,
+        clock,
+        snapshot: ArcSwap::from_pointee(Snapshot::default()),
+        recorder: recorder::Recorder::default(),
+        outbox: Notify::new(),
+        hook_work: Notify::new(),
+        under_way: idempotency::UnderWay::default(),
+        key_uses: who::KeyUses::default(),
+        metrics: metrics::Metrics::default(),
+        echoes,
+        reload_lock: Mutex::new(()),
+        draining: AtomicBool::new(false),
+        config,
+    });
+    reload::reload(&app).await?;
+    reload::refill(&app, None).await.map_err(|e| e.to_string())?;
+    let (stop, stopped) = watch::channel(false);
+    let jobs = vec![
+        tokio::spawn(jobs::outbox::run(app.clone(), stopped.clone())),
+        tokio::spawn(jobs::echo::run(app.clone(), echoed, stopped.clone())),
+        tokio::spawn(jobs::hooks::run(app.clone(), stopped.clone())),
+        tokio::spawn(jobs::housekeeping::run(app.clone(), stopped.clone())),
+    ];
+    let door = serve_door(app.clone(), listener, stopped);
+    Ok(Running { addr, app, initialised, stop, listener: tokio::spawn(door), jobs })
+}
+
+async fn serve_door(app: Arc<App>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+    let router = http::router(app.clone());
+    let until = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = http::door::serve(listener, router, &app.config, until).await {
+        tracing::error!(error = %error, "the listener ended");
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub async fn run(config: Config) -> Result<(), String> {
+    let dir = config.data_dir().to_path_buf();
+    let secure = config.tls.is_some();
+    let running = start(config).await?;
+    let base = format!("{}://{}", if secure { "https" } else { "http" }, running.addr);
+    if let Some(first) = &running.initialised {
+        let file = keep_first_key(&dir, first)?;
+        greet(&base, first, &file);
+    }
+    tracing::info!(listen = %running.addr, "ready");
+    wait_for_signal().await;
+    tracing::info!("draining");
+    running.stop().await;
+    Ok(())
+}
+
+/// The first key and the admin token, readable by the owner only.
+fn keep_first_key(dir: &Path, first: &Initialised) -> Result<PathBuf, String> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = dir.join("first-key.json");
+    let text = serde_json::to_string_pretty(first).map_err(|e| e.to_string())?;
+    let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    writeln!(file, "{text}").map_err(failed)?;
+    Ok(path)
+}
+
+fn greet(base: &str, first: &Initialised, file: &Path) {
+    let file = file.display();
+    let sub = &first.subaccount_id;
+    eprintln!(
+        "A new installation. Its API key and admin token are in {file}\n\
+         (read them, keep them elsewhere, delete the file).\n\n\
+         Send a first code to the sandbox phone:\n\n\
+         \x20 KEY=$(sed -n 's/.*\"api_key\": \"\\(.*\\)\".*/\\1/p' {file})\n\
+         \x20 curl {base}/api/v2/subaccounts/{sub}/sessions -H \"Authorization: Bearer $KEY\" \\\n\
+         \x20   -H 'Content-Type: application/json' -d '{{\"destination\": \"+6591234567\"}}'\n\n\
+         and read it:\n\n\
+         \x20 TOKEN=$(sed -n 's/.*\"admin_token\": \"\\(.*\\)\".*/\\1/p' {file})\n\
+         \x20 curl -H \"Authorization: Bearer $TOKEN\" '{base}/admin/v1/sandbox/messages?to=%2B6591234567'\n"
+    );
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = interrupt.await;
+        }
+    }
+}

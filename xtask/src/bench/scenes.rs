@@ -1,0 +1,276 @@
+//! What is asked of the gateway: decisions, codes, batches.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::load::{Next, Outcome, Plan, drive, median};
+use super::report::{Bar, Row, number};
+use super::server::Floor;
+use super::{SERVER_CORE, Scale, cpu};
+use crate::live::{Gateway, Random, Wire, address, mobile, request};
+
+/// Connections of the throughput measurements.
+const CONNECTIONS: usize = 64;
+/// Messages of a batch.
+pub const BATCH: usize = 10_000;
+
+/// No number is used twice in one run.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+fn next_number() -> u64 {
+    mobile(NUMBERS.fetch_add(1, Ordering::Relaxed))
+}
+
+fn post(out: &mut Vec<u8>, path: &str, key: &str, body: &str) {
+    let _ = write!(
+        out,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+fn decisions(key: &str) -> Next {
+    let key = key.to_owned();
+    Arc::new(move |out| {
+        let number = next_number();
+        let ip = address(&mut Random::new(number));
+        let body = format!("{{\"to\":\"+{number}\",\"purpose\":\"login\",\"client\":{{\"ip\":\"{ip}\"}}}}");
+        post(out, "/v1/decisions", &key, &body);
+    })
+}
+
+fn sessions(key: &str, subaccount: &str) -> Next {
+    let (key, path) = (
+        key.to_owned(),
+        format!("/api/v2/subaccounts/{subaccount}/sessions"),
+    );
+    Arc::new(move |out| {
+        post(
+            out,
+            &path,
+            &key,
+            &format!("{{\"destination\":\"+{}\"}}", next_number()),
+        )
+    })
+}
+
+/// Medians of several measurements, floor and gateway in turns.
+struct Pair {
+    gateway: Vec<Outcome>,
+    floor: Vec<Outcome>,
+}
+
+impl Pair {
+    async fn measure(
+        gateway: &Gateway,
+        floor: &Floor,
+        plan: Plan,
+        repeats: usize,
+        next: Next,
+    ) -> Result<Self, String> {
+        let mut pair = Pair {
+            gateway: Vec::new(),
+            floor: Vec::new(),
+        };
+        for _ in 0..repeats {
+            pair.floor
+                .push(drive(floor.addr, floor.pid(), plan, next.clone()).await?);
+            pair.gateway
+                .push(drive(gateway.addr, gateway.pid(), plan, next.clone()).await?);
+        }
+        let refused = median(pair.gateway.iter().map(|outcome| outcome.refused).collect());
+        if refused > 0.01 {
+            return Err(format!(
+                "the gateway refused {:.1} % of the load: not what is measured",
+                refused * 100.0
+            ));
+        }
+        Ok(pair)
+    }
+
+    fn medians(&self, of: impl Fn(&Outcome) -> f64) -> (f64, f64) {
+        (
+            median(self.gateway.iter().map(&of).collect()),
+            median(self.floor.iter().map(&of).collect()),
+        )
+    }
+
+    fn throughput(&self, name: &str, bar: Bar) -> Row {
+        let (gateway, floor) = self.medians(|outcome| outcome.per_cpu_second);
+        let (wall, _) = self.medians(|outcome| outcome.per_second);
+        Row {
+            name: name.to_owned(),
+            value: format!("{}/CPU-s ({}/s)", number(gateway), number(wall)),
+            floor: format!("{}/CPU-s", number(floor)),
+            result: gateway / floor,
+            unit: "x",
+            bar,
+        }
+    }
+
+    fn latency(&self, name: &str, of: impl Fn(&Outcome) -> Duration, bar: Bar) -> Row {
+        let (gateway, floor) = self.medians(|outcome| of(outcome).as_secs_f64() * 1e6);
+        Row {
+            name: name.to_owned(),
+            value: format!("{gateway:.0} us"),
+            floor: format!("{floor:.0} us"),
+            result: gateway / floor.max(1.0),
+            unit: "x",
+            bar,
+        }
+    }
+}
+
+/// A gateway whose limits are three exact windows with room for everything.
+async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
+    let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
+    gateway.lift_rates().await?;
+    let built_in = gateway.admin("GET", "limits?limit=200", None).await?;
+    for limit in built_in
+        .get("data")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let id = limit.get("id").and_then(Value::as_str).unwrap_or_default();
+        gateway.admin("DELETE", &format!("limits/{id}"), None).await?;
+    }
+    for per in ["client_ip", "msisdn", "number_range"] {
+        let limit = json!({"name": format!("bench {per}"), "per": per, "applies_to": ["verify.start", "sms.send"],
+                           "quota": 1_000_000, "window": "30m", "counts": "sends", "mode": "enforce"});
+        gateway.admin("POST", "limits", Some(limit)).await?;
+    }
+    Ok(gateway)
+}
+
+/// Decisions without a send.
+pub async fn decision(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
+    let gateway = with_three_windows(binary).await?;
+    let floor = Floor::start(binary, false).await?;
+    let next = decisions(&gateway.api_key);
+    let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
+    Ok(vec![pair.throughput(
+        "decision, 3 exact windows, 64 connections",
+        Bar::AtLeast(0.50),
+    )])
+}
+
+/// The same over one connection: how long one takes.
+pub async fn latency(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
+    let gateway = with_three_windows(binary).await?;
+    let floor = Floor::start(binary, false).await?;
+    let next = decisions(&gateway.api_key);
+    let pair = Pair::measure(&gateway, &floor, scale.plan(1), scale.repeats, next).await?;
+    Ok(vec![
+        pair.latency(
+            "decision, 1 connection, p50",
+            |outcome| outcome.median,
+            Bar::AtMost(2.0),
+        ),
+        pair.latency("decision, 1 connection, p99", |outcome| outcome.p99, Bar::None),
+    ])
+}
+
+/// Codes, durable before the answer, and carried to the sandbox phone meanwhile.
+pub async fn send(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
+    let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
+    gateway.lift_rates().await?;
+    let floor = Floor::start(binary, true).await?;
+    let next = sessions(&gateway.api_key, &gateway.subaccount);
+    let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
+    Ok(vec![pair.throughput(
+        "durable code and its delivery, 64 connections",
+        Bar::AtLeast(0.45),
+    )])
+}
+
+/// Batches: accepted only, and accepted and delivered.
+pub async fn batch(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
+    let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
+    gateway.lift_rates().await?;
+    let later = later(&gateway).await?;
+    let mut rows = Vec::new();
+    let cases = [
+        (
+            "batch of 10,000 accepted (scheduled for later)",
+            Some(&*later),
+            Bar::AtLeast(40_000.0),
+        ),
+        ("batch of 10,000 accepted and delivered", None, Bar::None),
+    ];
+    for (name, scheduled, bar) in cases {
+        let mut speeds = Vec::new();
+        for _ in 0..scale.repeats {
+            let before = cpu::time(gateway.pid())?;
+            let count = scale.batches.div_ceil(scale.repeats);
+            fill(&gateway, count, scheduled).await?;
+            settle(&gateway).await?;
+            let spent = cpu::time(gateway.pid())?.saturating_sub(before).as_secs_f64();
+            speeds.push((count * BATCH) as f64 / spent.max(0.01));
+        }
+        let speed = median(speeds);
+        let value = format!("{}/CPU-s", number(speed));
+        rows.push(Row {
+            name: name.to_owned(),
+            value,
+            floor: "-".to_owned(),
+            result: speed,
+            unit: "",
+            bar,
+        });
+    }
+    Ok(rows)
+}
+
+/// An instant two hours ahead by the gateway's clock, which is when a code as durable as can be ends.
+async fn later(gateway: &Gateway) -> Result<String, String> {
+    let path = format!("/api/v2/subaccounts/{}/sessions", gateway.subaccount);
+    let body = json!({"destination": format!("+{}", next_number()), "codeValidity": 7200});
+    let (_, answer) = gateway.call("POST", &path, &gateway.api_key, Some(&body)).await?;
+    let end = answer.get("expiresAt").and_then(Value::as_str);
+    end.map(str::to_owned)
+        .ok_or_else(|| format!("no code is sent: {answer}"))
+}
+
+/// Sends batches, one after the other.
+pub async fn fill(gateway: &Gateway, batches: usize, scheduled: Option<&str>) -> Result<(), String> {
+    let path = format!("/api/v1/subaccounts/{}/messages/batch", gateway.subaccount);
+    let mut wire = Wire::open(gateway.addr)
+        .await
+        .map_err(|error| error.to_string())?;
+    for _ in 0..batches {
+        let numbers: Vec<String> = (0..BATCH).map(|_| next_number().to_string()).collect();
+        let mut template = json!({"text": "Your parcel arrives today between 14:00 and 16:00."});
+        if let (Some(scheduled), Some(template)) = (scheduled, template.as_object_mut()) {
+            template.insert("scheduled".to_owned(), scheduled.into());
+        }
+        let body = json!({"destinations": numbers, "template": template}).to_string();
+        let sent = wire
+            .exchange(&request("POST", &path, &gateway.api_key, &body))
+            .await;
+        let answer = sent.map_err(|error| format!("a batch was not answered: {error}"))?;
+        let told: Value = serde_json::from_slice(answer.body).unwrap_or_default();
+        if told.get("acceptedCount").and_then(Value::as_u64) != Some(BATCH as u64) {
+            return Err(format!("a batch was not accepted: {} {told}", answer.status));
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the gateway has nothing left to do.
+pub async fn settle(gateway: &Gateway) -> Result<(), String> {
+    const LOOK: Duration = Duration::from_millis(300);
+    loop {
+        let before = cpu::time(gateway.pid())?;
+        tokio::time::sleep(LOOK).await;
+        if cpu::time(gateway.pid())?.saturating_sub(before) < LOOK / 10 {
+            return Ok(());
+        }
+    }
+}

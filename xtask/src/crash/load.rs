@@ -1,0 +1,177 @@
+//! Apps that ask for codes and messages while the gateway is killed, and that insist: a request without an
+//! answer is asked again under the same idempotency key until it has one.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::live::{Random, Wire, mobile, request_with};
+
+/// Numbers that are written to again and again.
+const HOT: u64 = 5;
+/// How many of a hundred requests are codes, and messages to a hot number.
+const CODES: u64 = 60;
+const TO_HOT: u64 = 10;
+/// Before a request without an answer is asked again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A send that the gateway acknowledged.
+#[derive(Clone, Debug)]
+pub struct Ack {
+    /// Whether it is a verification, and not a message.
+    pub verification: bool,
+    /// Its id, as answered.
+    pub id: String,
+    /// The id of its message.
+    pub message: String,
+    /// To whom.
+    pub to: String,
+    /// When the answer came.
+    pub at: Instant,
+}
+
+/// What the apps saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Everything acknowledged.
+    pub acks: Vec<Ack>,
+    /// Requests that a limit refused.
+    pub refused: u64,
+    /// Requests whose first answer was lost, and that were asked again.
+    pub asked_again: u64,
+    /// Answers that should not be.
+    pub odd: Vec<String>,
+}
+
+/// What all workers share.
+pub struct Load {
+    /// Where the gateway listens.
+    pub addr: SocketAddr,
+    /// An API key.
+    pub key: String,
+    /// What was seen.
+    pub seen: Mutex<Seen>,
+    /// No new requests.
+    pub over: AtomicBool,
+    count: AtomicU64,
+    seed: u64,
+}
+
+impl Load {
+    /// A load that has not begun.
+    pub fn new(addr: SocketAddr, key: String, seed: u64) -> Arc<Self> {
+        let (seen, over, count) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(1));
+        Arc::new(Load {
+            addr,
+            key,
+            seen,
+            over,
+            count,
+            seed,
+        })
+    }
+
+    /// One request after the other, until it is over.
+    pub async fn work(self: Arc<Self>, worker: u64) {
+        let mut random = Random::new(self.seed.wrapping_add(worker.wrapping_mul(7919)));
+        let mut wire = None;
+        while !self.over.load(Ordering::Relaxed) {
+            let wish = self.wish(&mut random);
+            self.insist(&mut wire, &wish).await;
+        }
+    }
+
+    fn wish(&self, random: &mut Random) -> Wish {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let verification = random.below(100) < CODES;
+        let hot = !verification && random.below(100) < TO_HOT;
+        // The first numbers are the hot ones, and nobody else's.
+        let number = mobile(if hot { random.below(HOT) } else { HOT + count });
+        let to = format!("+{number}");
+        let body = match verification {
+            true => json!({"to": to, "purpose": "login"}),
+            false => json!({"to": to, "text": format!("Parcel {count} arrives today.")}),
+        };
+        Wish {
+            verification,
+            to,
+            body: body.to_string(),
+            key: format!("crash-{}-{count}", self.seed),
+        }
+    }
+
+    /// Asks until there is an answer.
+    async fn insist(&self, wire: &mut Option<Wire>, wish: &Wish) {
+        let path = if wish.verification {
+            "/v1/verifications"
+        } else {
+            "/v1/messages"
+        };
+        let extra = format!("idempotency-key: {}\r\n", wish.key);
+        let request = request_with("POST", path, &self.key, &extra, &wish.body);
+        let mut lost = false;
+        loop {
+            let answer = match exchange(self.addr, wire, &request).await {
+                Some((409 | 503, _)) | None => None,
+                other => other,
+            };
+            if let Some((status, answer)) = answer {
+                return self.note(wish, status, &answer, lost);
+            }
+            lost = true;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn note(&self, wish: &Wish, status: u16, answer: &Value, lost: bool) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.asked_again += u64::from(lost);
+        match (status, answer.get("id").and_then(Value::as_str)) {
+            (200 | 201, Some(id)) => {
+                let message = answer
+                    .get("message_id")
+                    .and_then(Value::as_str)
+                    .unwrap_or(id)
+                    .to_owned();
+                let (id, to, at) = (id.to_owned(), wish.to.clone(), Instant::now());
+                seen.acks.push(Ack {
+                    verification: wish.verification,
+                    id,
+                    message,
+                    to,
+                    at,
+                });
+            }
+            (429, _) => seen.refused += 1,
+            _ => seen.odd.push(format!("{status} {answer}")),
+        }
+    }
+}
+
+struct Wish {
+    verification: bool,
+    to: String,
+    body: String,
+    key: String,
+}
+
+/// `None` when there is no gateway, or it went away before it answered.
+async fn exchange(addr: SocketAddr, slot: &mut Option<Wire>, request: &[u8]) -> Option<(u16, Value)> {
+    if slot.is_none() {
+        *slot = Wire::open(addr).await.ok();
+    }
+    let wire = slot.as_mut()?;
+    match wire.exchange(request).await {
+        Ok(answer) => Some((
+            answer.status,
+            serde_json::from_slice(answer.body).unwrap_or_default(),
+        )),
+        Err(_) => {
+            *slot = None;
+            None
+        }
+    }
+}

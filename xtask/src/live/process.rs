@@ -1,0 +1,268 @@
+//! The gateway's process: built, initialised in a scratch directory, started, killed, started again.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::wire::{Wire, request};
+
+/// Longer than this to become ready is a failure.
+const READY_AT_MOST: Duration = Duration::from_secs(120);
+
+/// How the gateway is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// For correctness.
+    Dev,
+    /// For figures.
+    Release,
+}
+
+impl Profile {
+    fn directory(self) -> PathBuf {
+        target_directory().join(if self == Profile::Release {
+            "release"
+        } else {
+            "debug"
+        })
+    }
+}
+
+/// Cargo's target directory, which this program runs from.
+pub fn target_directory() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.ancestors()
+        .nth(2)
+        .map_or_else(|| PathBuf::from("target"), Path::to_path_buf)
+}
+
+/// Builds the gateway (and its examples, if asked) and says where the binary is.
+pub fn build(profile: Profile, examples: bool) -> Result<PathBuf, String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "-p", "seawall", "--bins"]);
+    if examples {
+        cargo.arg("--examples");
+    }
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let status = cargo
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if !status.success() {
+        return Err("the gateway does not build".to_owned());
+    }
+    Ok(profile.directory().join("seawall"))
+}
+
+/// A directory on the disk that holds the target directory (`/tmp` may be memory, whose fsync is free),
+/// removed at the end.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// A new, empty one.
+    pub fn new() -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = target_directory().join("xtask").join(name);
+        std::fs::create_dir_all(&path).map_err(|error| format!("no scratch directory: {error}"))?;
+        Ok(Scratch(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An address that was free a moment ago.
+pub fn free_address() -> Result<SocketAddr, String> {
+    let found = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    found.map_err(|error| format!("no free port: {error}"))
+}
+
+/// A gateway that can be killed and started again on the same data.
+pub struct Gateway {
+    binary: PathBuf,
+    /// Where its data and its log are.
+    pub scratch: Scratch,
+    core: Option<u32>,
+    child: Option<Child>,
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// For the APIs.
+    pub api_key: String,
+    /// For the admin API.
+    pub admin_token: String,
+    /// The one that `init` made.
+    pub subaccount: String,
+}
+
+impl Gateway {
+    /// Initialises a data directory and starts the gateway on it, pinned to a core if asked.
+    pub async fn start(binary: &Path, core: Option<u32>) -> Result<Self, String> {
+        let scratch = Scratch::new()?;
+        let made = initialise(binary, &scratch.0)?;
+        let text = |name: &str| {
+            made.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let mut gateway = Gateway {
+            binary: binary.to_path_buf(),
+            addr: free_address()?,
+            api_key: text("api_key"),
+            admin_token: text("admin_token"),
+            subaccount: text("subaccount_id"),
+            scratch,
+            core,
+            child: None,
+        };
+        gateway.launch().await?;
+        Ok(gateway)
+    }
+
+    /// Starts the process; says how long it took until `/readyz` answered 200.
+    pub async fn launch(&mut self) -> Result<Duration, String> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.scratch.0.join("log"));
+        let log = log.map_err(|error| format!("no log: {error}"))?;
+        let mut command = pinned(&self.binary, self.core);
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.scratch.0.join("data"));
+        command
+            .arg("--listen")
+            .arg(self.addr.to_string())
+            .env("SEAWALL_LOG__LEVEL", "warn");
+        command
+            .env("SEAWALL_SANDBOX__CLOCK", "true")
+            .stdout(Stdio::null())
+            .stdin(Stdio::null())
+            .stderr(log);
+        let begun = Instant::now();
+        self.child = Some(
+            command
+                .spawn()
+                .map_err(|error| format!("cannot start the gateway: {error}"))?,
+        );
+        while begun.elapsed() < READY_AT_MOST {
+            if matches!(self.call("GET", "/readyz", "", None).await, Ok((200, _))) {
+                return Ok(begun.elapsed());
+            }
+            if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
+                return Err(format!("the gateway ended at once ({status}):\n{}", self.log()));
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Err(format!("the gateway did not become ready:\n{}", self.log()))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// SIGKILL: it gets no chance to finish anything.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The end of what it logged.
+    pub fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.scratch.0.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(20)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
+    /// One request on a connection of its own.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        bearer: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value), String> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let failed = |error: std::io::Error| format!("{method} {path}: {error}");
+        let mut wire = Wire::open(self.addr).await.map_err(failed)?;
+        let answer = wire
+            .exchange(&request(method, path, bearer, &body))
+            .await
+            .map_err(failed)?;
+        Ok((
+            answer.status,
+            serde_json::from_slice(answer.body).unwrap_or_default(),
+        ))
+    }
+
+    /// A request to the admin API that must succeed. `path` begins after `/admin/v1/`.
+    pub async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let whole = format!("/admin/v1/{path}");
+        let (status, answer) = self
+            .call(method, &whole, &self.admin_token, body.as_ref())
+            .await?;
+        if (200..300).contains(&status) {
+            Ok(answer)
+        } else {
+            Err(format!("{method} {whole}: {status} {answer}"))
+        }
+    }
+
+    /// Lifts the built-in API rates, which a load generator would otherwise measure.
+    pub async fn lift_rates(&self) -> Result<(), String> {
+        let rates =
+            serde_json::json!({"api_rates": {"per_subaccount": 10_000_000, "per_caller_ip": 10_000_000}});
+        self.admin("PATCH", "settings", Some(rates)).await.map(|_| ())
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A command that runs on one core, where `taskset` can be had.
+pub fn pinned(binary: &Path, core: Option<u32>) -> Command {
+    match core {
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.arg("-c").arg(core.to_string()).arg(binary);
+            command
+        }
+        None => Command::new(binary),
+    }
+}
+
+fn initialise(binary: &Path, scratch: &Path) -> Result<Value, String> {
+    let mut command = Command::new(binary);
+    command.arg("init").arg("--data-dir").arg(scratch.join("data"));
+    let output = command
+        .args(["--account", "acme", "--subaccount", "acme_hq", "--json"])
+        .output();
+    let output = output.map_err(|error| format!("cannot run `seawall init`: {error}"))?;
+    if !output.status.success() {
+        return Err(format!(
+            "`seawall init` failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("`seawall init --json` wrote no JSON: {error}"))
+}

@@ -1,0 +1,192 @@
+//! `cargo xtask slow [--seconds S]`: thousands of connections that never finish a request, and junk besides,
+//! while a well-behaved client at another address measures how long its answers take. Its 99th percentile
+//! may at most double.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::live::{Gateway, Profile, Random, Wire, address, build, mobile, request};
+
+/// Slow connections, if this process may open as many files.
+const SLOW: u64 = 10_000;
+/// Files that are left for everything else.
+const SPARE: u64 = 500;
+/// New slow connections a second, to begin with and for those that were closed.
+const OPENED_PER_SECOND: u64 = 2_000;
+/// Connections a second that send what is not HTTP.
+const JUNK_PER_SECOND: u64 = 200;
+/// The well-behaved client.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// Its requests a second; few, so that it measures the gateway and not itself.
+const PACE: Duration = Duration::from_millis(5);
+/// Its 99th percentile may grow by this factor.
+const BAR: f64 = 2.0;
+
+/// Everything that the attackers share.
+struct Siege {
+    addr: SocketAddr,
+    open: AtomicU64,
+    closed: AtomicU64,
+    failed: AtomicU64,
+    over: AtomicBool,
+}
+
+/// Runs it.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let seconds = match arguments {
+        [] => 10,
+        [name, value] if name == "--seconds" => {
+            value.parse().map_err(|_| "--seconds needs a whole number")?
+        }
+        _ => return Err("unknown option: --seconds S".to_owned()),
+    };
+    let binary = build(Profile::Release, false)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(compare(&binary, Duration::from_secs(seconds)))
+}
+
+async fn compare(binary: &std::path::Path, time: Duration) -> Result<(), String> {
+    let gateway = Gateway::start(binary, None).await?;
+    gateway.lift_rates().await?;
+    let calm = p99(&gateway, time).await?;
+    let wanted = SLOW.min(open_files().saturating_sub(SPARE));
+    let siege = Arc::new(Siege {
+        addr: gateway.addr,
+        open: AtomicU64::new(0),
+        closed: AtomicU64::new(0),
+        failed: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+    });
+    let attack = tokio::spawn(besiege(siege.clone(), wanted));
+    let junk = tokio::spawn(junk(siege.clone()));
+    tokio::time::sleep(Duration::from_secs(2) + Duration::from_secs(wanted / OPENED_PER_SECOND)).await;
+    let held = siege.open.load(Ordering::Relaxed);
+    let besieged = p99(&gateway, time).await?;
+    siege.over.store(true, Ordering::Relaxed);
+    let _ = tokio::join!(attack, junk);
+    report(&siege, held, wanted, calm, besieged)
+}
+
+fn report(siege: &Siege, held: u64, wanted: u64, calm: Duration, besieged: Duration) -> Result<(), String> {
+    let ratio = besieged.as_secs_f64() / calm.as_secs_f64().max(1e-6);
+    println!(
+        "{held} of {wanted} slow connections held at the start of the measurement ({} closed by the gateway by its \
+         end, {} could not be opened), {JUNK_PER_SECOND} junk connections a second",
+        siege.closed.load(Ordering::Relaxed),
+        siege.failed.load(Ordering::Relaxed)
+    );
+    println!(
+        "p99 of a client at {CLIENT}: {calm:?} before, {besieged:?} meanwhile: {ratio:.2}x (bar: {BAR}x)"
+    );
+    if ratio <= BAR {
+        Ok(())
+    } else {
+        Err(format!("p99 grew by a factor of {ratio:.2}, more than {BAR}"))
+    }
+}
+
+/// How many files this process may open.
+fn open_files() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .unwrap_or(1024)
+}
+
+/// The 99th percentile of a client's decisions, at a steady pace.
+async fn p99(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
+    let failed = |error: std::io::Error| format!("the well-behaved client was not served: {error}");
+    let mut wire = Wire::open_from(CLIENT, gateway.addr).await.map_err(failed)?;
+    let (begun, mut taken) = (Instant::now(), Vec::new());
+    let mut ticks = tokio::time::interval(PACE);
+    while begun.elapsed() < time {
+        ticks.tick().await;
+        let number = mobile(taken.len() as u64);
+        let ip = address(&mut Random::new(number));
+        let body = format!(
+            "{{\"to\":\"+{number}\",\"purpose\":\"login\",\"dry_run\":true,\"client\":{{\"ip\":\"{ip}\"}}}}"
+        );
+        let request = request("POST", "/v1/decisions", &gateway.api_key, &body);
+        let asked = Instant::now();
+        let status = wire.exchange(&request).await.map_err(failed)?.status;
+        if status != 200 {
+            return Err(format!("the well-behaved client was answered {status}"));
+        }
+        taken.push(asked.elapsed());
+    }
+    taken.sort();
+    taken
+        .get(taken.len().saturating_sub(1) * 99 / 100)
+        .copied()
+        .ok_or_else(|| "nothing was measured".to_owned())
+}
+
+/// Keeps so many slow connections open.
+async fn besiege(siege: Arc<Siege>, wanted: u64) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let mut opened = 0u64;
+    while !siege.over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        for _ in 0..(OPENED_PER_SECOND / 100) {
+            if siege.open.load(Ordering::Relaxed) < wanted {
+                opened += 1;
+                siege.open.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(slow(siege.clone(), opened));
+            }
+        }
+    }
+}
+
+/// One slow connection: a byte of a header every few seconds, until the gateway has had enough.
+async fn slow(siege: Arc<Siege>, nth: u64) {
+    match connect(siege.addr, nth).await {
+        Ok(mut stream) => {
+            let mut sent = stream
+                .write_all(b"POST /v1/verifications HTTP/1.1\r\nhost: localhost\r\nx-slow: ")
+                .await;
+            while sent.is_ok() && !siege.over.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1000 + nth * 37 % 1000)).await;
+                sent = stream.write_all(b"a").await;
+            }
+            siege
+                .closed
+                .fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
+        }
+        Err(_) => {
+            siege.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    siege.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// From several addresses, since one has only so many ports.
+async fn connect(to: SocketAddr, nth: u64) -> std::io::Result<TcpStream> {
+    let last = u8::try_from(10 + nth % 20).unwrap_or(10);
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)))?;
+    socket.connect(to).await
+}
+
+/// Connections that send anything but HTTP.
+async fn junk(siege: Arc<Siege>) {
+    let mut ticks = tokio::time::interval(Duration::from_micros(1_000_000 / JUNK_PER_SECOND));
+    let mut random = Random::new(7);
+    while !siege.over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        let bytes: Vec<u8> = (0..16).flat_map(|_| random.next().to_le_bytes()).collect();
+        let addr = siege.addr;
+        tokio::spawn(async move {
+            if let Ok(mut stream) = connect(addr, 5).await {
+                let _ = stream.write_all(&bytes).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,105 @@
+//! What the tests need beside Rust: a Python environment and Node packages, prepared once below `target` and
+//! `tests/node`. What cannot be prepared is said and skipped; with CI=true it is a failure.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::sources::{root, target};
+
+/// What is there for the tests, as environment variables.
+#[derive(Debug, Default)]
+pub struct Tools {
+    /// For `cargo test`.
+    pub variables: Vec<(&'static str, PathBuf)>,
+    /// What could not be prepared, and why.
+    pub missing: Vec<String>,
+}
+
+/// Prepares everything.
+pub fn prepare() -> Tools {
+    let mut tools = Tools::default();
+    tools.add("SEAWALL_TEST_PYTHON", "tests that need Python packages", python());
+    tools.add("SEAWALL_TEST_NODE_DIR", "tests that need Node packages", node());
+    tools
+}
+
+impl Tools {
+    fn add(&mut self, variable: &'static str, what: &str, prepared: Result<Option<PathBuf>, String>) {
+        match prepared {
+            Ok(Some(path)) => self.variables.push((variable, path)),
+            Ok(None) => {}
+            Err(reason) => self.missing.push(format!("{what}: {reason}")),
+        }
+    }
+}
+
+/// The interpreter of an environment with tests/requirements.txt; `None` when there is no such file.
+fn python() -> Result<Option<PathBuf>, String> {
+    let wanted = root().join("tests/requirements.txt");
+    if !wanted.exists() {
+        return Ok(None);
+    }
+    let dir = target().join("venv");
+    let interpreter = dir.join("bin/python");
+    once(&wanted, &dir.join("prepared"), || {
+        call(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "-r",
+        ];
+        call(Command::new(&interpreter).args(pip).arg(&wanted))
+    })?;
+    Ok(Some(interpreter))
+}
+
+/// tests/node with its packages installed; `None` when there is no such directory.
+fn node() -> Result<Option<PathBuf>, String> {
+    let dir = root().join("tests/node");
+    let lock = dir.join("package-lock.json");
+    if !lock.exists() {
+        return Ok(None);
+    }
+    once(&lock, &dir.join("node_modules/.prepared"), || {
+        call(
+            Command::new("npm")
+                .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+                .current_dir(&dir),
+        )
+    })?;
+    Ok(Some(dir))
+}
+
+/// Does something unless it was done for the same content before.
+fn once(wanted: &Path, stamp: &Path, prepare: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let read =
+        |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()));
+    let wanted = read(wanted)?;
+    if read(stamp).is_ok_and(|done| done == wanted) {
+        return Ok(());
+    }
+    prepare()?;
+    std::fs::write(stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
+}
+
+fn call(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no message")
+        .trim()
+        .to_owned();
+    Err(format!("{name} failed: {last}"))
+}
