@@ -22,9 +22,21 @@ const COMMANDS: &[(&str, &str, Command)] = &[
         test::run,
     ),
     ("tidy", "style of the repository", tidy::run),
-    ("bench", "speed as ratios to floors measured in the same run", bench::run),
-    ("crash", "kill the gateway under load, then check its ledger", crash::run),
-    ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
+    (
+        "bench",
+        "speed as ratios to floors measured in the same run",
+        bench::run,
+    ),
+    (
+        "crash",
+        "kill the gateway under load, then check its ledger",
+        crash::run,
+    ),
+    (
+        "slow",
+        "thousands of slow connections, and what a client feels of them",
+        slow::run,
+    ),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 

@@ -30,10 +30,25 @@ const BAR: f64 = 2.0;
 /// Everything that the attackers share.
 struct Siege {
     addr: SocketAddr,
+    wanted: u64,
     open: AtomicU64,
     closed: AtomicU64,
     failed: AtomicU64,
     over: AtomicBool,
+}
+
+impl Siege {
+    fn new(addr: SocketAddr, wanted: u64) -> Self {
+        let none = || AtomicU64::new(0);
+        Siege {
+            addr,
+            wanted,
+            open: none(),
+            closed: none(),
+            failed: none(),
+            over: AtomicBool::new(false),
+        }
+    }
 }
 
 /// Runs it.
@@ -56,28 +71,31 @@ async fn compare(binary: &std::path::Path, time: Duration) -> Result<(), String>
     gateway.lift_rates().await?;
     let calm = p99(&gateway, time).await?;
     let wanted = SLOW.min(open_files().saturating_sub(SPARE));
-    let siege = Arc::new(Siege {
-        addr: gateway.addr,
-        open: AtomicU64::new(0),
-        closed: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
-        over: AtomicBool::new(false),
+    let siege = Arc::new(Siege::new(gateway.addr, wanted));
+    // On a thread of its own, so that the client does not wait for its attackers' turns.
+    let thread = std::thread::spawn({
+        let siege = siege.clone();
+        move || lay(siege)
     });
-    let attack = tokio::spawn(besiege(siege.clone(), wanted));
-    let junk = tokio::spawn(junk(siege.clone()));
     tokio::time::sleep(Duration::from_secs(2) + Duration::from_secs(wanted / OPENED_PER_SECOND)).await;
-    let held = siege.open.load(Ordering::Relaxed);
-    let besieged = p99(&gateway, time).await?;
+    let before = siege.open.load(Ordering::Relaxed);
+    let besieged = p99(&gateway, time).await;
+    let after = siege.open.load(Ordering::Relaxed);
     siege.over.store(true, Ordering::Relaxed);
-    let _ = tokio::join!(attack, junk);
-    report(&siege, held, wanted, calm, besieged)
+    thread
+        .join()
+        .map_err(|_| "the attackers broke down".to_owned())??;
+    report(&siege, (before, after), calm, besieged?)
 }
 
-fn report(siege: &Siege, held: u64, wanted: u64, calm: Duration, besieged: Duration) -> Result<(), String> {
+fn report(siege: &Siege, open: (u64, u64), calm: Duration, besieged: Duration) -> Result<(), String> {
     let ratio = besieged.as_secs_f64() / calm.as_secs_f64().max(1e-6);
     println!(
-        "{held} of {wanted} slow connections held at the start of the measurement ({} closed by the gateway by its \
-         end, {} could not be opened), {JUNK_PER_SECOND} junk connections a second",
+        "{} slow connections wanted; {} open when the measurement began and {} when it ended, {} closed by the \
+         gateway and opened anew, {} failed to open; {JUNK_PER_SECOND} junk connections a second",
+        siege.wanted,
+        open.0,
+        open.1,
         siege.closed.load(Ordering::Relaxed),
         siege.failed.load(Ordering::Relaxed)
     );
@@ -101,8 +119,22 @@ fn open_files() -> u64 {
         .unwrap_or(1024)
 }
 
-/// The 99th percentile of a client's decisions, at a steady pace.
+/// The 99th percentile of a client's decisions: the middle one of three stretches, since other work on the
+/// machine comes in bursts.
 async fn p99(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
+    let mut stretches = Vec::new();
+    for _ in 0..3 {
+        stretches.push(stretch(gateway, time / 3).await?);
+    }
+    stretches.sort();
+    stretches
+        .get(1)
+        .copied()
+        .ok_or_else(|| "nothing was measured".to_owned())
+}
+
+/// One stretch, at a steady pace.
+async fn stretch(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
     let failed = |error: std::io::Error| format!("the well-behaved client was not served: {error}");
     let mut wire = Wire::open_from(CLIENT, gateway.addr).await.map_err(failed)?;
     let (begun, mut taken) = (Instant::now(), Vec::new());
@@ -129,14 +161,24 @@ async fn p99(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
         .ok_or_else(|| "nothing was measured".to_owned())
 }
 
+/// The attackers' thread.
+fn lay(siege: Arc<Siege>) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        tokio::join!(besiege(siege.clone()), junk(siege));
+    });
+    Ok(())
+}
+
 /// Keeps so many slow connections open.
-async fn besiege(siege: Arc<Siege>, wanted: u64) {
+async fn besiege(siege: Arc<Siege>) {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     let mut opened = 0u64;
     while !siege.over.load(Ordering::Relaxed) {
         ticks.tick().await;
         for _ in 0..(OPENED_PER_SECOND / 100) {
-            if siege.open.load(Ordering::Relaxed) < wanted {
+            if siege.open.load(Ordering::Relaxed) < siege.wanted {
                 opened += 1;
                 siege.open.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(slow(siege.clone(), opened));
@@ -148,23 +190,29 @@ async fn besiege(siege: Arc<Siege>, wanted: u64) {
 /// One slow connection: a byte of a header every few seconds, until the gateway has had enough.
 async fn slow(siege: Arc<Siege>, nth: u64) {
     match connect(siege.addr, nth).await {
-        Ok(mut stream) => {
-            let mut sent = stream
-                .write_all(b"POST /v1/verifications HTTP/1.1\r\nhost: localhost\r\nx-slow: ")
-                .await;
-            while sent.is_ok() && !siege.over.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_millis(1000 + nth * 37 % 1000)).await;
-                sent = stream.write_all(b"a").await;
-            }
-            siege
-                .closed
-                .fetch_add(u64::from(sent.is_err()), Ordering::Relaxed);
+        Ok(stream) => {
+            drip(stream, nth).await;
+            siege.closed.fetch_add(1, Ordering::Relaxed);
         }
         Err(_) => {
             siege.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
     siege.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Ends when the gateway closes, or says anything at all.
+async fn drip(mut stream: TcpStream, nth: u64) {
+    let mut sent = stream
+        .write_all(b"POST /v1/verifications HTTP/1.1\r\nhost: localhost\r\nx-slow: ")
+        .await;
+    while sent.is_ok() {
+        let pause = Duration::from_millis(3000 + nth * 37 % 2000);
+        tokio::select! {
+            _ = stream.readable() => return,
+            () = tokio::time::sleep(pause) => sent = stream.write_all(b"a").await,
+        }
+    }
 }
 
 /// From several addresses, since one has only so many ports.

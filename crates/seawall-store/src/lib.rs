@@ -23,9 +23,9 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
-    Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery, Idempotent,
-    MessageFilter, MessageRecord, OptOut, Page, PhoneMessage, Recovery, Retention, VerificationFilter,
-    VerificationRecord,
+    Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
+    Idempotent, MessageFilter, MessageRecord, OptOut, Page, PhoneMessage, Recovery, Retention,
+    VerificationFilter, VerificationRecord,
 };
 
 /// Why a store did not do what was asked.
@@ -85,7 +85,12 @@ pub trait Directory: Send + Sync {
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut>;
 
     /// Removes opt-outs of a number, for one subaccount or (`None`) all entries. Returns how many.
-    async fn remove_opt_out(&self, msisdn: Msisdn, subaccount: Option<&str>, audit: AuditEntry) -> Result<usize>;
+    async fn remove_opt_out(
+        &self,
+        msisdn: Msisdn,
+        subaccount: Option<&str>,
+        audit: AuditEntry,
+    ) -> Result<usize>;
 
     /// Opt-outs, newest first.
     async fn opt_outs(&self, page: Page) -> Result<Vec<OptOut>>;
@@ -131,22 +136,34 @@ pub trait Ledger: Send + Sync {
 
     /// Moves up to `limit` messages that are queued, or scheduled and due, to `submitting`, durably, oldest
     /// first, and returns them. A message is returned to one caller only. Expired ones are moved to
-    /// `expired` and returned too, in that state.
+    /// `expired` and returned too, in that state. `decision` is left empty: sending needs none, and copying
+    /// it would cost more than the claim.
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>>;
 
     /// Applies changes that the state machine allows, ignores the others, and returns the changed
-    /// messages as they are now. Hooks are written in the same transaction.
+    /// messages as they are now, with `decision` left empty as by `claim`. Hooks are written in the same
+    /// transaction. A change to a message that is gone, or whose state refuses it, has no effect at all.
     async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>>;
 
     /// Presents a code: loads the verification and the number's budget, runs `step`, and writes both, with
     /// nothing in between. `None` when there is no such verification of this subaccount.
-    async fn check(&self, subaccount: &str, id: Id, step: CheckStep) -> Result<Option<(Checked, VerificationRecord)>>;
+    async fn check(
+        &self,
+        subaccount: &str,
+        id: Id,
+        step: CheckStep,
+    ) -> Result<Option<(Checked, VerificationRecord)>>;
 
     /// One verification.
     async fn verification(&self, subaccount: Option<&str>, id: Id) -> Result<Option<VerificationRecord>>;
 
     /// The verification of a number that is pending at `now`, if any; the newest when there are several.
-    async fn open_verification(&self, subaccount: &str, to: Msisdn, now: Timestamp) -> Result<Option<VerificationRecord>>;
+    async fn open_verification(
+        &self,
+        subaccount: &str,
+        to: Msisdn,
+        now: Timestamp,
+    ) -> Result<Option<VerificationRecord>>;
 
     /// Verifications, newest first.
     async fn verifications(&self, filter: VerificationFilter, page: Page) -> Result<Vec<VerificationRecord>>;
@@ -170,7 +187,12 @@ pub trait Ledger: Send + Sync {
     async fn idempotent(&self, key: &str) -> Result<Option<Idempotent>>;
 
     /// Webhook deliveries that are due, oldest first; they are not returned again before `lease_until`.
-    async fn due_hooks(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> Result<Vec<HookDelivery>>;
+    async fn due_hooks(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<HookDelivery>>;
 
     /// Adds webhook deliveries that belong to no message change.
     async fn add_hooks(&self, hooks: Vec<HookDelivery>) -> Result<()>;

@@ -485,6 +485,11 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 86_400);
-        Retention { texts: days(7), messages: days(90), audit: days(365), idempotency: days(1) }
+        Retention {
+            texts: days(7),
+            messages: days(90),
+            audit: days(365),
+            idempotency: days(1),
+        }
     }
 }

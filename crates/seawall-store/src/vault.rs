@@ -59,12 +59,21 @@ impl Vault {
         let keys = masters
             .iter()
             .map(|(id, master)| {
-                let seal = UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
+                let seal =
+                    UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
                 let codes = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"codes")?);
-                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes })
+                Ok(Keys {
+                    id: *id,
+                    seal: LessSafeKey::new(seal),
+                    codes,
+                })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Vault { keys, index, random: SystemRandom::new() })
+        Ok(Vault {
+            keys,
+            index,
+            random: SystemRandom::new(),
+        })
     }
 
     /// Reads the key file of a data directory, or makes one if there is neither key nor database yet.
@@ -75,7 +84,10 @@ impl Vault {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_create => create(&path)?,
             Err(e) => {
                 let fix = "without it nothing that is stored can be read; restore it from its backup";
-                return Err(StoreError::Unavailable(format!("cannot read {}: {e}; {fix}", path.display())));
+                return Err(StoreError::Unavailable(format!(
+                    "cannot read {}: {e}; {fix}",
+                    path.display()
+                )));
             }
         };
         Self::from_keys(&parse(&text)?)
@@ -101,7 +113,10 @@ impl Vault {
     /// Encrypts (AES-256-GCM, random nonce). `place` says where the value is stored and must be the same to
     /// open it, so that rows cannot be swapped. Layout: key id, nonce, ciphertext with tag.
     pub fn seal(&self, place: Place, plain: &[u8]) -> Result<Vec<u8>> {
-        let key = self.keys.last().ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
+        let key = self
+            .keys
+            .last()
+            .ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
         let mut nonce = [0u8; NONCE_LEN];
         fill(&self.random, &mut nonce)?;
         let mut out = Vec::with_capacity(1 + NONCE_LEN + plain.len() + 16);
@@ -109,7 +124,11 @@ impl Vault {
         out.extend_from_slice(&nonce);
         let mut body = plain.to_vec();
         key.seal
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place.bytes()), &mut body)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(place.bytes()),
+                &mut body,
+            )
             .map_err(|_| StoreError::Corrupt("sealing failed".to_owned()))?;
         out.append(&mut body);
         Ok(out)
@@ -117,7 +136,9 @@ impl Vault {
 
     /// Decrypts what [`Vault::seal`] made for the same place.
     pub fn open_sealed(&self, place: Place, sealed: &[u8]) -> Result<Vec<u8>> {
-        let (id, rest) = sealed.split_first().ok_or_else(|| StoreError::Corrupt("an empty sealed value".to_owned()))?;
+        let (id, rest) = sealed
+            .split_first()
+            .ok_or_else(|| StoreError::Corrupt("an empty sealed value".to_owned()))?;
         let key = self.keys.iter().find(|k| k.id == *id).ok_or_else(|| {
             StoreError::Corrupt(format!("it is sealed with key {id}, which is not in {KEY_FILE}"))
         })?;
@@ -125,7 +146,10 @@ impl Vault {
         let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or_else(damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged())?;
         let mut body = body.to_vec();
-        let plain = key.seal.open_in_place(nonce, Aad::from(place.bytes()), &mut body).map_err(|_| damaged())?;
+        let plain = key
+            .seal
+            .open_in_place(nonce, Aad::from(place.bytes()), &mut body)
+            .map_err(|_| damaged())?;
         Ok(plain.to_vec())
     }
 
@@ -176,18 +200,23 @@ impl Place {
 
     fn bytes(self) -> [u8; 10] {
         let mut out = [0u8; 10];
-        out.iter_mut().zip(self.kind.into_iter().chain(self.row.to_be_bytes())).for_each(|(o, b)| *o = b);
+        out.iter_mut()
+            .zip(self.kind.into_iter().chain(self.row.to_be_bytes()))
+            .for_each(|(o, b)| *o = b);
         out
     }
 }
 
 fn fill(random: &SystemRandom, out: &mut [u8]) -> Result<()> {
-    random.fill(out).map_err(|_| StoreError::Unavailable("the system gives no random bytes".to_owned()))
+    random
+        .fill(out)
+        .map_err(|_| StoreError::Unavailable("the system gives no random bytes".to_owned()))
 }
 
 /// `1:` and 64 hexadecimal digits a line; lines that begin with `#` are comments.
 fn parse(text: &str) -> Result<Vec<(u8, [u8; 32])>> {
-    let wrong = |line: usize| StoreError::Corrupt(format!("line {line} of {KEY_FILE} is not `id:64 hex digits`"));
+    let wrong =
+        |line: usize| StoreError::Corrupt(format!("line {line} of {KEY_FILE} is not `id:64 hex digits`"));
     text.lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
@@ -213,11 +242,18 @@ fn create(path: &Path) -> Result<String> {
     let mut master = [0u8; 32];
     fill(&SystemRandom::new(), &mut master)?;
     let hex: String = master.iter().map(|b| format!("{b:02x}")).collect();
-    let text = format!("# The keys of this installation. Back this file up apart from the database.\n1:{hex}\n");
+    let text =
+        format!("# The keys of this installation. Back this file up apart from the database.\n1:{hex}\n");
     let failed = |e: std::io::Error| StoreError::Unavailable(format!("cannot write {}: {e}", path.display()));
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
     Ok(text)
 }
 
@@ -236,7 +272,13 @@ mod tests {
         assert_eq!(newer.open_sealed(place, &sealed).unwrap(), b"hello");
         assert_eq!(newer.index().hash(0, b"x"), vault.index().hash(0, b"x"));
         let other = Vault::from_keys(&[(2, [8; 32])]).unwrap();
-        assert!(other.open_sealed(place, &sealed).unwrap_err().to_string().contains("sealed with key 1"));
+        assert!(
+            other
+                .open_sealed(place, &sealed)
+                .unwrap_err()
+                .to_string()
+                .contains("sealed with key 1")
+        );
     }
 
     #[test]
@@ -244,7 +286,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let vault = Vault::open(dir.path(), true).unwrap();
-        let mode = std::fs::metadata(dir.path().join(KEY_FILE)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.path().join(KEY_FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = Vault::open(dir.path(), false).unwrap();
         assert_eq!(again.index().hash(0, b"x"), vault.index().hash(0, b"x"));

@@ -60,7 +60,9 @@ pub async fn census(gateway: &Gateway) -> Result<Census, String> {
     let overview = gateway.admin("GET", "stats/overview", None).await?;
     let by_state = overview.pointer("/messages/by_state").and_then(Value::as_object);
     let by_state = by_state.ok_or_else(|| format!("stats/overview has no census: {overview}"))?;
-    let counts = by_state.iter().filter_map(|(state, count)| Some((state.clone(), count.as_u64()?)));
+    let counts = by_state
+        .iter()
+        .filter_map(|(state, count)| Some((state.clone(), count.as_u64()?)));
     Ok(Census(counts.collect()))
 }
 

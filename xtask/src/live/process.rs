@@ -227,7 +227,7 @@ impl Gateway {
     /// Lifts the built-in API rates, which a load generator would otherwise measure.
     pub async fn lift_rates(&self) -> Result<(), String> {
         let rates =
-            serde_json::json!({"api_rates": {"per_subaccount": 10_000_000, "per_caller_ip": 10_000_000}});
+            serde_json::json!({"api_rates": {"per_subaccount": 1_000_000, "per_caller_ip": 1_000_000}});
         self.admin("PATCH", "settings", Some(rates)).await.map(|_| ())
     }
 }

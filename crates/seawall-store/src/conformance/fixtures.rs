@@ -29,7 +29,10 @@ pub fn at(ms: i64) -> Timestamp {
 pub fn id(ms: i64) -> Id {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    Id::new(Id::first_row(at(ms)) + (next % (1 << 20)).cast_signed(), next.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    Id::new(
+        Id::first_row(at(ms)) + (next % (1 << 20)).cast_signed(),
+        next.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    )
 }
 
 /// The n-th number.
@@ -39,7 +42,11 @@ pub fn msisdn(n: u64) -> Result<Msisdn> {
 
 /// A decision as the service records it.
 pub fn decision(verdict: &str, reason: &str) -> DecisionBody {
-    let reasons = if reason.is_empty() { vec![] } else { vec![json!({"code": reason, "detail": "words", "mode": "enforce"})] };
+    let reasons = if reason.is_empty() {
+        vec![]
+    } else {
+        vec![json!({"code": reason, "detail": "words", "mode": "enforce"})]
+    };
     DecisionBody {
         operation: "verify.start".to_owned(),
         subaccount_id: "main".to_owned(),
@@ -76,11 +83,27 @@ pub fn message(ms: i64, n: u64, text: &str) -> Result<MessageRecord> {
         expires_at: None,
         encoding: Encoding::Gsm7,
         segments: 1,
-        content: Some(Content::Text { text: text.to_owned() }),
-        details: Details { source: Some("Seawall".to_owned()), ..Details::default() },
-        price: Some(Price { per_segment: 31_200, total: 31_200, currency: "EUR".to_owned() }),
+        content: Some(Content::Text {
+            text: text.to_owned(),
+        }),
+        details: Details {
+            source: Some("Seawall".to_owned()),
+            ..Details::default()
+        },
+        price: Some(Price {
+            per_segment: 31_200,
+            total: 31_200,
+            currency: "EUR".to_owned(),
+        }),
         progress: Progress::default(),
-        dimensions: Dimensions { op: 2, range: n / 10_000, ip: Some(7), caller: 8, key: 9, ..Dimensions::default() },
+        dimensions: Dimensions {
+            op: 2,
+            range: n / 10_000,
+            ip: Some(7),
+            caller: 8,
+            key: 9,
+            ..Dimensions::default()
+        },
         decision: decision("allow", ""),
     })
 }
@@ -88,8 +111,15 @@ pub fn message(ms: i64, n: u64, text: &str) -> Result<MessageRecord> {
 /// A pending verification of the n-th number, valid for five minutes, and its message.
 pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecord)> {
     let mut message = message(ms, n, "")?;
-    let life = Lifecycle::begin(at(ms), Duration::from_secs(300), Duration::from_secs(10), 5, Channel::Sms);
-    let shape = CodeShape::new(CodeType::Numeric, 6).map_err(|_| StoreError::Corrupt("no shape".to_owned()))?;
+    let life = Lifecycle::begin(
+        at(ms),
+        Duration::from_secs(300),
+        Duration::from_secs(10),
+        5,
+        Channel::Sms,
+    );
+    let shape =
+        CodeShape::new(CodeType::Numeric, 6).map_err(|_| StoreError::Corrupt("no shape".to_owned()))?;
     let verification = VerificationRecord {
         id: id(ms),
         subaccount: "main".to_owned(),
@@ -106,14 +136,25 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
     message.verification = Some(verification.id);
     let template = "Your {brand} code is {code}".to_owned();
     let brand = Some("Shop".to_owned());
-    message.content = Some(Content::Code { template, brand, generation: 0, shape, key_id: 1, given: false });
+    message.content = Some(Content::Code {
+        template,
+        brand,
+        generation: 0,
+        shape,
+        key_id: 1,
+        given: false,
+    });
     Ok((verification, message))
 }
 
 /// What accepts a new verification.
 pub fn acceptance(verification: VerificationRecord, message: MessageRecord) -> Acceptance {
     let verification = Some(VerificationWrite::Begin(verification));
-    Acceptance { messages: vec![message], verification, idempotent: None }
+    Acceptance {
+        messages: vec![message],
+        verification,
+        idempotent: None,
+    }
 }
 
 /// A change of state and nothing else.

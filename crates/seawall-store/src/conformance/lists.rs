@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use seawall_core::country::Country;
-use seawall_core::message::{Channel, MessageState};
+use seawall_core::message::MessageState;
 use seawall_core::verification::VerificationState;
 
 use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
-use crate::records::{
-    Acceptance, DecisionFilter, DecisionRecord, MessageFilter, Page, PhoneMessage, VerificationFilter,
-};
+use crate::records::{Acceptance, DecisionFilter, DecisionRecord, MessageFilter, Page, VerificationFilter};
 use crate::{Ledger, Result};
 
-const ALL: Page = Page { before: None, limit: 1000 };
+const ALL: Page = Page {
+    before: None,
+    limit: 1000,
+};
 
 pub(super) async fn messages_page_and_filter(ledger: &Arc<dyn Ledger>) -> Result<()> {
     let batch = id(0);
-    let mut all = (1..=30).map(|i| message(i, i.unsigned_abs() % 3, "x")).collect::<Result<Vec<_>>>()?;
+    let mut all = (1..=30)
+        .map(|i| message(i, i.unsigned_abs() % 3, "x"))
+        .collect::<Result<Vec<_>>>()?;
     for m in all.iter_mut().take(10) {
         m.batch = Some(batch);
     }
@@ -24,24 +27,109 @@ pub(super) async fn messages_page_and_filter(ledger: &Arc<dyn Ledger>) -> Result
         m.subaccount = "other".to_owned();
         m.country = Country::GLOBAL;
     }
-    ledger.accept(Acceptance { messages: all.clone(), ..Acceptance::default() }).await?;
+    ledger
+        .accept(Acceptance {
+            messages: all.clone(),
+            ..Acceptance::default()
+        })
+        .await?;
     let (v, of_v) = verification(40, 1)?;
     ledger.accept(acceptance(v.clone(), of_v.clone())).await?;
-    ledger.settle(vec![change(of_v.id, MessageState::Canceled, 50)]).await?;
+    ledger
+        .settle(vec![change(of_v.id, MessageState::Canceled, 50)])
+        .await?;
     let count = async |filter: MessageFilter| ledger.messages(filter, ALL).await.map(|found| found.len());
     let filter = MessageFilter::default;
     assert_eq!(count(filter()).await?, 31);
-    assert_eq!(count(MessageFilter { to: Some(msisdn(1)?), ..filter() }).await?, 11);
-    assert_eq!(count(MessageFilter { to: Some(msisdn(1)?), batch: Some(batch), ..filter() }).await?, 4);
-    assert_eq!(count(MessageFilter { to: Some(msisdn(99)?), ..filter() }).await?, 0);
-    assert_eq!(count(MessageFilter { batch: Some(batch), ..filter() }).await?, 10);
-    assert_eq!(count(MessageFilter { verification: Some(v.id), ..filter() }).await?, 1);
-    assert_eq!(count(MessageFilter { state: Some(MessageState::Canceled), ..filter() }).await?, 1);
-    assert_eq!(count(MessageFilter { subaccount: Some("other".to_owned()), ..filter() }).await?, 1);
-    assert_eq!(count(MessageFilter { subaccount: Some("none".to_owned()), ..filter() }).await?, 0);
-    assert_eq!(count(MessageFilter { countries: vec![Country::GLOBAL], ..filter() }).await?, 1);
-    assert_eq!(count(MessageFilter { from: Some(at(5)), to_time: Some(at(9)), ..filter() }).await?, 4);
-    for filter in [filter(), MessageFilter { to: Some(msisdn(1)?), ..filter() }] {
+    assert_eq!(
+        count(MessageFilter {
+            to: Some(msisdn(1)?),
+            ..filter()
+        })
+        .await?,
+        11
+    );
+    assert_eq!(
+        count(MessageFilter {
+            to: Some(msisdn(1)?),
+            batch: Some(batch),
+            ..filter()
+        })
+        .await?,
+        4
+    );
+    assert_eq!(
+        count(MessageFilter {
+            to: Some(msisdn(99)?),
+            ..filter()
+        })
+        .await?,
+        0
+    );
+    assert_eq!(
+        count(MessageFilter {
+            batch: Some(batch),
+            ..filter()
+        })
+        .await?,
+        10
+    );
+    assert_eq!(
+        count(MessageFilter {
+            verification: Some(v.id),
+            ..filter()
+        })
+        .await?,
+        1
+    );
+    assert_eq!(
+        count(MessageFilter {
+            state: Some(MessageState::Canceled),
+            ..filter()
+        })
+        .await?,
+        1
+    );
+    assert_eq!(
+        count(MessageFilter {
+            subaccount: Some("other".to_owned()),
+            ..filter()
+        })
+        .await?,
+        1
+    );
+    assert_eq!(
+        count(MessageFilter {
+            subaccount: Some("none".to_owned()),
+            ..filter()
+        })
+        .await?,
+        0
+    );
+    assert_eq!(
+        count(MessageFilter {
+            countries: vec![Country::GLOBAL],
+            ..filter()
+        })
+        .await?,
+        1
+    );
+    assert_eq!(
+        count(MessageFilter {
+            from: Some(at(5)),
+            to_time: Some(at(9)),
+            ..filter()
+        })
+        .await?,
+        4
+    );
+    for filter in [
+        filter(),
+        MessageFilter {
+            to: Some(msisdn(1)?),
+            ..filter()
+        },
+    ] {
         let (mut before, mut paged) = (None, Vec::new());
         loop {
             let page = ledger.messages(filter.clone(), Page { before, limit: 4 }).await?;
@@ -64,24 +152,74 @@ pub(super) async fn verifications_page_and_filter(ledger: &Arc<dyn Ledger>) -> R
     }
     let newest = newest.unwrap_or_else(|| id(0));
     ledger
-        .check("main", newest, Box::new(|v, budget| v.lifecycle.present(true, budget, 6, at(9))))
+        .check(
+            "main",
+            newest,
+            Box::new(|v, budget| v.lifecycle.present(true, budget, 6, at(9))),
+        )
         .await?;
-    let state = |state| VerificationFilter { state: Some(state), ..VerificationFilter::default() };
-    assert_eq!(ledger.verifications(VerificationFilter::default(), ALL).await?.len(), 6);
-    assert_eq!(ledger.verifications(state(VerificationState::Pending), ALL).await?.len(), 5);
-    assert_eq!(ledger.verifications(state(VerificationState::Verified), ALL).await?.len(), 1);
-    let of_number = VerificationFilter { to: Some(msisdn(5)?), ..VerificationFilter::default() };
+    let state = |state| VerificationFilter {
+        state: Some(state),
+        ..VerificationFilter::default()
+    };
+    assert_eq!(
+        ledger
+            .verifications(VerificationFilter::default(), ALL)
+            .await?
+            .len(),
+        6
+    );
+    assert_eq!(
+        ledger
+            .verifications(state(VerificationState::Pending), ALL)
+            .await?
+            .len(),
+        5
+    );
+    assert_eq!(
+        ledger
+            .verifications(state(VerificationState::Verified), ALL)
+            .await?
+            .len(),
+        1
+    );
+    let of_number = VerificationFilter {
+        to: Some(msisdn(5)?),
+        ..VerificationFilter::default()
+    };
     let found = ledger.verifications(of_number, ALL).await?;
     assert_eq!(found.iter().map(|v| v.id).collect::<Vec<_>>(), [newest]);
-    let foreign = VerificationFilter { subaccount: Some("other".to_owned()), ..VerificationFilter::default() };
+    let foreign = VerificationFilter {
+        subaccount: Some("other".to_owned()),
+        ..VerificationFilter::default()
+    };
     assert!(ledger.verifications(foreign, ALL).await?.is_empty());
-    let page = ledger.verifications(VerificationFilter::default(), Page { before: Some(newest.row()), limit: 2 }).await?;
+    let page = ledger
+        .verifications(
+            VerificationFilter::default(),
+            Page {
+                before: Some(newest.row()),
+                limit: 2,
+            },
+        )
+        .await?;
     assert_eq!(page.len(), 2);
     assert!(page.is_sorted_by(|a, b| a.id > b.id) && page.iter().all(|v| v.id < newest));
     // Nobody looked at the others, but their time is over.
     ledger.claim(at(400_000), 0).await?;
-    assert_eq!(ledger.verifications(state(VerificationState::Expired), ALL).await?.len(), 5);
-    assert!(ledger.verifications(state(VerificationState::Pending), ALL).await?.is_empty());
+    assert_eq!(
+        ledger
+            .verifications(state(VerificationState::Expired), ALL)
+            .await?
+            .len(),
+        5
+    );
+    assert!(
+        ledger
+            .verifications(state(VerificationState::Pending), ALL)
+            .await?
+            .is_empty()
+    );
     Ok(())
 }
 
@@ -91,14 +229,25 @@ pub(super) async fn decisions_come_from_both_sources(ledger: &Arc<dyn Ledger>) -
     for i in 0..20 {
         let m = message(i * 2, 1, "x")?;
         want.push(m.id);
-        ledger.accept(Acceptance { messages: vec![m], ..Acceptance::default() }).await?;
+        ledger
+            .accept(Acceptance {
+                messages: vec![m],
+                ..Acceptance::default()
+            })
+            .await?;
         let mut body = decision("throttle", "limit-exceeded");
         body.caller_ip = format!("203.0.113.{i}");
-        refused.push(DecisionRecord { id: id(i * 2 + 1), body });
+        refused.push(DecisionRecord {
+            id: id(i * 2 + 1),
+            body,
+        });
     }
     want.extend(refused.iter().map(|d| d.id));
     want.sort_unstable_by(|a, b| b.cmp(a));
-    let (even, odd): (Vec<_>, Vec<_>) = refused.iter().cloned().partition(|d| d.id.at().as_millis() % 4 == 1);
+    let (even, odd): (Vec<_>, Vec<_>) = refused
+        .iter()
+        .cloned()
+        .partition(|d| d.id.at().as_millis() % 4 == 1);
     ledger.record_decisions(even).await?;
     ledger.record_decisions(odd).await?;
     ledger.record_decisions(Vec::new()).await?;
@@ -108,7 +257,9 @@ pub(super) async fn decisions_come_from_both_sources(ledger: &Arc<dyn Ledger>) -
     let all = ledger.decisions(DecisionFilter::default(), ALL).await?;
     assert_eq!(all.iter().map(|d| d.id).collect::<Vec<_>>(), want);
     let (mut before, mut paged) = (None, Vec::new());
-    while let page = ledger.decisions(DecisionFilter::default(), Page { before, limit: 7 }).await?
+    while let page = ledger
+        .decisions(DecisionFilter::default(), Page { before, limit: 7 })
+        .await?
         && !page.is_empty()
     {
         before = page.last().map(|d| d.id.row());
@@ -117,27 +268,62 @@ pub(super) async fn decisions_come_from_both_sources(ledger: &Arc<dyn Ledger>) -
     assert_eq!(paged, all);
     let count = async |filter: DecisionFilter| ledger.decisions(filter, ALL).await.map(|found| found.len());
     let filter = DecisionFilter::default;
-    assert_eq!(count(DecisionFilter { verdict: Some("throttle".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { verdict: Some("allow".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { reason: Some("limit-exceeded".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { ip: Some("203.0.113.7".to_owned()), ..filter() }).await?, 1);
-    assert_eq!(count(DecisionFilter { ip: Some("192.0.2.1".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { to: Some(msisdn(1)?), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { from: Some(at(10)), to_time: Some(at(20)), ..filter() }).await?, 10);
-    Ok(())
-}
-
-pub(super) async fn the_phone_is_bounded(ledger: &Arc<dyn Ledger>) -> Result<()> {
-    for i in 0..10_050i64 {
-        let (text, channel) = ("your code is 1".to_owned(), Channel::Sms);
-        let to = msisdn(i.cast_unsigned() % 2)?;
-        ledger.phone_receive(PhoneMessage { id: id(i), to, from: None, text, channel, at: at(i) }).await?;
-    }
-    let all = ledger.phone_messages(None, Page { before: None, limit: 20_000 }).await?;
-    assert_eq!(all.len(), 10_000);
-    assert_eq!(all.first().map(|m| m.at), Some(at(10_049)));
-    let one = ledger.phone_messages(Some(msisdn(1)?), Page { before: None, limit: 3 }).await?;
-    assert_eq!(one.len(), 3);
-    assert!(msisdn(1).is_ok_and(|to| one.iter().all(|m| m.to == to)));
+    assert_eq!(
+        count(DecisionFilter {
+            verdict: Some("throttle".to_owned()),
+            ..filter()
+        })
+        .await?,
+        20
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            verdict: Some("allow".to_owned()),
+            ..filter()
+        })
+        .await?,
+        20
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            reason: Some("limit-exceeded".to_owned()),
+            ..filter()
+        })
+        .await?,
+        20
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            ip: Some("203.0.113.7".to_owned()),
+            ..filter()
+        })
+        .await?,
+        1
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            ip: Some("192.0.2.1".to_owned()),
+            ..filter()
+        })
+        .await?,
+        20
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            to: Some(msisdn(1)?),
+            ..filter()
+        })
+        .await?,
+        20
+    );
+    assert_eq!(
+        count(DecisionFilter {
+            from: Some(at(10)),
+            to_time: Some(at(20)),
+            ..filter()
+        })
+        .await?,
+        10
+    );
     Ok(())
 }

@@ -23,9 +23,9 @@ pub(super) type Confirmed = HashMap<i64, i64>;
 /// Confirmations since an instant.
 pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
     let begun = Timestamp::from_millis((since.as_millis() - LONGEST_VERIFICATION).max(0));
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT number, verified FROM verifications WHERE row >= ?1 AND verified IS NOT NULL")?;
+    let mut select = view.conn.prepare_cached(
+        "SELECT number, verified FROM verifications WHERE row >= ?1 AND verified IS NOT NULL",
+    )?;
     let mut rows = select.query([Id::first_row(begun)])?;
     let mut confirmed = Confirmed::new();
     while let Some(row) = rows.next()? {
@@ -37,10 +37,14 @@ pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
 }
 
 /// The next sends from `row` on, and where the ones after them begin.
-pub(super) fn sends(view: View<'_>, confirmed: &Confirmed, row: i64) -> Result<(Vec<PastCharge>, Option<i64>)> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT row, sub, number, dims FROM messages WHERE row >= ?1 ORDER BY row LIMIT ?2")?;
+pub(super) fn sends(
+    view: View<'_>,
+    confirmed: &Confirmed,
+    row: i64,
+) -> Result<(Vec<PastCharge>, Option<i64>)> {
+    let mut select = view.conn.prepare_cached(
+        "SELECT row, sub, number, dims FROM messages WHERE row >= ?1 ORDER BY row LIMIT ?2",
+    )?;
     let mut rows = select.query(params![row, CHUNK])?;
     let (mut sends, mut next) = (Vec::with_capacity(usize::from(CHUNK)), row);
     let mut last_sub: Option<(i64, String)> = None;
@@ -56,7 +60,9 @@ pub(super) fn sends(view: View<'_>, confirmed: &Confirmed, row: i64) -> Result<(
             at,
             dimensions: dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?,
             subaccount: name,
-            confirmed: confirmed.get(&number).is_some_and(|&confirmed| confirmed >= at.as_millis()),
+            confirmed: confirmed
+                .get(&number)
+                .is_some_and(|&confirmed| confirmed >= at.as_millis()),
         });
         next = row + 1;
     }
@@ -65,7 +71,11 @@ pub(super) fn sends(view: View<'_>, confirmed: &Confirmed, row: i64) -> Result<(
 }
 
 /// Writes which windows were charged; forgets what is older than any window.
-pub(super) fn checkpoint(turn: &Turn<'_>, charged: &[(u64, Timestamp)], forget_before: Timestamp) -> Result<()> {
+pub(super) fn checkpoint(
+    turn: &Turn<'_>,
+    charged: &[(u64, Timestamp)],
+    forget_before: Timestamp,
+) -> Result<()> {
     let conn = turn.view.conn;
     if let Some(newest) = charged.iter().map(|(_, at)| *at).max() {
         let body: Vec<u8> = charged
@@ -74,22 +84,28 @@ pub(super) fn checkpoint(turn: &Turn<'_>, charged: &[(u64, Timestamp)], forget_b
             .collect();
         let sql = "INSERT INTO checkpoints (row, body) VALUES \
              (max(?1, (SELECT coalesce(max(row), 0) + 1 FROM checkpoints)), ?2)";
-        conn.prepare_cached(sql)?.execute(params![Id::first_row(newest), body])?;
+        conn.prepare_cached(sql)?
+            .execute(params![Id::first_row(newest), body])?;
     }
     let sql = "DELETE FROM checkpoints WHERE row < ?1";
-    conn.prepare_cached(sql)?.execute([Id::first_row(forget_before)])?;
+    conn.prepare_cached(sql)?
+        .execute([Id::first_row(forget_before)])?;
     Ok(())
 }
 
 /// Everything that was checkpointed since an instant.
 pub(super) fn past_checkpoints(view: View<'_>, since: Timestamp) -> Result<Vec<(u64, Timestamp)>> {
-    let mut select = view.conn.prepare_cached("SELECT body FROM checkpoints WHERE row >= ?1 ORDER BY row")?;
+    let mut select = view
+        .conn
+        .prepare_cached("SELECT body FROM checkpoints WHERE row >= ?1 ORDER BY row")?;
     let mut rows = select.query([Id::first_row(since)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let body = row.get_ref(0)?.as_blob().map_err(|_| damaged("a checkpoint"))?;
         for entry in body.chunks_exact(16) {
-            let (key, at) = entry.split_first_chunk::<8>().ok_or_else(|| damaged("a checkpoint"))?;
+            let (key, at) = entry
+                .split_first_chunk::<8>()
+                .ok_or_else(|| damaged("a checkpoint"))?;
             let at: [u8; 8] = at.try_into().map_err(|_| damaged("a checkpoint"))?;
             let at = Timestamp::from_millis(i64::from_le_bytes(at));
             if at >= since {

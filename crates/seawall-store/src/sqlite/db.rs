@@ -80,13 +80,22 @@ struct Readers {
 
 impl Readers {
     fn open(dir: &Path) -> Result<Self> {
-        let lists = (0..LIST_READERS).map(|_| setup::open_reader(dir).map(Mutex::new)).collect::<Result<_>>()?;
-        Ok(Readers { single: Mutex::new(setup::open_reader(dir)?), lists })
+        let lists = (0..LIST_READERS)
+            .map(|_| setup::open_reader(dir).map(Mutex::new))
+            .collect::<Result<_>>()?;
+        Ok(Readers {
+            single: Mutex::new(setup::open_reader(dir)?),
+            lists,
+        })
     }
 
     fn list(&self) -> Result<MutexGuard<'_, Connection>> {
         let free = self.lists.iter().find_map(|reader| reader.try_lock().ok());
-        let first = || self.lists.first().map(|r| r.lock().unwrap_or_else(PoisonError::into_inner));
+        let first = || {
+            self.lists
+                .first()
+                .map(|r| r.lock().unwrap_or_else(PoisonError::into_inner))
+        };
         free.or_else(first).ok_or_else(closed)
     }
 }
@@ -116,17 +125,36 @@ impl Db {
         Self::start(conn, vault, None, None)
     }
 
-    fn start(conn: Connection, vault: Arc<Vault>, dir: Option<&Path>, lock: Option<std::fs::File>) -> Result<Self> {
+    fn start(
+        conn: Connection,
+        vault: Arc<Vault>,
+        dir: Option<&Path>,
+        lock: Option<std::fs::File>,
+    ) -> Result<Self> {
         let hot = Mutex::new(super::start::load(&conn)?);
-        let shared = Arc::new(Shared { vault, hot, broken: AtomicBool::new(false), latest: AtomicI64::new(0) });
+        let shared = Arc::new(Shared {
+            vault,
+            hot,
+            broken: AtomicBool::new(false),
+            latest: AtomicI64::new(0),
+        });
         let (orders, receiver): (_, Receiver<Order>) = channel(WAITING_JOBS);
         let readers = dir.map(Readers::open).transpose()?.map(Arc::new);
-        let writer = Writer { conn, shared: shared.clone(), orders: receiver, lock };
+        let writer = Writer {
+            conn,
+            shared: shared.clone(),
+            orders: receiver,
+            lock,
+        };
         std::thread::Builder::new()
             .name("seawall-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::Unavailable(format!("no thread for the database: {e}")))?;
-        Ok(Db { shared, orders, readers })
+        Ok(Db {
+            shared,
+            orders,
+            readers,
+        })
     }
 
     async fn order<T: Send + 'static>(
@@ -165,7 +193,10 @@ impl Db {
             return self.write(0, move |turn| read(turn.view)).await;
         };
         let conn = readers.single.lock().unwrap_or_else(PoisonError::into_inner);
-        read(View { conn: &conn, shared: &self.shared })
+        read(View {
+            conn: &conn,
+            shared: &self.shared,
+        })
     }
 
     /// Reads what may take longer, on a thread for such things.
@@ -179,9 +210,13 @@ impl Db {
         let shared = self.shared.clone();
         let task = tokio::task::spawn_blocking(move || {
             let conn = readers.list()?;
-            read(View { conn: &conn, shared: &shared })
+            read(View {
+                conn: &conn,
+                shared: &shared,
+            })
         });
-        task.await.map_err(|_| StoreError::Unavailable("a read stopped half-way".to_owned()))?
+        task.await
+            .map_err(|_| StoreError::Unavailable("a read stopped half-way".to_owned()))?
     }
 
     /// Finishes everything that was handed over, writes the log back and ends the writer.

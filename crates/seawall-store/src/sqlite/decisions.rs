@@ -8,10 +8,10 @@ use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
 use super::messages::{self, Conditions};
 use super::writer::Turn;
-use super::{marks, codec::number_hash};
+use super::{codec::number_hash, marks};
+use crate::Result;
 use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, Page};
 use crate::vault::{Place, Vault};
-use crate::Result;
 
 const PLACE: [u8; 2] = *b"db";
 /// Decisions of one row: few enough that one of them is found quickly, enough to make each cheap.
@@ -38,7 +38,11 @@ pub(super) struct SealedBatch {
 /// Packs and seals decisions.
 pub(super) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
     decisions.sort_unstable_by_key(|d| d.id);
-    let packed = decisions.into_iter().map(|d| Packed { r: d.id.row(), t: d.id.tail(), x: d.body });
+    let packed = decisions.into_iter().map(|d| Packed {
+        r: d.id.row(),
+        t: d.id.tail(),
+        x: d.body,
+    });
     let packed: Vec<Packed> = packed.collect();
     packed
         .chunks(BATCH)
@@ -63,13 +67,22 @@ pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
 fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecord>> {
     let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
     let packed: Vec<Packed> = serde_json::from_slice(&plain)?;
-    Ok(packed.into_iter().map(|p| DecisionRecord { id: Id::new(p.r, p.t), body: p.x }).collect())
+    Ok(packed
+        .into_iter()
+        .map(|p| DecisionRecord {
+            id: Id::new(p.r, p.t),
+            body: p.x,
+        })
+        .collect())
 }
 
 /// One decision.
 pub(super) fn get(view: View<'_>, id: Id) -> Result<Option<DecisionRecord>> {
     if let Some(message) = messages::get(view, None, id)? {
-        return Ok(Some(DecisionRecord { id, body: message.decision }));
+        return Ok(Some(DecisionRecord {
+            id,
+            body: message.decision,
+        }));
     }
     let mut select = view.conn.prepare_cached(
         "SELECT first, last, body FROM decision_batches WHERE first <= ?1 ORDER BY first DESC LIMIT ?2",
@@ -92,10 +105,19 @@ fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: 
     page.before.is_none_or(|before| decision.id.row() < before)
         && filter.from.is_none_or(|from| at >= from)
         && filter.to_time.is_none_or(|to| at < to)
-        && filter.subaccount.as_ref().is_none_or(|s| *s == body.subaccount_id)
+        && filter
+            .subaccount
+            .as_ref()
+            .is_none_or(|s| *s == body.subaccount_id)
         && filter.verdict.as_ref().is_none_or(|v| *v == body.verdict)
-        && filter.reason.as_ref().is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
-        && filter.ip.as_ref().is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
+        && filter
+            .reason
+            .as_ref()
+            .is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
+        && filter
+            .ip
+            .as_ref()
+            .is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
         && to_hash.is_none_or(|hash| hash == body.to_hash)
 }
 
@@ -103,7 +125,11 @@ fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: 
 pub(super) fn list(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
     let mut found = of_messages(view, filter, page)?;
     // Once the page is full of messages, batches matter only above the oldest of them.
-    let floor = if found.len() < page.limit { i64::MIN } else { found.last().map_or(i64::MIN, |d| d.id.row()) };
+    let floor = if found.len() < page.limit {
+        i64::MIN
+    } else {
+        found.last().map_or(i64::MIN, |d| d.id.row())
+    };
     found.extend(of_batches(view, filter, page, floor)?);
     found.sort_unstable_by_key(|d| std::cmp::Reverse(d.id));
     found.truncate(page.limit);
@@ -127,7 +153,10 @@ fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Ve
             read += 1;
             let message = codec::message(view, r)?;
             before = Some(message.id.row());
-            let decision = DecisionRecord { id: message.id, body: message.decision };
+            let decision = DecisionRecord {
+                id: message.id,
+                body: message.decision,
+            };
             // The column was compared already, so the hash in the body need not be.
             if found.len() < page.limit && matches(filter, page, None, &decision) {
                 found.push(decision);
@@ -140,9 +169,17 @@ fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Ve
     }
 }
 
-fn of_batches(view: View<'_>, filter: &DecisionFilter, page: Page, floor: i64) -> Result<Vec<DecisionRecord>> {
+fn of_batches(
+    view: View<'_>,
+    filter: &DecisionFilter,
+    page: Page,
+    floor: i64,
+) -> Result<Vec<DecisionRecord>> {
     let from = filter.from.map_or(floor, |from| floor.max(Id::first_row(from)));
-    let until = filter.to_time.map_or(i64::MAX, Id::first_row).min(page.before.unwrap_or(i64::MAX));
+    let until = filter
+        .to_time
+        .map_or(i64::MAX, Id::first_row)
+        .min(page.before.unwrap_or(i64::MAX));
     let to_hash = filter.to.map(|to| number_hash(view.vault(), to).cast_unsigned());
     let mut select = view.conn.prepare_cached(
         "SELECT first, last, body FROM decision_batches WHERE first < ?1 ORDER BY first DESC",
@@ -150,7 +187,11 @@ fn of_batches(view: View<'_>, filter: &DecisionFilter, page: Page, floor: i64) -
     let mut rows = select.query([until])?;
     let (mut found, mut beyond): (Vec<DecisionRecord>, u8) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let oldest_needed = if found.len() < page.limit { from } else { oldest(&mut found, page.limit).max(from) };
+        let oldest_needed = if found.len() < page.limit {
+            from
+        } else {
+            oldest(&mut found, page.limit).max(from)
+        };
         if row.get::<_, i64>(1)? < oldest_needed {
             beyond += 1;
             if beyond > NEIGHBOURS {

@@ -7,7 +7,9 @@ use crate::StoreError;
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Corrupt(error.to_string())
+            }
             Some(ErrorCode::DiskFull) => StoreError::Unavailable("the disk is full".to_owned()),
             Some(_) => StoreError::Unavailable(error.to_string()),
             // A column of an unexpected type: the message names the column, not its value.
@@ -19,7 +21,10 @@ impl From<Error> for StoreError {
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
         // The words of serde_json may quote the value.
-        StoreError::Corrupt(format!("a stored value has an unknown form ({:?})", error.classify()))
+        StoreError::Corrupt(format!(
+            "a stored value has an unknown form ({:?})",
+            error.classify()
+        ))
     }
 }
 
@@ -28,6 +33,9 @@ impl From<serde_json::Error> for StoreError {
 pub(super) fn is_final(error: &Error) -> bool {
     let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
     let fsync = matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC);
-    let damaged = matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
+    let damaged = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    );
     fsync || damaged
 }

@@ -81,7 +81,10 @@ pub(super) struct OpenVerifications {
 impl OpenVerifications {
     /// The one that is pending at `now`.
     pub(super) fn get(&self, key: (i64, i64), now: i64) -> Option<i64> {
-        self.map.get(&key).filter(|(_, expires)| *expires > now).map(|(row, _)| *row)
+        self.map
+            .get(&key)
+            .filter(|(_, expires)| *expires > now)
+            .map(|(row, _)| *row)
     }
 
     /// Sets or removes; returns what was there.
@@ -163,8 +166,20 @@ impl Queue {
 
     /// Below this row nothing is queued or being submitted (scheduled ones have an index).
     pub(super) fn settled_below(&self) -> Option<i64> {
-        let later = self.later.iter().filter(|(.., scheduled)| !scheduled).map(|&(_, row, _)| row).min();
-        [self.ready.first().copied(), self.submitting.first().copied(), later].into_iter().flatten().min()
+        let later = self
+            .later
+            .iter()
+            .filter(|(.., scheduled)| !scheduled)
+            .map(|&(_, row, _)| row)
+            .min();
+        [
+            self.ready.first().copied(),
+            self.submitting.first().copied(),
+            later,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
 
@@ -193,8 +208,13 @@ impl HookQueue {
 
     /// Takes those that are due, oldest first, and puts them off until `lease_until`.
     pub(super) fn lease(&mut self, now: i64, lease_until: i64, limit: usize) -> Vec<i64> {
-        let due: Vec<i64> =
-            self.by_due.iter().take_while(|(due, _)| *due <= now).take(limit).map(|&(_, row)| row).collect();
+        let due: Vec<i64> = self
+            .by_due
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .take(limit)
+            .map(|&(_, row)| row)
+            .collect();
         for &row in &due {
             self.set(row, Some(lease_until));
         }
@@ -251,7 +271,11 @@ pub(super) struct Buckets {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Buckets { starts: vec![0], held: 0, newest: 0 }
+        Buckets {
+            starts: vec![0],
+            held: 0,
+            newest: 0,
+        }
     }
 }
 
@@ -261,7 +285,11 @@ impl Buckets {
         if starts.first() != Some(&0) {
             starts.insert(0, 0);
         }
-        Buckets { starts, held, newest: newest_row >> SEQUENCE_BITS }
+        Buckets {
+            starts,
+            held,
+            newest: newest_row >> SEQUENCE_BITS,
+        }
     }
 
     /// The bucket of a row.
@@ -305,10 +333,22 @@ mod tests {
     fn buckets_are_in_the_order_of_rows() {
         let mut buckets = Buckets::default();
         let row = |ms: i64| ms << SEQUENCE_BITS;
-        let before: Vec<i64> = (0..10_000).map(|ms| { buckets.count(row(ms)); buckets.of(row(ms)) }).collect();
+        let before: Vec<i64> = (0..10_000)
+            .map(|ms| {
+                buckets.count(row(ms));
+                buckets.of(row(ms))
+            })
+            .collect();
         assert!(before.is_sorted());
         assert_eq!(buckets.starts, [0, 4096, 8192]);
-        assert_eq!((buckets.of(row(4095)), buckets.of(row(4096)), buckets.of(row(99_999))), (0, 4096, 8192));
+        assert_eq!(
+            (
+                buckets.of(row(4095)),
+                buckets.of(row(4096)),
+                buckets.of(row(99_999))
+            ),
+            (0, 4096, 8192)
+        );
     }
 
     #[test]
@@ -317,8 +357,14 @@ mod tests {
         queue.add(5, Waiting::Ready);
         queue.add(3, Waiting::Later(100, true));
         queue.add(1, Waiting::Later(101, false));
-        assert_eq!(queue.next(100, 9), [(3, Waiting::Later(100, true)), (5, Waiting::Ready)]);
-        assert_eq!(queue.next(200, 2), [(1, Waiting::Later(101, false)), (3, Waiting::Later(100, true))]);
+        assert_eq!(
+            queue.next(100, 9),
+            [(3, Waiting::Later(100, true)), (5, Waiting::Ready)]
+        );
+        assert_eq!(
+            queue.next(200, 2),
+            [(1, Waiting::Later(101, false)), (3, Waiting::Later(100, true))]
+        );
         assert_eq!(queue.settled_below(), Some(1));
     }
 }

@@ -5,9 +5,9 @@ use rusqlite::{OptionalExtension, params};
 
 use super::db::View;
 use super::writer::Turn;
+use crate::Result;
 use crate::records::Idempotent;
 use crate::vault::{Place, Vault};
-use crate::Result;
 
 /// Six hours.
 const STRETCH: i64 = 6 * 3_600_000;
@@ -28,7 +28,11 @@ impl SealedKey {
     pub(super) fn new(vault: &Vault, answer: &Idempotent) -> Result<Self> {
         let hash = hash(vault, &answer.key);
         let body = vault.seal(Place::new(PLACE, hash), &serde_json::to_vec(answer)?)?;
-        Ok(SealedKey { bucket: answer.at.as_millis() / STRETCH, hash, body })
+        Ok(SealedKey {
+            bucket: answer.at.as_millis() / STRETCH,
+            hash,
+            body,
+        })
     }
 
     /// False when the key is taken; nothing is written then.
@@ -37,7 +41,10 @@ impl SealedKey {
             return Ok(false);
         }
         let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
-        turn.view.conn.prepare_cached(sql)?.execute(params![self.bucket, self.hash, self.body])?;
+        turn.view
+            .conn
+            .prepare_cached(sql)?
+            .execute(params![self.bucket, self.hash, self.body])?;
         // A stretch that holds nothing after a rollback costs one look-up and is no error.
         turn.hot().key_buckets.insert(self.bucket);
         Ok(true)
@@ -46,7 +53,9 @@ impl SealedKey {
 
 fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
     let buckets: Vec<i64> = view.hot().key_buckets.iter().rev().copied().collect();
-    let mut select = view.conn.prepare_cached("SELECT body FROM idempotency WHERE bucket = ?1 AND hash = ?2")?;
+    let mut select = view
+        .conn
+        .prepare_cached("SELECT body FROM idempotency WHERE bucket = ?1 AND hash = ?2")?;
     for bucket in buckets {
         if let Some(body) = select.query_row([bucket, hash], |r| r.get(0)).optional()? {
             return Ok(Some(body));
@@ -58,7 +67,9 @@ fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
 /// The answer given under a key.
 pub(super) fn get(view: View<'_>, key: &str) -> Result<Option<Idempotent>> {
     let hash = hash(view.vault(), key);
-    let Some(sealed) = find(view, hash)? else { return Ok(None) };
+    let Some(sealed) = find(view, hash)? else {
+        return Ok(None);
+    };
     let plain = view.vault().open_sealed(Place::new(PLACE, hash), &sealed)?;
     Ok(Some(serde_json::from_slice(&plain)?))
 }
@@ -66,7 +77,9 @@ pub(super) fn get(view: View<'_>, key: &str) -> Result<Option<Idempotent>> {
 /// Deletes up to `limit` answers of stretches that ended before `cutoff`; returns how many.
 pub(super) fn prune(turn: &mut Turn<'_>, cutoff: i64, limit: i64) -> Result<u64> {
     let oldest = turn.hot().key_buckets.first().copied();
-    let Some(bucket) = oldest.filter(|bucket| (bucket + 1) * STRETCH <= cutoff) else { return Ok(0) };
+    let Some(bucket) = oldest.filter(|bucket| (bucket + 1) * STRETCH <= cutoff) else {
+        return Ok(0);
+    };
     let sql = "DELETE FROM idempotency WHERE bucket = ?1 AND hash IN \
          (SELECT hash FROM idempotency WHERE bucket = ?1 LIMIT ?2)";
     let gone = turn.view.conn.prepare_cached(sql)?.execute([bucket, limit])?;

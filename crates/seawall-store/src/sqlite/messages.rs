@@ -17,7 +17,9 @@ use crate::vault::Vault;
 
 /// The message in a row.
 pub(super) fn by_row(view: View<'_>, row: i64) -> Result<Option<MessageRecord>> {
-    let mut select = view.conn.prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} WHERE m.row = ?1"))?;
+    let mut select = view
+        .conn
+        .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} WHERE m.row = ?1"))?;
     let mut rows = select.query([row])?;
     rows.next()?.map(|r| codec::message(view, r)).transpose()
 }
@@ -30,7 +32,10 @@ pub(super) fn get(view: View<'_>, subaccount: Option<&str>, id: Id) -> Result<Op
 
 /// Keyed hash of a provider's reference.
 pub(super) fn reference_hash(vault: &Vault, provider: &str, reference: &str) -> i64 {
-    vault.index().text(b'p', &format!("{provider}\n{reference}")).cast_signed()
+    vault
+        .index()
+        .text(b'p', &format!("{provider}\n{reference}"))
+        .cast_signed()
 }
 
 /// The message that a provider knows by this reference.
@@ -38,7 +43,8 @@ pub(super) fn by_reference(view: View<'_>, provider: &str, reference: &str) -> R
     if let Some(id) = travel::own_id(reference)
         && let Some(message) = get(view, None, id)?
     {
-        let theirs = |a: &crate::records::Attempt| a.provider == provider && a.reference.as_deref() == Some(reference);
+        let theirs =
+            |a: &crate::records::Attempt| a.provider == provider && a.reference.as_deref() == Some(reference);
         return Ok(message.progress.attempts.iter().any(theirs).then_some(id));
     }
     let hash = reference_hash(view.vault(), provider, reference);
@@ -71,12 +77,19 @@ impl Conditions {
 
     /// Adds a condition without a value.
     pub(super) fn raw(&mut self, condition: &str) {
-        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql
+            .push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(condition);
     }
 
     /// Rows of a page between two times.
-    pub(super) fn rows(&mut self, column: &str, before: Option<i64>, from: Option<Timestamp>, to: Option<Timestamp>) {
+    pub(super) fn rows(
+        &mut self,
+        column: &str,
+        before: Option<i64>,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) {
         if let Some(from) = from {
             self.and(&format!("{column} >="), Id::first_row(from));
         }
@@ -121,7 +134,9 @@ pub(super) fn list(view: View<'_>, filter: &MessageFilter, page: Page) -> Result
     let mut conditions = Conditions::default();
     let mut to = filter.to;
     if let Some(id) = filter.verification {
-        let Some(verification) = verifications::get(view, None, id)? else { return Ok(Vec::new()) };
+        let Some(verification) = verifications::get(view, None, id)? else {
+            return Ok(Vec::new());
+        };
         if to.is_some_and(|to| to != verification.to) {
             return Ok(Vec::new());
         }
@@ -141,8 +156,11 @@ pub(super) fn list(view: View<'_>, filter: &MessageFilter, page: Page) -> Result
         conditions.and("m.batch =", batch.row());
     }
     if !filter.countries.is_empty() {
-        let codes: Vec<String> =
-            filter.countries.iter().map(|&country| codec::country_code(country).to_string()).collect();
+        let codes: Vec<String> = filter
+            .countries
+            .iter()
+            .map(|&country| codec::country_code(country).to_string())
+            .collect();
         conditions.raw(&format!("m.country IN ({})", codes.join(",")));
     }
     let mut found = Vec::new();
@@ -162,7 +180,9 @@ pub(super) fn run(
     columns: &str,
     each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
 ) -> Result<()> {
-    let Some(to) = to else { return conditions.select(view, columns, "m.row", limit, each) };
+    let Some(to) = to else {
+        return conditions.select(view, columns, "m.row", limit, each);
+    };
     let number = codec::number_hash(view.vault(), to);
     let (mut left, buckets) = (limit, view.hot().buckets.newest_first());
     for bucket in buckets {

@@ -39,8 +39,18 @@ pub(super) struct SealedPhone {
 pub(super) fn seal(vault: &Vault, message: PhoneMessage) -> Result<SealedPhone> {
     let (id, number) = (message.id, number_hash(vault, message.to));
     let (n, a) = (message.to.as_u64(), message.at.as_millis());
-    let body = Body { n, f: message.from, t: message.text, h: message.channel, a };
-    Ok(SealedPhone { id, number, body: vault.seal(Place::new(PLACE, id.row()), &serde_json::to_vec(&body)?)? })
+    let body = Body {
+        n,
+        f: message.from,
+        t: message.text,
+        h: message.channel,
+        a,
+    };
+    Ok(SealedPhone {
+        id,
+        number,
+        body: vault.seal(Place::new(PLACE, id.row()), &serde_json::to_vec(&body)?)?,
+    })
 }
 
 /// Writes a received message; the oldest one makes room for it.
@@ -48,10 +58,13 @@ pub(super) fn receive(turn: &mut Turn<'_>, message: &SealedPhone) -> Result<()> 
     let conn = turn.view.conn;
     let sql = "INSERT OR IGNORE INTO phone (row, tail, number, body) VALUES (?1, ?2, ?3, ?4)";
     let tail = message.id.tail().cast_signed();
-    let new = conn.prepare_cached(sql)?.execute(params![message.id.row(), tail, message.number, message.body])?;
+    let new =
+        conn.prepare_cached(sql)?
+            .execute(params![message.id.row(), tail, message.number, message.body])?;
     let held = turn.hot().phone + new;
     let gone = if held > PHONE_HOLDS {
-        conn.prepare_cached("DELETE FROM phone WHERE row = (SELECT min(row) FROM phone)")?.execute([])?
+        conn.prepare_cached("DELETE FROM phone WHERE row = (SELECT min(row) FROM phone)")?
+            .execute([])?
     } else {
         0
     };
@@ -70,7 +83,9 @@ pub(super) fn list(view: View<'_>, to: Option<Msisdn>, page: Page) -> Result<Vec
     let mut found = Vec::new();
     conditions.select(view, "row, tail, body FROM phone", "row", page.limit, &mut |r| {
         let row: i64 = r.get(0)?;
-        let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(2)?)?;
+        let plain = view
+            .vault()
+            .open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(2)?)?;
         let body: Body = serde_json::from_slice(&plain)?;
         found.push(PhoneMessage {
             id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),

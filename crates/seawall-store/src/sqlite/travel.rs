@@ -10,7 +10,7 @@ use super::hot::Waiting;
 use super::messages;
 use super::writer::Turn;
 use super::{codec, hooks};
-use crate::records::{Attempt, Change, MessageRecord};
+use crate::records::{Attempt, Change, DecisionBody, MessageRecord};
 use crate::{Result, StoreError, allowed};
 
 /// Moves what may be sent now to `submitting`, or to `expired`.
@@ -23,10 +23,17 @@ pub(super) fn claim(turn: &mut Turn<'_>, now: Timestamp, limit: usize) -> Result
             continue;
         };
         let late = record.expires_at.is_some_and(|end| end <= now);
-        record.state = if late { MessageState::Expired } else { MessageState::Submitting };
+        record.state = if late {
+            MessageState::Expired
+        } else {
+            MessageState::Submitting
+        };
         record.progress.changed_at = Some(now);
         let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1";
-        turn.view.conn.prepare_cached(sql)?.execute(params![row, record.state.as_u8(), now.as_millis()])?;
+        turn.view
+            .conn
+            .prepare_cached(sql)?
+            .execute(params![row, record.state.as_u8(), now.as_millis()])?;
         step(turn, Some(place), &record);
         claimed.push(record);
     }
@@ -38,7 +45,11 @@ fn current(turn: &Turn<'_>, row: i64) -> Result<Option<MessageRecord>> {
     if let Some(record) = turn.hot().records.get(row) {
         return Ok(Some(record.clone()));
     }
-    messages::by_row(turn.view, row)
+    let found = messages::by_row(turn.view, row)?;
+    Ok(found.map(|record| MessageRecord {
+        decision: DecisionBody::default(),
+        ..record
+    }))
 }
 
 /// Keeps memory in step with a changed row.
@@ -82,7 +93,8 @@ pub(super) struct SealedChange {
 pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<Vec<MessageRecord>> {
     let mut changed = Vec::with_capacity(changes.len());
     for sealed in changes {
-        let Some(mut record) = current(turn, sealed.change.id.row())?.filter(|r| r.id == sealed.change.id) else {
+        let Some(mut record) = current(turn, sealed.change.id.row())?.filter(|r| r.id == sealed.change.id)
+        else {
             continue;
         };
         let before = waiting(record.state, record.due.map(|at| at.as_millis()));
@@ -108,7 +120,9 @@ fn apply(record: &mut MessageRecord, change: &Change) -> bool {
         }
         record.state = state;
         record.progress.changed_at = Some(change.at);
-        record.due = change.due.or(record.due.filter(|_| state != MessageState::Queued));
+        record.due = change
+            .due
+            .or(record.due.filter(|_| state != MessageState::Queued));
     }
     if let Some(attempt) = &change.attempt {
         record.progress.attempts.push(attempt.clone());
@@ -132,16 +146,25 @@ fn write(turn: &Turn<'_>, record: &MessageRecord) -> Result<()> {
         record.due.map(|at| at.as_millis()),
         codec::progress_text(&record.progress)?,
     ])?;
-    if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("a message lost its row".to_owned())) }
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt("a message lost its row".to_owned()))
+    }
 }
 
 /// Makes the provider's reference findable, unless it is the message's own id in some spelling.
 fn write_reference(turn: &Turn<'_>, id: Id, attempt: &Attempt) -> Result<()> {
-    let Some(reference) = attempt.reference.as_deref().filter(|r| own_id(r) != Some(id)) else { return Ok(()) };
+    let Some(reference) = attempt.reference.as_deref().filter(|r| own_id(r) != Some(id)) else {
+        return Ok(());
+    };
     let bucket = turn.hot().buckets.of(id.row());
     let hash = messages::reference_hash(turn.view.vault(), &attempt.provider, reference);
     let sql = "INSERT OR REPLACE INTO provider_refs (bucket, hash, row) VALUES (?1, ?2, ?3)";
-    turn.view.conn.prepare_cached(sql)?.execute([bucket, hash, id.row()])?;
+    turn.view
+        .conn
+        .prepare_cached(sql)?
+        .execute([bucket, hash, id.row()])?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reqwest::{Client, Method, Url};
-use seawall_store::vault::KEY_FILE;
+use seawall_store::StoreError;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -137,27 +137,34 @@ fn token(args: &AdminArgs) -> Result<String, Failure> {
         .ok_or_else(|| Failure::Wrong(missing.to_owned()))
 }
 
-/// The gateway that the configuration describes, when it runs; else its store.
+/// The store that the configuration names; when its lock is held, the gateway that holds it.
 async fn reach(mut config: Config) -> Result<(String, Option<Running>), Failure> {
-    let listen = reachable(config.server.listen);
-    if matches!(
-        timeout(Duration::from_secs(2), TcpStream::connect(listen)).await,
-        Ok(Ok(_))
-    ) {
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
-        return Ok((format!("{scheme}://{listen}"), None));
-    }
-    let dir = config.data_dir().display().to_string();
-    if !config.data_dir().join(KEY_FILE).exists() {
-        return Err(Failure::Failed(format!(
-            "no gateway answers on {listen}, and {dir} holds no data; run `seawall init`"
-        )));
+    match serve::open_store(&config, false) {
+        Ok(store) => store.ledger.close().await,
+        Err(StoreError::Locked) => return Ok((running(&config), None)),
+        Err(error) => return elsewhere(&config, &error).await,
     }
     config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     config.server.peers = Peers::ProxiesOnly;
     config.tls = None;
     let running = serve::start(config).await?;
     Ok((format!("http://{}", running.addr), Some(running)))
+}
+
+/// There is no such store here: perhaps another user's gateway answers.
+async fn elsewhere(config: &Config, error: &StoreError) -> Result<(String, Option<Running>), Failure> {
+    let listen = reachable(config.server.listen);
+    match timeout(Duration::from_secs(2), TcpStream::connect(listen)).await {
+        Ok(Ok(_)) => Ok((running(config), None)),
+        _ => Err(Failure::Failed(format!(
+            "{error}; and no gateway answers on {listen}"
+        ))),
+    }
+}
+
+fn running(config: &Config) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(config.server.listen))
 }
 
 /// An address to connect to, for one to listen on.

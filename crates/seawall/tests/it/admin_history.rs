@@ -85,7 +85,8 @@ async fn pages_of_history_meet_without_gap_or_overlap() {
     let gateway = Gateway::new().await;
     for n in 0..7 {
         send(&gateway, &format!("+659123450{n}")).await;
-        gateway.admin("POST", "/admin/v1/subaccounts", Some(json!({"id": format!("sub-{n}")}))).await.expect(201);
+        let template = json!({"name": format!("text {n}"), "text": "{code}"});
+        gateway.admin("POST", "/admin/v1/templates", Some(template)).await.expect(201);
     }
     for list in ["messages", "decisions", "audit"] {
         let key = |entry: &Value| if list == "audit" { entry.to_string() } else { entry["id"].to_string() };

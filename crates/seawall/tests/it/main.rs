@@ -9,6 +9,10 @@
 
 mod config;
 mod door;
+mod eight_fields;
+mod eight_sessions;
+mod eight_sms;
+mod eight_webhooks;
 mod door_tls;
 mod admin_collections;
 mod admin_history;

@@ -37,10 +37,17 @@ fn redact(value: &mut Value) {
     }
 }
 
-/// RFC 3339 times in a sentence.
+/// A sentence without its RFC 3339 times and its seconds.
 fn without_times(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
     let is_time = |word: &str| word.contains('T') && word.chars().filter(char::is_ascii_digit).count() >= 14;
-    text.split(' ').map(|word| if is_time(word) { "[time]" } else { word }).collect::<Vec<_>>().join(" ")
+    let is_wait = |at: usize| words.get(at + 1).is_some_and(|unit| unit.trim_end_matches(['.', ';', ',']) == "s");
+    let shown = words.iter().enumerate().map(|(at, word)| match word {
+        word if is_time(word) => "[time]",
+        word if is_wait(at) && word.parse::<u32>().is_ok() => "[seconds]",
+        word => word,
+    });
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 async fn post(gateway: &Gateway, path: &str, body: Value) -> Answer {

@@ -119,6 +119,17 @@ fn digits(per: Per, digits: Option<u8>) -> Result<Option<u8>, Wrong> {
     }
 }
 
+/// Windows that count sends are refilled from messages, so they cannot be longer than these are kept.
+fn check_retention(app: &App, limit: &Limit) -> Result<(), Wrong> {
+    let kept = app.config.retention.messages;
+    if limit.counts == Counts::Requests || limit.window <= kept {
+        return Ok(());
+    }
+    let (window, kept) = (span::format(limit.window), span::format(kept));
+    let fix = "a restart would forget the rest; shorten it, or keep messages longer (retention.messages)";
+    Err(Wrong::field("window", format!("{window} is longer than messages are kept ({kept}): {fix}")))
+}
+
 fn build(id: String, built_in: bool, input: LimitInput, around: &Around) -> Result<Limit, Wrong> {
     label("name", Some(&input.name))?;
     around.check_subaccount("subaccount_id", input.subaccount_id.as_deref())?;
@@ -163,7 +174,9 @@ impl Collection for Limits {
 
     fn make(app: &App, input: LimitInput, around: &Around) -> Result<(Limit, Option<String>), Wrong> {
         let id = app.ids.next(around.now)?.show(IdKind::Limit);
-        Ok((build(id, false, input, around)?, None))
+        let limit = build(id, false, input, around)?;
+        check_retention(app, &limit)?;
+        Ok((limit, None))
     }
 
     fn input(entity: &Limit) -> LimitInput {
@@ -180,9 +193,9 @@ impl Collection for Limits {
         }
     }
 
-    fn change(_app: &App, entity: &mut Limit, input: LimitInput, around: &Around) -> Result<(), Wrong> {
+    fn change(app: &App, entity: &mut Limit, input: LimitInput, around: &Around) -> Result<(), Wrong> {
         *entity = build(entity.id.clone(), entity.built_in, input, around)?;
-        Ok(())
+        check_retention(app, entity)
     }
 
     fn view(entity: &Limit, _around: &Around, _once: Option<String>) -> LimitView {

@@ -85,7 +85,7 @@ pub async fn create<C: Collection>(app: &App, actor: &Actor, body: Value) -> Res
         created_at: now,
         updated_at: now,
     };
-    let detail = serde_json::to_value(C::view(&entity, &around, None)).unwrap_or_default();
+    let detail = audited(serde_json::to_value(C::view(&entity, &around, None)).unwrap_or_default());
     let audit = actor.entry(now, &format!("{}.create", C::NAME), &document.id, detail);
     app.store.directory.create(document, audit).await.map_err(Wrong::from)?;
     enforce(app).await?;
@@ -161,7 +161,7 @@ pub async fn update<C: Collection>(
             ..found.clone()
         };
         let shown = serde_json::to_value(C::view(&entity, &around, None)).unwrap_or_default();
-        let audit = actor.entry(around.now, &format!("{}.{action}", C::NAME), &found.id, detail(&shown));
+        let audit = actor.entry(around.now, &format!("{}.{action}", C::NAME), &found.id, audited(detail(&shown)));
         match app.store.directory.replace(document, audit).await {
             Ok(_) => {
                 enforce(app).await?;
@@ -202,6 +202,23 @@ pub fn entity_of<C: Collection>(document: &Document) -> Result<C::Entity, Wrong>
     serde_json::from_value(document.body.clone()).map_err(|e| Wrong::Store(wrong(e)))
 }
 
+/// A view as the audit log keeps it: without queries of URLs, which may hold a secret, without the
+/// unguessable callback path, and without what was not chosen by anybody.
+fn audited(view: Value) -> Value {
+    match view {
+        Value::Object(fields) => {
+            let chosen = fields.into_iter().filter(|(name, _)| !["callback_url_path", "health"].contains(&name.as_str()));
+            chosen.map(|(name, value)| (name, audited(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(audited).collect(),
+        Value::String(text) if text.starts_with("http") => match text.split_once('?') {
+            Some((url, _)) => Value::String(format!("{url}?…")),
+            None => Value::String(text),
+        },
+        other => other,
+    }
+}
+
 /// The named fields of a view.
 fn picked(view: &Value, names: &[String]) -> Value {
     let fields = names.iter().map(|n| (n.clone(), view.get(n).cloned().unwrap_or_default()));
@@ -215,5 +232,18 @@ fn ahead(field: &'static str, at: Option<Timestamp>, now: Timestamp) -> Result<(
             Err(Wrong::field(field, format!("`{at}` has passed (it is {now}); give a time ahead, or null for none")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audit_log_keeps_no_unguessable_urls() {
+        let view = json!({"url": "https://a.example/h?token=x", "health": {}, "settings": {"url": "http://b/?k=1"}});
+        let kept = json!({"url": "https://a.example/h?…", "settings": {"url": "http://b/?…"}});
+        assert_eq!(audited(view), kept);
+        assert_eq!(audited(json!({"callback_url_path": "/callbacks/a/b", "name": "a"})), json!({"name": "a"}));
     }
 }

@@ -37,6 +37,7 @@ pub struct PriceInput {
 
 /// A price as it is shown.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PriceEntry)]
 pub struct PriceView {
     /// `prc_…`
     pub id: String,

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// What a limit counts by.
 #[derive(ToSchema)]
+#[schema(as = LimitSubject)]
 #[serde(rename_all = "snake_case")]
 pub enum PerShape {
     /// The end user's address; IPv6 by its /64, with 8 times the quota by its /48.
@@ -32,6 +33,7 @@ pub enum PerShape {
 
 /// Which requests a limit looks at.
 #[derive(ToSchema)]
+#[schema(as = LimitedOperation)]
 pub enum OperationShape {
     /// A one-time code is to be sent.
     #[serde(rename = "verify.start")]
@@ -52,6 +54,7 @@ pub enum OperationShape {
 
 /// When a limit is charged.
 #[derive(ToSchema)]
+#[schema(as = LimitCounts)]
 #[serde(rename_all = "snake_case")]
 pub enum CountsShape {
     /// By requests that send.
@@ -62,6 +65,7 @@ pub enum CountsShape {
 
 /// Whether it decides, is only recorded, or is not asked.
 #[derive(ToSchema)]
+#[schema(as = Mode)]
 #[serde(rename_all = "snake_case")]
 pub enum ModeShape {
     /// It decides.
@@ -74,6 +78,7 @@ pub enum ModeShape {
 
 /// What a key may be used for.
 #[derive(ToSchema)]
+#[schema(as = KeyScope)]
 pub enum ScopeShape {
     /// Start and check verifications.
     #[serde(rename = "verify")]
@@ -102,12 +107,14 @@ pub enum ScopeShape {
 }
 
 /// Whether messages to a country are sent.
-#[derive(ToSchema)]
+#[derive(Default, ToSchema)]
+#[schema(as = CountryState)]
 #[serde(rename_all = "snake_case")]
 pub enum CountryStateShape {
     /// Refused.
     Off,
     /// Sent, within an exposure budget once budgets exist.
+    #[default]
     Protected,
     /// Sent.
     Open,
@@ -115,6 +122,7 @@ pub enum CountryStateShape {
 
 /// Which countries a subaccount sends to.
 #[derive(ToSchema)]
+#[schema(as = CountryPolicy)]
 #[serde(deny_unknown_fields)]
 pub struct CountryPolicyShape {
     /// For countries that are not listed; `protected` when absent.
@@ -125,14 +133,9 @@ pub struct CountryPolicyShape {
     pub countries: BTreeMap<String, CountryStateShape>,
 }
 
-impl Default for CountryStateShape {
-    fn default() -> Self {
-        Self::Protected
-    }
-}
-
 /// How a message travels.
 #[derive(ToSchema)]
+#[schema(as = ChannelOfRoute)]
 #[serde(rename_all = "snake_case")]
 pub enum ChannelShape {
     /// A text message.
@@ -143,6 +146,7 @@ pub enum ChannelShape {
 
 /// Kind of a provider.
 #[derive(ToSchema)]
+#[schema(as = ProviderKind)]
 #[serde(rename_all = "snake_case")]
 pub enum KindShape {
     /// The phone that shows what would have been sent.
@@ -157,6 +161,7 @@ pub enum KindShape {
 
 /// Which messages a route takes; absent fields match everything.
 #[derive(ToSchema)]
+#[schema(as = RouteMatch)]
 #[serde(deny_unknown_fields)]
 pub struct MatchShape {
     /// The recipient's country, ISO 3166-1 alpha-2.
@@ -173,6 +178,7 @@ pub struct MatchShape {
 
 /// Growing delays between unconfirmed codes to one number.
 #[derive(ToSchema)]
+#[schema(as = BackOff)]
 pub struct BackOffShape {
     /// Whether it refuses.
     pub mode: ModeShape,
@@ -184,6 +190,7 @@ pub struct BackOffShape {
 
 /// Requests a second.
 #[derive(ToSchema)]
+#[schema(as = ApiRates)]
 pub struct ApiRatesShape {
     /// By one subaccount.
     pub per_subaccount: u32,

@@ -101,7 +101,8 @@ pub async fn refill(app: &App, only_limit: Option<&str>) -> Result<(), StoreErro
 }
 
 /// Swaps the snapshot, after filling what is new in it. Sends that are accepted between the filling and the
-/// swap are filled in right after it; one that is under way in that very moment may be missed.
+/// swap are filled in right after it; one that is under way in that very millisecond may be missed or
+/// counted twice. An error means that nothing was swapped.
 pub(super) async fn swap(app: &App, old: &Snapshot, new: Snapshot) -> Result<(), StoreError> {
     let policy = new.policy.clone();
     let first = old.account.is_none() && old.policy.version == 0;
@@ -117,7 +118,10 @@ pub(super) async fn swap(app: &App, old: &Snapshot, new: Snapshot) -> Result<(),
     fill(app, &policy, &wanted, (from, begun)).await?;
     let swapped = app.now();
     app.snapshot.store(Arc::new(new));
-    fill(app, &policy, &wanted, (begun.plus(Duration::from_millis(1)), swapped)).await
+    if let Err(error) = fill(app, &policy, &wanted, (begun.plus(Duration::from_millis(1)), swapped)).await {
+        tracing::error!(%error, "a new limit may have missed what was sent while it came in force");
+    }
+    Ok(())
 }
 
 async fn clear(app: &App, policy: &Policy, wanted: &Wanted, from: Timestamp) -> Result<(), StoreError> {

@@ -10,7 +10,8 @@ mod population;
 mod summary;
 mod table;
 
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
@@ -50,10 +51,10 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
         .clone()
         .ok_or("the temporary store was not empty")?;
     let client = Client::new(running.addr, &first.api_key, &first.admin_token)?;
-    println!(
+    say(format!(
         "Seawall listens on {}, with a temporary store and the sandbox as its only provider.",
         client.base
-    );
+    ));
     let outcome = tokio::select! {
         tally = simulate(&client, args.seed) => tally.map(Some),
         () = serve::wait_for_signal() => Ok(None),
@@ -109,7 +110,7 @@ async fn set_up(client: &Client) -> Result<(), String> {
     client
         .create("limits", limit("demo: codes per client address", "client_ip", 5))
         .await?;
-    println!(
+    say(format!(
         "Set up over the admin API, as an operator would: at most 20 codes in any 30 minutes to a number range\n\
          (the last four digits dropped), at most 5 in any 30 minutes for one client address, and prices.\n\
          These limits do the work here: this version has no statistical detection yet.\n\n\
@@ -117,7 +118,7 @@ async fn set_up(client: &Client) -> Result<(), String> {
          starts to pump codes to consecutive numbers in {}xxxx.\n",
         population::LANDS.len(),
         attack::BLOCK
-    );
+    ));
     Ok(())
 }
 
@@ -141,9 +142,14 @@ fn free_address() -> Result<SocketAddr, String> {
     let free = addresses.find(|address| TcpListener::bind(address).is_ok());
     let free = free.ok_or_else(|| format!("no free port from {PORT} on; name one with --listen"))?;
     if free.port() != PORT {
-        println!("Port {PORT} is taken; using {}.", free.port());
+        say(format!("Port {PORT} is taken; using {}.", free.port()));
     }
     Ok(free)
+}
+
+/// Writes a line. Whoever closed the other end of a pipe does not want it any more.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A directory of this run alone, gone at its end.

@@ -4,12 +4,16 @@ use std::net::Ipv4Addr;
 
 use seawall_core::msisdn::Msisdn;
 
+use super::attack;
 use super::chance::Chance;
 
 /// A day, milliseconds.
 pub const DAY: i64 = 86_400_000;
 /// People on that day.
 const PEOPLE: usize = 1100;
+/// People among them whose numbers lie in the very block that the attack uses: whoever stops it by the block
+/// alone hurts some of them, and the demo shows how many.
+const NEIGHBOURS: usize = 8;
 /// Addresses behind which a country's carriers hide most of their customers.
 const SHARED_ADDRESSES: u64 = 12;
 
@@ -88,7 +92,8 @@ pub struct Visit {
 /// Everybody who comes on the day, in order.
 pub fn day(seed: u64) -> Vec<Visit> {
     let mut chance = Chance::new(seed);
-    let mut visits: Vec<Visit> = (0..PEOPLE).filter_map(|_| visit(&mut chance)).collect();
+    let mut visits: Vec<Visit> = (NEIGHBOURS..PEOPLE).filter_map(|_| visit(&mut chance)).collect();
+    visits.extend((0..NEIGHBOURS).filter_map(|_| neighbour(&mut chance)));
     visits.sort_by_key(|visit| visit.at);
     visits
 }
@@ -96,13 +101,23 @@ pub fn day(seed: u64) -> Vec<Visit> {
 fn visit(chance: &mut Chance) -> Option<Visit> {
     let land = choose(chance)?;
     let to = number(chance, land)?;
-    Some(Visit {
+    Some(visit_of(chance, land, to))
+}
+
+fn visit_of(chance: &mut Chance, land: &Land, to: Msisdn) -> Visit {
+    Visit {
         at: hour(chance, land),
         to,
         iso: land.iso,
         ip: address(chance, land),
         conduct: conduct(chance),
-    })
+    }
+}
+
+fn neighbour(chance: &mut Chance) -> Option<Visit> {
+    let land = LANDS.iter().find(|land| land.iso == attack::COUNTRY)?;
+    let to = Msisdn::from_e164(&format!("{}{:04}", attack::BLOCK, chance.below(10_000)))?;
+    Some(visit_of(chance, land, to))
 }
 
 fn choose(chance: &mut Chance) -> Option<&'static Land> {

@@ -1,6 +1,7 @@
 //! What the day came to, whether that is good enough, and what to try next.
 
 use super::client::Client;
+use super::say;
 use super::table::Tally;
 
 /// The first messages of an attack look like anybody's; they are not held against the gateway.
@@ -44,7 +45,7 @@ impl Verdict {
 /// Prints the figures, some refusals and the verdict.
 pub fn show(tally: &Tally, verdict: &Verdict) {
     let percent = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
-    println!(
+    say(format!(
         "\nAttack   {} codes asked for, {} sent, {} stopped: {:.1} % leaked, {} saved, {} lost",
         tally.attack_asked,
         tally.attack_sent,
@@ -52,35 +53,35 @@ pub fn show(tally: &Tally, verdict: &Verdict) {
         percent(tally.attack_sent, tally.attack_asked),
         Tally::cost(tally.attack_stopped()),
         Tally::cost(tally.attack_sent)
-    );
-    println!(
+    ));
+    say(format!(
         "People   {} came, {} were verified; of {} requests {} were refused as too early after the last code,",
         tally.people, tally.verified, tally.asked, tally.too_early
-    );
-    println!(
+    ));
+    say(format!(
         "         and {} for another reason: {:.2} % bystanders hurt",
         tally.hurt,
         percent(tally.hurt, tally.asked)
-    );
+    ));
     if !tally.examples.is_empty() {
-        println!("\nSome refusals, with their reasons:");
+        say("\nSome refusals, with their reasons:");
     }
     for example in &tally.examples {
-        println!(
-            "  {} {:<7} {:<15} {}",
+        say(format!(
+            "  {} {:<7} {:<16} {}",
             example.clock, example.who, example.code, example.sentence
-        );
+        ));
     }
     let word = |met| if met { "yes" } else { "NO" };
-    println!(
+    say(format!(
         "\nAttack stopped: {}   (at least {STOPPED} % of its messages after the first {UNNOTICED})",
         word(verdict.stopped)
-    );
-    println!(
+    ));
+    say(format!(
         "People served:  {}   (at most {} % refused, too early apart; at least {VERIFIED} % verified)",
         word(verdict.served),
         HURT_PER_MILLE as f64 / 10.0
-    );
+    ));
 }
 
 /// Prints what to try, with the credentials of this demo.
@@ -91,14 +92,14 @@ pub fn invite(client: &Client, subaccount: &str) {
         admin_token,
         ..
     } = client;
-    println!(
+    say(format!(
         "\nThe gateway goes on until you press Ctrl-C. Try it (the key and the token end with the demo):\n\n\
          \x20 curl {base}/api/v2/subaccounts/{subaccount}/sessions -H 'Authorization: Bearer {key}' \\\n\
          \x20   -H 'Content-Type: application/json' -d '{{\"destination\": \"+6591234567\"}}'\n\n\
          What the sandbox phone received, and what was decided during the attack:\n\n\
          \x20 curl -H 'Authorization: Bearer {admin_token}' '{base}/admin/v1/sandbox/messages?to=%2B6591234567'\n\
          \x20 curl -H 'Authorization: Bearer {admin_token}' '{base}/admin/v1/decisions?reason=limit-exceeded&limit=5'\n"
-    );
+    ));
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::attack;
 use super::client::Asked;
 use super::population::{DAY, LANDS};
+use super::say;
 
 /// Simulated time between two lines, milliseconds.
 const LINE_EVERY: i64 = 2 * 3_600_000;
@@ -80,11 +81,9 @@ impl Tally {
 
     fn note(&mut self, at: i64, who: &'static str, prefix: &str, asked: &Asked) {
         let Asked::Refused(refused) = asked else { return };
-        // Sentences differ in their figures; what comes before the first figure tells kinds apart.
-        let kind = |sentence: &str| sentence.split(" admits ").next().unwrap_or_default().len();
         let sentence = format!("{prefix}{}", refused.sentence);
         let known =
-            |e: &Example| e.who == who && e.code == refused.code && kind(&e.sentence) == kind(&sentence);
+            |e: &Example| e.who == who && e.code == refused.code && limit(&e.sentence) == limit(&sentence);
         if self.examples.len() < EXAMPLES && !self.examples.iter().any(known) {
             self.examples.push(Example {
                 clock: clock(at),
@@ -173,7 +172,12 @@ impl Board {
                 attack.set_message(tally.attack_line());
             }
             Board::Lines { next } if at >= *next => {
-                println!("{}  {} | {}", clock(at), tally.people_line(), tally.attack_line());
+                say(format!(
+                    "{}  {} | {}",
+                    clock(at),
+                    tally.people_line(),
+                    tally.attack_line()
+                ));
                 *next = at - at.rem_euclid(LINE_EVERY) + LINE_EVERY;
             }
             Board::Lines { .. } => {}
@@ -188,6 +192,14 @@ impl Board {
             attack.abandon();
         }
     }
+}
+
+/// Which limit a sentence is about: examples of each kind differ in their figures and numbers only.
+fn limit(sentence: &str) -> &str {
+    let about = sentence
+        .split_once("limit \"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    about.map_or("", |(name, _)| name)
 }
 
 /// Hours and minutes.

@@ -116,7 +116,18 @@ fn number(text: &str, country: Option<Country>) -> Result<ParsedNumber, Bad> {
     let plain = (least..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     let international = country.is_some() || !digits.starts_with('0');
     let bad = || Bad::value(1002, NOT_A_NUMBER);
-    if plain && international { Msisdn::parse(text, country).map_err(|_| bad()) } else { Err(bad()) }
+    let read = if plain && international { Msisdn::parse(text, country).ok() } else { None };
+    read.filter(|number| possible(number.msisdn)).ok_or_else(bad)
+}
+
+/// 8x8's documentation rejects `+1123456789`. Plans of most countries grow, but a North American number
+/// has had ten digits, and an area code from 200 up, for as long as there are area codes.
+fn possible(msisdn: Msisdn) -> bool {
+    let digits = msisdn.digits();
+    match digits.strip_prefix('1') {
+        Some(national) => national.len() == 10 && !national.starts_with(['0', '1']),
+        None => true,
+    }
 }
 
 /// The documented words of each text problem.
