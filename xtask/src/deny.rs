@@ -33,11 +33,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
         eprintln!("note: in more than one version: {}", twice.join(", "));
     }
     wrong.iter().for_each(|line| eprintln!("{line}"));
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{} dependencies are not allowed", wrong.len()))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} dependencies are not allowed", wrong.len())) }
 }
 
 fn table(name: &str) -> Result<Table, String> {
@@ -52,37 +48,23 @@ impl Rules {
             .get("licenses")
             .and_then(toml::Value::as_array)
             .ok_or("deny.toml: `licenses` is missing")?;
-        let banned = table
-            .get("banned")
-            .and_then(toml::Value::as_table)
-            .ok_or("deny.toml: `[banned]` is missing")?;
+        let banned =
+            table.get("banned").and_then(toml::Value::as_table).ok_or("deny.toml: `[banned]` is missing")?;
         Ok(Rules {
             licences: list.iter().filter_map(text).collect(),
-            source: table
-                .get("source")
-                .and_then(text)
-                .ok_or("deny.toml: `source` is missing")?,
-            banned: banned
-                .iter()
-                .filter_map(|(name, why)| Some((name.clone(), text(why)?)))
-                .collect(),
+            source: table.get("source").and_then(text).ok_or("deny.toml: `source` is missing")?,
+            banned: banned.iter().filter_map(|(name, why)| Some((name.clone(), text(why)?))).collect(),
         })
     }
 }
 
 /// Crates of Cargo.lock: name, version, and source (`None`: ours).
 fn locked_crates(locked: &Table) -> Vec<(String, String, Option<String>)> {
-    let packages = locked
-        .get("package")
-        .and_then(toml::Value::as_array)
-        .into_iter()
-        .flatten();
+    let packages = locked.get("package").and_then(toml::Value::as_array).into_iter().flatten();
     let field = |package: &toml::Value, name: &str| {
         package.get(name).and_then(toml::Value::as_str).map(str::to_owned)
     };
-    packages
-        .filter_map(|p| Some((field(p, "name")?, field(p, "version")?, field(p, "source"))))
-        .collect()
+    packages.filter_map(|p| Some((field(p, "name")?, field(p, "version")?, field(p, "source")))).collect()
 }
 
 fn origins(rules: &Rules, locked: &Table) -> Vec<String> {
@@ -92,9 +74,7 @@ fn origins(rules: &Rules, locked: &Table) -> Vec<String> {
             wrong.push(format!("{name} {version} is banned: {why}"));
         }
         if let Some(source) = source.filter(|source| *source != rules.source) {
-            wrong.push(format!(
-                "{name} {version} comes from {source}; only crates.io is allowed"
-            ));
+            wrong.push(format!("{name} {version} comes from {source}; only crates.io is allowed"));
         }
     }
     wrong
@@ -105,55 +85,34 @@ fn duplicates(locked: &Table) -> Vec<(String, Vec<String>)> {
     for (name, version, _) in locked_crates(locked) {
         versions.entry(name).or_default().push(version);
     }
-    versions
-        .into_iter()
-        .filter(|(_, versions)| versions.len() > 1)
-        .collect()
+    versions.into_iter().filter(|(_, versions)| versions.len() > 1).collect()
 }
 
 /// What cargo knows of the crates that are built on this kind of machine.
 fn metadata() -> Result<Value, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let arguments = [
-        "metadata",
-        "--format-version",
-        "1",
-        "--locked",
-        "--filter-platform",
-        &host,
-    ];
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", &host];
     let output = Command::new(cargo)
         .args(arguments)
         .current_dir(root())
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo metadata failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ));
+        return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
 }
 
 fn licences(rules: &Rules, metadata: &Value) -> Vec<String> {
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
     let theirs = packages.filter(|package| package.get("source").is_some_and(|source| !source.is_null()));
     let refused = theirs.filter_map(|package| {
         let field = |name: &str| package.get(name).and_then(Value::as_str).unwrap_or_default();
         let licence = field("license");
         let allowed = licence::is_allowed(licence, &|name| rules.licences.contains(name));
         (!allowed).then(|| {
-            format!(
-                "{} {}: the licence `{licence}` is not allowed",
-                field("name"),
-                field("version")
-            )
+            format!("{} {}: the licence `{licence}` is not allowed", field("name"), field("version"))
         })
     });
     refused.collect()
@@ -166,18 +125,11 @@ mod tests {
     #[test]
     fn banned_and_foreign_crates_are_found() {
         let banned = BTreeMap::from([("openssl".to_owned(), "why".to_owned())]);
-        let rules = Rules {
-            licences: BTreeSet::new(),
-            source: "registry".to_owned(),
-            banned,
-        };
+        let rules = Rules { licences: BTreeSet::new(), source: "registry".to_owned(), banned };
         let lock = "[[package]]\nname='a'\nversion='1'\nsource='registry'\n[[package]]\nname='a'\nversion='2'\nsource='git'\n\
             [[package]]\nname='openssl'\nversion='1'\n";
         let lock: Table = lock.parse().unwrap();
         assert_eq!(origins(&rules, &lock).len(), 2);
-        assert_eq!(
-            duplicates(&lock),
-            [("a".to_owned(), vec!["1".to_owned(), "2".to_owned()])]
-        );
+        assert_eq!(duplicates(&lock), [("a".to_owned(), vec!["1".to_owned(), "2".to_owned()])]);
     }
 }

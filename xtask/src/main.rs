@@ -16,40 +16,20 @@ type Command = fn(&[String]) -> Result<(), String>;
 
 /// Every command: its name, what it does, and where.
 const COMMANDS: &[(&str, &str, Command)] = &[
-    (
-        "test",
-        "format, lints, dependencies, style and all tests",
-        test::run,
-    ),
+    ("test", "format, lints, dependencies, style and all tests", test::run),
     ("tidy", "style of the repository", tidy::run),
-    (
-        "bench",
-        "speed as ratios to floors measured in the same run",
-        bench::run,
-    ),
-    (
-        "crash",
-        "kill the gateway under load, then check its ledger",
-        crash::run,
-    ),
-    (
-        "slow",
-        "thousands of slow connections, and what a client feels of them",
-        slow::run,
-    ),
+    ("bench", "speed as ratios to floors measured in the same run", bench::run),
+    ("crash", "kill the gateway under load, then check its ledger", crash::run),
+    ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (name, rest) = arguments
-        .split_first()
-        .map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
+    let (name, rest) = arguments.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
         eprintln!("usage: cargo xtask COMMAND\n");
-        COMMANDS
-            .iter()
-            .for_each(|(name, what, _)| eprintln!("  {name:8} {what}"));
+        COMMANDS.iter().for_each(|(name, what, _)| eprintln!("  {name:8} {what}"));
         return ExitCode::from(2);
     };
     match command(rest) {

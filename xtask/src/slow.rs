@@ -40,14 +40,7 @@ struct Siege {
 impl Siege {
     fn new(addr: SocketAddr, wanted: u64) -> Self {
         let none = || AtomicU64::new(0);
-        Siege {
-            addr,
-            wanted,
-            open: none(),
-            closed: none(),
-            failed: none(),
-            over: AtomicBool::new(false),
-        }
+        Siege { addr, wanted, open: none(), closed: none(), failed: none(), over: AtomicBool::new(false) }
     }
 }
 
@@ -82,9 +75,7 @@ async fn compare(binary: &std::path::Path, time: Duration) -> Result<(), String>
     let besieged = p99(&gateway, time).await;
     let after = siege.open.load(Ordering::Relaxed);
     siege.over.store(true, Ordering::Relaxed);
-    thread
-        .join()
-        .map_err(|_| "the attackers broke down".to_owned())??;
+    thread.join().map_err(|_| "the attackers broke down".to_owned())??;
     report(&siege, (before, after), calm, besieged?)
 }
 
@@ -102,21 +93,14 @@ fn report(siege: &Siege, open: (u64, u64), calm: Duration, besieged: Duration) -
     println!(
         "p99 of a client at {CLIENT}: {calm:?} before, {besieged:?} meanwhile: {ratio:.2}x (bar: {BAR}x)"
     );
-    if ratio <= BAR {
-        Ok(())
-    } else {
-        Err(format!("p99 grew by a factor of {ratio:.2}, more than {BAR}"))
-    }
+    if ratio <= BAR { Ok(()) } else { Err(format!("p99 grew by a factor of {ratio:.2}, more than {BAR}")) }
 }
 
 /// How many files this process may open.
 fn open_files() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok())
-        .unwrap_or(1024)
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
 }
 
 /// The 99th percentile of a client's decisions: the middle one of three stretches, since other work on the
@@ -127,10 +111,7 @@ async fn p99(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
         stretches.push(stretch(gateway, time / 3).await?);
     }
     stretches.sort();
-    stretches
-        .get(1)
-        .copied()
-        .ok_or_else(|| "nothing was measured".to_owned())
+    stretches.get(1).copied().ok_or_else(|| "nothing was measured".to_owned())
 }
 
 /// One stretch, at a steady pace.
@@ -203,9 +184,7 @@ async fn slow(siege: Arc<Siege>, nth: u64) {
 
 /// Ends when the gateway closes, or says anything at all.
 async fn drip(mut stream: TcpStream, nth: u64) {
-    let mut sent = stream
-        .write_all(b"POST /v1/verifications HTTP/1.1\r\nhost: localhost\r\nx-slow: ")
-        .await;
+    let mut sent = stream.write_all(b"POST /v1/verifications HTTP/1.1\r\nhost: localhost\r\nx-slow: ").await;
     while sent.is_ok() {
         let pause = Duration::from_millis(3000 + nth * 37 % 2000);
         tokio::select! {

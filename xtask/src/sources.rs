@@ -32,11 +32,7 @@ pub fn all() -> Vec<Source> {
         let Ok(text) = std::fs::read_to_string(path) else {
             return;
         };
-        let path = path
-            .strip_prefix(&root)
-            .unwrap_or(path)
-            .to_string_lossy()
-            .replace('\\', "/");
+        let path = path.strip_prefix(&root).unwrap_or(path).to_string_lossy().replace('\\', "/");
         found.push(Source { path, text });
     });
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -52,11 +48,7 @@ fn walk(dir: &Path, visit: &mut impl FnMut(&Path)) {
         if SKIPPED.contains(&name.as_ref()) || path.is_symlink() {
             continue;
         }
-        if path.is_dir() {
-            walk(&path, visit)
-        } else {
-            visit(&path)
-        }
+        if path.is_dir() { walk(&path, visit) } else { visit(&path) }
     }
 }
 

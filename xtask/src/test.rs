@@ -20,18 +20,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let tools = tools::prepare();
     sum.step("tools", skipped(&tools.missing));
     sum.step("format", cargo(&["fmt", "--all", "--check"]));
-    sum.step(
-        "lints",
-        cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]),
-    );
+    sum.step("lints", cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]));
     sum.step("dependencies", deny::run(&[]));
     let tested = tests(&tools, &mut sum);
     sum.step("tests", tested);
@@ -46,35 +35,20 @@ pub fn run(_: &[String]) -> Result<(), String> {
 
 /// Says loudly what is skipped; in CI nothing may be.
 fn skipped(missing: &[String]) -> Result<(), String> {
-    missing
-        .iter()
-        .for_each(|what| eprintln!("\n*** SKIPPED: {what}\n"));
+    missing.iter().for_each(|what| eprintln!("\n*** SKIPPED: {what}\n"));
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
-    if strict && !missing.is_empty() {
-        Err("with CI=true nothing may be skipped".to_owned())
-    } else {
-        Ok(())
-    }
+    if strict && !missing.is_empty() { Err("with CI=true nothing may be skipped".to_owned()) } else { Ok(()) }
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {
-    let status = command(arguments)
-        .status()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("cargo {} failed", arguments.join(" ")))
-    }
+    let status = command(arguments).status().map_err(|error| format!("cannot start cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("cargo {} failed", arguments.join(" "))) }
 }
 
 fn command(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command
-        .args(arguments)
-        .current_dir(root())
-        .env("INSTA_UPDATE", "no");
+    command.args(arguments).current_dir(root()).env("INSTA_UPDATE", "no");
     command
 }
 
@@ -82,12 +56,8 @@ fn command(arguments: &[&str]) -> Command {
 fn tests(tools: &tools::Tools, sum: &mut Sum) -> Result<(), String> {
     println!("\n=== tests");
     let mut command = command(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command
-        .envs(tools.variables.iter().map(|(name, path)| (name, path)))
-        .stdout(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    command.envs(tools.variables.iter().map(|(name, path)| (name, path))).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("cannot start cargo: {error}"))?;
     let before = sum.failed;
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -97,11 +67,7 @@ fn tests(tools: &tools::Tools, sum: &mut Sum) -> Result<(), String> {
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     // Failed tests are counted one by one; what does not compile, or dies, is not among them.
-    if !status.success() && sum.failed == before {
-        Err("cargo test failed".to_owned())
-    } else {
-        Ok(())
-    }
+    if !status.success() && sum.failed == before { Err("cargo test failed".to_owned()) } else { Ok(()) }
 }
 
 impl Sum {
@@ -117,9 +83,7 @@ impl Sum {
 
     /// Adds a binary's result line, `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
     fn add(&mut self, line: &str) {
-        let Some((_, counts)) = line
-            .strip_prefix("test result: ")
-            .and_then(|rest| rest.split_once(". "))
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
             return;
         };
@@ -151,13 +115,6 @@ mod tests {
         sum.add("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.18s");
         sum.add("test x::test result ... ok");
         sum.step("format", Err("x".to_owned()));
-        assert_eq!(
-            sum,
-            Sum {
-                passed: 19,
-                failed: 2,
-                ignored: 2
-            }
-        );
+        assert_eq!(sum, Sum { passed: 19, failed: 2, ignored: 2 });
     }
 }

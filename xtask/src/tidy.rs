@@ -26,11 +26,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let sources = sources::all();
     let wrong: Vec<String> = CHECKS.iter().flat_map(|(_, check)| check(&sources)).collect();
     wrong.iter().for_each(|line| eprintln!("{line}"));
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{} things to tidy", wrong.len()))
-    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} things to tidy", wrong.len())) }
 }
 
 #[cfg(test)]

@@ -43,14 +43,7 @@ fn python() -> Result<Option<PathBuf>, String> {
     let interpreter = dir.join("bin/python");
     once(&wanted, &dir.join("prepared"), || {
         call(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
-        let pip = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-        ];
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
         call(Command::new(&interpreter).args(pip).arg(&wanted))
     })?;
     Ok(Some(interpreter))
@@ -65,9 +58,7 @@ fn node() -> Result<Option<PathBuf>, String> {
     }
     once(&lock, &dir.join("node_modules/.prepared"), || {
         call(
-            Command::new("npm")
-                .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
-                .current_dir(&dir),
+            Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&dir),
         )
     })?;
     Ok(Some(dir))
@@ -87,19 +78,12 @@ fn once(wanted: &Path, stamp: &Path, prepare: impl FnOnce() -> Result<(), String
 
 fn call(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot start {name}: {error}"))?;
+    let output = command.output().map_err(|error| format!("cannot start {name}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let last = said
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("no message")
-        .trim()
-        .to_owned();
+    let last =
+        said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned();
     Err(format!("{name} failed: {last}"))
 }

@@ -17,15 +17,8 @@ use crate::{
     web,
 };
 
-const KEYS: [&str; 7] = [
-    "url",
-    "subaccount",
-    "api_key",
-    "source",
-    "voice_profile",
-    "timeout_seconds",
-    "allow_http",
-];
+const KEYS: [&str; 7] =
+    ["url", "subaccount", "api_key", "source", "voice_profile", "timeout_seconds", "allow_http"];
 const TEXT_AT_MOST: usize = 3000;
 
 struct Settings {
@@ -43,15 +36,9 @@ pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
 pub(crate) fn build(settings: &Value, _around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
     let settings = read(settings)?;
     let api_key = resolve("api_key", &settings.api_key)?;
-    let client = web::client(&settings.url, settings.timeout).map_err(|problem| SettingsError {
-        key: "url".to_owned(),
-        problem,
-    })?;
-    Ok(Arc::new(Callflow {
-        settings,
-        api_key,
-        client,
-    }))
+    let client = web::client(&settings.url, settings.timeout)
+        .map_err(|problem| SettingsError { key: "url".to_owned(), problem })?;
+    Ok(Arc::new(Callflow { settings, api_key, client }))
 }
 
 fn read(settings: &Value) -> Result<Settings, SettingsError> {
@@ -60,21 +47,15 @@ fn read(settings: &Value) -> Result<Settings, SettingsError> {
         .map_err(|_| reader.error("url", "is not a URL such as https://voice.example"))?;
     let plain = url.scheme() == "http" && (web::is_loopback(&url) || reader.boolean("allow_http", false)?);
     if url.scheme() != "https" && !plain {
-        return Err(reader.error(
-            "url",
-            "must be https, or set allow_http to true to send codes in clear",
-        ));
+        return Err(reader.error("url", "must be https, or set allow_http to true to send codes in clear"));
     }
-    url.path_segments_mut()
-        .map_err(|()| reader.error("url", "must be https"))?
-        .pop_if_empty()
-        .extend([
-            "api",
-            "v1",
-            "subaccounts",
-            reader.required_text("subaccount")?,
-            "callflows",
-        ]);
+    url.path_segments_mut().map_err(|()| reader.error("url", "must be https"))?.pop_if_empty().extend([
+        "api",
+        "v1",
+        "subaccounts",
+        reader.required_text("subaccount")?,
+        "callflows",
+    ]);
     Ok(Settings {
         url,
         api_key: reader.required_text("api_key")?.to_owned(),
@@ -96,18 +77,12 @@ impl Connector for Callflow {
     async fn submit(&self, message: &Outgoing) -> Submission {
         if message.channel != Channel::Call {
             let detail = "this provider carries calls only".to_owned();
-            return Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                detail,
-            };
+            return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
         let text = spoken(message.text.reveal());
         if text.chars().count() > TEXT_AT_MOST {
             let detail = format!("the spoken text is longer than {TEXT_AT_MOST} characters");
-            return Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                detail,
-            };
+            return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
         let request = self
             .client
@@ -133,11 +108,7 @@ impl Connector for Callflow {
 impl Callflow {
     fn body(&self, message: &Outgoing, text: &str) -> Value {
         let voice = &message.voice;
-        let source = message
-            .from
-            .as_deref()
-            .filter(|from| is_number(from))
-            .unwrap_or(&self.settings.source);
+        let source = message.from.as_deref().filter(|from| is_number(from)).unwrap_or(&self.settings.source);
         // A language stands where no voice was chosen: the API takes either.
         let configured = self.settings.voice_profile.as_deref();
         let profile = voice.profile.as_deref().or(configured).unwrap_or(&voice.language);
@@ -163,9 +134,7 @@ impl Callflow {
 
 /// The one reading of a clock here: the API wants an instant, and the gateway gives a span.
 fn valid_until(validity: Duration) -> Option<Timestamp> {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()?;
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
     let now = Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).ok()?);
     Some(now.plus(validity))
 }
@@ -205,10 +174,7 @@ mod tests {
     }
 
     fn call() -> Outgoing {
-        Outgoing {
-            channel: Channel::Call,
-            ..message("Your code is 1234. In 10 minutes it ends")
-        }
+        Outgoing { channel: Channel::Call, ..message("Your code is 1234. In 10 minutes it ends") }
     }
 
     async fn submit(answer: ResponseTemplate, outgoing: Outgoing) -> (Submission, Option<Value>) {
@@ -222,33 +188,21 @@ mod tests {
         let connector = build(&settings(&server.uri()), surroundings().0).unwrap();
         let submission = connector.submit(&outgoing).await;
         let requests = server.received_requests().await.unwrap();
-        (
-            submission,
-            requests.first().map(|request| request.body_json().unwrap()),
-        )
+        (submission, requests.first().map(|request| request.body_json().unwrap()))
     }
 
     #[tokio::test]
     async fn calls_and_says_digits_one_by_one() {
         let answer = ResponseTemplate::new(200).set_body_json(json!({"sessionId": "s1", "statusCode": 1}));
         let (submission, body) = submit(answer, call()).await;
-        assert_eq!(
-            submission,
-            Submission::Accepted {
-                reference: Some("s1".to_owned()),
-                delivered: false
-            }
-        );
+        assert_eq!(submission, Submission::Accepted { reference: Some("s1".to_owned()), delivered: false });
         let body = body.unwrap();
         assert_eq!(body["callflow"][0]["params"]["destination"], "+6591234567");
         assert_eq!(
             body["callflow"][0]["params"]["source"], "+6512341234",
             "an alphanumeric sender cannot call"
         );
-        assert_eq!(
-            body["callflow"][1]["params"]["text"],
-            "Your code is 1, 2, 3, 4. In 10 minutes it ends"
-        );
+        assert_eq!(body["callflow"][1]["params"]["text"], "Your code is 1, 2, 3, 4. In 10 minutes it ends");
         assert_eq!(body["callflow"][1]["params"]["speed"], 0.8);
         assert_eq!(body["callflow"][2]["action"], "hangup");
     }
@@ -274,30 +228,16 @@ mod tests {
     #[tokio::test]
     async fn an_sms_is_refused_without_a_request() {
         let (submission, body) = submit(ResponseTemplate::new(200), message("hi")).await;
-        assert!(matches!(
-            submission,
-            Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                ..
-            }
-        ));
+        assert!(matches!(submission, Submission::Refused { class: ErrorClass::InvalidFormat, .. }));
         assert!(body.is_none());
     }
 
     #[test]
     fn settings_are_checked() {
         assert!(check(&settings("https://voice.example/")).is_ok());
+        assert!(check(&settings("http://voice.example")).unwrap_err().to_string().contains("allow_http"));
         assert!(
-            check(&settings("http://voice.example"))
-                .unwrap_err()
-                .to_string()
-                .contains("allow_http")
-        );
-        assert!(
-            check(&json!({"url": "https://voice.example"}))
-                .unwrap_err()
-                .to_string()
-                .contains("subaccount")
+            check(&json!({"url": "https://voice.example"})).unwrap_err().to_string().contains("subaccount")
         );
     }
 

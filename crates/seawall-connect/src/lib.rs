@@ -27,7 +27,8 @@ use tokio::sync::mpsc;
 
 pub use error_class::ErrorClass;
 pub use redact::Secret;
-pub use sandbox::{Sandbox, SandboxPhone};
+pub use sandbox::Sandbox;
+pub use web::tls_config;
 
 /// One message on its way out. The text exists in clear only here and at the provider.
 #[derive(Clone, Debug)]
@@ -65,12 +66,7 @@ pub struct Voice {
 
 impl Default for Voice {
     fn default() -> Self {
-        Voice {
-            language: "en-US".to_owned(),
-            profile: None,
-            speed: 0.8,
-            repetition: 2,
-        }
+        Voice { language: "en-US".to_owned(), profile: None, speed: 0.8, repetition: 2 }
     }
 }
 
@@ -228,8 +224,6 @@ pub struct Surroundings {
     pub name: String,
     /// Where receipts and inbound messages go. Bounded: a full queue holds the provider back.
     pub echoes: mpsc::Sender<Echoed>,
-    /// The sandbox phone, one for the installation.
-    pub phone: Arc<dyn SandboxPhone>,
     /// Whether plain TCP to an SMSC outside loopback is accepted (`[smpp] allow_insecure`).
     pub allow_insecure_smpp: bool,
 }
@@ -279,7 +273,7 @@ pub fn build(
     around: Surroundings,
 ) -> Result<Arc<dyn Connector>, SettingsError> {
     match kind {
-        Kind::Sandbox => sandbox::build(settings, around),
+        Kind::Sandbox => sandbox::build(settings),
         Kind::Smpp => smpp::build(settings, around),
         Kind::Http => http::build(settings, around),
         Kind::Callflow => callflow::build(settings, around),

@@ -1,4 +1,5 @@
-//! The sandbox: a provider whose handset is a page of the console. Nothing leaves the machine.
+//! The sandbox: a provider that is its own handset. Nothing leaves the machine; what the phone received is
+//! shown from the ledger.
 //!
 //! Its settings can simulate what real providers do wrong, for one number or for all.
 
@@ -10,23 +11,17 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::settings::{ERROR_CLASSES, Reader, class_of, pick};
-use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, Submission, Surroundings};
+use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, Submission};
 
 const KEYS: [&str; 4] = ["delay_ms", "fail_with", "outcome", "per_number"];
 const NUMBERS_AT_MOST: usize = 1000;
-
-/// The handset of the sandbox: the gateway keeps what it received.
-#[async_trait]
-pub trait SandboxPhone: Send + Sync {
-    /// Takes a message, as a handset would. `Err` says why it could not.
-    async fn receive(&self, message: &Outgoing) -> Result<(), String>;
-}
+const SIMULATED: &str = "simulated by the sandbox";
 
 /// What the sandbox does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Delivered,
-    /// The phone gets it, and then the connection "breaks": whoever sends again sends twice, and it shows.
+    /// The connection "breaks" after the message left.
     Unknown,
     Unreachable,
     Throttled,
@@ -50,18 +45,14 @@ struct Settings {
 /// The connector of the sandbox.
 pub struct Sandbox {
     settings: Settings,
-    phone: Arc<dyn SandboxPhone>,
 }
 
 pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
     read(settings).map(|_| ())
 }
 
-pub(crate) fn build(settings: &Value, around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
-    Ok(Arc::new(Sandbox {
-        settings: read(settings)?,
-        phone: around.phone,
-    }))
+pub(crate) fn build(settings: &Value) -> Result<Arc<dyn Connector>, SettingsError> {
+    Ok(Arc::new(Sandbox { settings: read(settings)? }))
 }
 
 fn read(settings: &Value) -> Result<Settings, SettingsError> {
@@ -74,11 +65,7 @@ fn read(settings: &Value) -> Result<Settings, SettingsError> {
         (None, given) => given.unwrap_or(Outcome::Delivered),
     };
     let delay = Duration::from_millis(reader.integer("delay_ms", 0..=60_000)?.unwrap_or(0));
-    Ok(Settings {
-        delay,
-        outcome,
-        per_number: read_numbers(&reader)?,
-    })
+    Ok(Settings { delay, outcome, per_number: read_numbers(&reader)? })
 }
 
 fn read_numbers(reader: &Reader<'_>) -> Result<HashMap<String, Outcome>, SettingsError> {
@@ -87,29 +74,19 @@ fn read_numbers(reader: &Reader<'_>) -> Result<HashMap<String, Outcome>, Setting
     };
     let numbers = Reader::open(value, reader.path_of("per_number"))?;
     if numbers.entries().count() > NUMBERS_AT_MOST {
-        return Err(reader.error(
-            "per_number",
-            format!("must have at most {NUMBERS_AT_MOST} numbers"),
-        ));
+        return Err(reader.error("per_number", format!("must have at most {NUMBERS_AT_MOST} numbers")));
     }
     // An outcome's name wins: here "unknown" is the broken connection, not the error class.
     let mut choices: Vec<(&str, Outcome)> = OUTCOMES.to_vec();
-    choices.extend(
-        ERROR_CLASSES
-            .iter()
-            .map(|(name, class)| (*name, Outcome::Refused(*class))),
-    );
+    choices.extend(ERROR_CLASSES.iter().map(|(name, class)| (*name, Outcome::Refused(*class))));
     let entry = |(number, value): (&String, &Value)| {
         if !is_e164(number) {
-            return Err(reader.error(
-                "per_number",
-                "has a key that is not a number such as \"+4915112345678\"",
-            ));
+            return Err(
+                reader.error("per_number", "has a key that is not a number such as \"+4915112345678\"")
+            );
         }
         let problem = |what: String| reader.error("per_number", format!("a number's outcome {what}"));
-        let name = value
-            .as_str()
-            .ok_or_else(|| problem(format!("must be text, not {}", class_of(value))))?;
+        let name = value.as_str().ok_or_else(|| problem(format!("must be text, not {}", class_of(value))))?;
         Ok((number.clone(), pick(name, &choices).map_err(problem)?))
     };
     numbers.entries().map(entry).collect()
@@ -127,30 +104,17 @@ impl Connector for Sandbox {
         if !self.settings.delay.is_zero() {
             tokio::time::sleep(self.settings.delay).await;
         }
-        let outcome = self
-            .settings
-            .per_number
-            .get(message.to.reveal())
-            .copied()
-            .unwrap_or(self.settings.outcome);
+        let outcome =
+            self.settings.per_number.get(message.to.reveal()).copied().unwrap_or(self.settings.outcome);
         match outcome {
-            Outcome::Delivered => self.deliver(message).await,
-            Outcome::Unknown => {
-                let _ = self.deliver(message).await;
-                Submission::Unknown {
-                    detail: "simulated by the sandbox".to_owned(),
-                }
+            // It is its own handset, so acceptance is delivery and no receipt follows.
+            Outcome::Delivered => {
+                Submission::Accepted { reference: Some(message.id.clone()), delivered: true }
             }
-            Outcome::Unreachable => Submission::Unreachable {
-                detail: "simulated by the sandbox".to_owned(),
-            },
-            Outcome::Throttled => Submission::Throttled {
-                retry_after: Duration::from_secs(1),
-            },
-            Outcome::Refused(class) => Submission::Refused {
-                class,
-                detail: "simulated by the sandbox".to_owned(),
-            },
+            Outcome::Unknown => Submission::Unknown { detail: SIMULATED.to_owned() },
+            Outcome::Unreachable => Submission::Unreachable { detail: SIMULATED.to_owned() },
+            Outcome::Throttled => Submission::Throttled { retry_after: Duration::from_secs(1) },
+            Outcome::Refused(class) => Submission::Refused { class, detail: SIMULATED.to_owned() },
         }
     }
 
@@ -159,68 +123,32 @@ impl Connector for Sandbox {
     }
 }
 
-impl Sandbox {
-    /// The sandbox is its own handset, so acceptance is delivery and no receipt follows.
-    async fn deliver(&self, message: &Outgoing) -> Submission {
-        match self.phone.receive(message).await {
-            Ok(()) => Submission::Accepted {
-                reference: Some(message.id.clone()),
-                delivered: true,
-            },
-            Err(detail) => Submission::Refused {
-                class: ErrorClass::ProviderFault,
-                detail,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Phone, message, surroundings};
+    use crate::testing::message;
     use serde_json::json;
 
-    async fn outcome(settings: Value) -> (Submission, usize) {
-        let phone = Arc::new(Phone::default());
-        let (around, _echoes) = surroundings();
-        let around = Surroundings {
-            phone: phone.clone(),
-            ..around
-        };
-        let sandbox = build(&settings, around).unwrap();
-        let submission = sandbox.submit(&message("hello")).await;
-        (submission, phone.received().len())
+    async fn outcome(settings: Value) -> Submission {
+        build(&settings).unwrap().submit(&message("hello")).await
     }
 
     #[tokio::test]
     async fn acceptance_is_delivery() {
-        let (submission, received) = outcome(json!({})).await;
-        let expected = Submission::Accepted {
-            reference: Some("msg_1".to_owned()),
-            delivered: true,
-        };
-        assert_eq!((submission, received), (expected, 1));
+        let expected = Submission::Accepted { reference: Some("msg_1".to_owned()), delivered: true };
+        assert_eq!(outcome(json!({})).await, expected);
     }
 
     #[tokio::test]
     async fn simulates_faults_for_all_or_one_number() {
-        let (submission, received) = outcome(json!({"outcome": "unknown"})).await;
-        assert!(matches!(submission, Submission::Unknown { .. }));
-        assert_eq!(received, 1, "nobody can know, but the phone has it");
-        let (submission, received) = outcome(json!({"per_number": {"+6591234567": "unreachable"}})).await;
-        assert!(matches!(submission, Submission::Unreachable { .. }));
-        assert_eq!(received, 0);
-        let (submission, _) = outcome(json!({"fail_with": "content-filtered"})).await;
-        assert!(matches!(
-            submission,
-            Submission::Refused {
-                class: ErrorClass::ContentFiltered,
-                ..
-            }
-        ));
-        let (submission, _) = outcome(json!({"per_number": {"+6590000000": "unreachable"}})).await;
-        assert!(matches!(submission, Submission::Accepted { .. }));
+        let unknown = outcome(json!({"outcome": "unknown"})).await;
+        assert!(matches!(unknown, Submission::Unknown { .. }));
+        let one = outcome(json!({"per_number": {"+6591234567": "unreachable"}})).await;
+        assert!(matches!(one, Submission::Unreachable { .. }));
+        let refused = outcome(json!({"fail_with": "content-filtered"})).await;
+        assert!(matches!(refused, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
+        let other = outcome(json!({"per_number": {"+6590000000": "unreachable"}})).await;
+        assert!(matches!(other, Submission::Accepted { .. }));
     }
 
     #[test]
@@ -229,14 +157,8 @@ mod tests {
             (json!({"dealy_ms": 5}), "delay_ms"),
             (json!({"outcome": "gone"}), "settings.outcome"),
             (json!({"outcome": "delivered", "fail_with": "denied"}), "together"),
-            (
-                json!({"per_number": {"91234567": "unknown"}}),
-                "settings.per_number",
-            ),
-            (
-                json!({"per_number": {"+6591234567": "unknwon"}}),
-                "did you mean \"unknown\"",
-            ),
+            (json!({"per_number": {"91234567": "unknown"}}), "settings.per_number"),
+            (json!({"per_number": {"+6591234567": "unknwon"}}), "did you mean \"unknown\""),
         ] {
             let error = check(&settings).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -62,19 +62,12 @@ impl<'a> Reader<'a> {
 
     /// An error about `key` of this object.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> SettingsError {
-        SettingsError {
-            key: self.path_of(key),
-            problem: problem.into(),
-        }
+        SettingsError { key: self.path_of(key), problem: problem.into() }
     }
 
     /// Where `key` of this object stands below `settings`.
     pub(crate) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The raw value; `null` counts as absent.
@@ -126,13 +119,8 @@ impl<'a> Reader<'a> {
         let (low, high) = (range.start(), range.end());
         match value.as_u64() {
             Some(number) if range.contains(&number) => Ok(Some(number)),
-            _ => Err(self.error(
-                key,
-                format!(
-                    "must be a whole number from {low} to {high}, not {}",
-                    class_of(value)
-                ),
-            )),
+            _ => Err(self
+                .error(key, format!("must be a whole number from {low} to {high}, not {}", class_of(value)))),
         }
     }
 
@@ -149,10 +137,7 @@ impl<'a> Reader<'a> {
         let (low, high) = (range.start(), range.end());
         match value.as_f64() {
             Some(number) if range.contains(&number) => Ok(Duration::from_secs_f64(number)),
-            _ => Err(self.error(
-                key,
-                format!("must be {low} to {high} seconds, not {}", class_of(value)),
-            )),
+            _ => Err(self.error(key, format!("must be {low} to {high} seconds, not {}", class_of(value)))),
         }
     }
 
@@ -165,9 +150,7 @@ impl<'a> Reader<'a> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
-        pick(text, choices)
-            .map(Some)
-            .map_err(|problem| self.error(key, problem))
+        pick(text, choices).map(Some).map_err(|problem| self.error(key, problem))
     }
 
     /// Text that may be a reference to a secret: checked for its form only.
@@ -190,10 +173,7 @@ pub(crate) fn pick<T: Copy>(name: &str, choices: &[(&str, T)]) -> Result<T, Stri
 
 /// Resolves a secret setting; the error names the setting.
 pub(crate) fn resolve(key: &str, reference: &str) -> Result<Secret, SettingsError> {
-    Secret::resolve(reference).map_err(|problem| SettingsError {
-        key: key.to_owned(),
-        problem,
-    })
+    Secret::resolve(reference).map_err(|problem| SettingsError { key: key.to_owned(), problem })
 }
 
 /// What kind of value stands there, without the value.
@@ -241,13 +221,8 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
-        let error = Reader::root(&json!({"widnow": 3}), &["window", "host"])
-            .err()
-            .unwrap();
-        assert_eq!(
-            error.to_string(),
-            "settings.widnow: unknown key; did you mean \"window\"?"
-        );
+        let error = Reader::root(&json!({"widnow": 3}), &["window", "host"]).err().unwrap();
+        assert_eq!(error.to_string(), "settings.widnow: unknown key; did you mean \"window\"?");
         let error = Reader::root(&json!({"zzzzzzzz": 3}), &["window"]).err().unwrap();
         assert_eq!(error.to_string(), "settings.zzzzzzzz: unknown key");
         assert!(Reader::root(&json!([1]), &[]).is_err());
@@ -260,30 +235,19 @@ mod tests {
         let errors = [
             reader.text("password").unwrap_err().to_string(),
             reader.integer("window", 1..=1000).unwrap_err().to_string(),
-            reader
-                .choice("bind", &[("transceiver", 1), ("receiver", 2)])
-                .unwrap_err()
-                .to_string(),
+            reader.choice("bind", &[("transceiver", 1), ("receiver", 2)]).unwrap_err().to_string(),
             reader.boolean("tls", false).unwrap_err().to_string(),
         ];
         for (error, secret) in errors.iter().zip(["4711", "many", "tranceiver", "yes"]) {
             assert!(!error.contains(secret), "{error}");
         }
-        assert!(
-            errors[2].contains("did you mean \"transceiver\"?"),
-            "{}",
-            errors[2]
-        );
+        assert!(errors[2].contains("did you mean \"transceiver\"?"), "{}", errors[2]);
     }
 
     #[test]
     fn distances() {
-        for (left, right, steps) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("kitten", "sitting", 3),
-            ("host", "host", 0),
-        ] {
+        for (left, right, steps) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("host", "host", 0)]
+        {
             assert_eq!(distance(left, right), steps, "{left} {right}");
         }
     }

@@ -15,11 +15,9 @@ const CONNECT_AT_MOST: Duration = Duration::from_secs(5);
 const IDLE_AT_MOST: Duration = Duration::from_secs(4);
 
 /// TLS 1.2 and 1.3 with Mozilla's roots, or those of one PEM file instead.
-pub(crate) fn tls_config(ca_file: Option<&str>) -> Result<ClientConfig, String> {
+pub fn tls_config(ca_file: Option<&str>) -> Result<ClientConfig, String> {
     let roots = match ca_file {
-        None => RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        },
+        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
         Some(path) => roots_from(path)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -35,15 +33,9 @@ fn roots_from(path: &str) -> Result<RootCertStore, String> {
         CertificateDer::pem_file_iter(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| format!("{path} is not PEM: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("{path} holds an unusable certificate: {error}"))?;
     }
-    if roots.is_empty() {
-        Err(format!("{path} holds no certificate"))
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err(format!("{path} holds no certificate")) } else { Ok(roots) }
 }
 
 /// A client for one provider: no redirects, no retries. HTTP/1.1 only, whose failures are the best known.
@@ -60,18 +52,12 @@ pub(crate) fn client(url: &Url, timeout: Duration) -> Result<Client, String> {
     if is_loopback(url) {
         builder = builder.no_proxy();
     }
-    builder
-        .build()
-        .map_err(|error| format!("the HTTP client cannot be set up: {error}"))
+    builder.build().map_err(|error| format!("the HTTP client cannot be set up: {error}"))
 }
 
 /// Whether the URL names this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -91,27 +77,12 @@ pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>
 pub(crate) fn failure(error: &reqwest::Error) -> crate::Submission {
     if error.is_builder() {
         let detail = "the request could not be formed".to_owned();
-        return crate::Submission::Refused {
-            class: crate::ErrorClass::InvalidFormat,
-            detail,
-        };
+        return crate::Submission::Refused { class: crate::ErrorClass::InvalidFormat, detail };
     }
     if error.is_connect() {
-        let detail = if error.is_timeout() {
-            "connecting timed out"
-        } else {
-            "cannot connect"
-        };
-        return crate::Submission::Unreachable {
-            detail: detail.to_owned(),
-        };
+        let detail = if error.is_timeout() { "connecting timed out" } else { "cannot connect" };
+        return crate::Submission::Unreachable { detail: detail.to_owned() };
     }
-    let detail = if error.is_timeout() {
-        "no answer in time"
-    } else {
-        "the connection broke"
-    };
-    crate::Submission::Unknown {
-        detail: detail.to_owned(),
-    }
+    let detail = if error.is_timeout() { "no answer in time" } else { "the connection broke" };
+    crate::Submission::Unknown { detail: detail.to_owned() }
 }

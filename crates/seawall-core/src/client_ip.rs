@@ -211,22 +211,14 @@ pub fn resolve<'a>(
 ) -> Resolved {
     let peer = ClientIp::from_ip(peer);
     if !trust.contains(peer) {
-        return Resolved {
-            ip: peer,
-            confidence: Confidence::High,
-            ignored_headers: values.next().is_some(),
-        };
+        return Resolved { ip: peer, confidence: Confidence::High, ignored_headers: values.next().is_some() };
     }
     let (ip, confidence) = match header {
         ForwardHeader::XForwardedFor => walk(peer, trust, elements(values, Quotes::Plain).map(plain_node)),
         ForwardHeader::Forwarded => walk(peer, trust, elements(values, Quotes::Aware).map(forwarded_node)),
         ForwardHeader::Single(_) => single(peer, values),
     };
-    Resolved {
-        ip,
-        confidence,
-        ignored_headers: false,
-    }
+    Resolved { ip, confidence, ignored_headers: false }
 }
 
 /// Follows the chain from its right end. A hop that cannot be read ends it: never skip, never guess.
@@ -248,10 +240,7 @@ fn walk(
 
 /// One value that is one address. Our proxy always sets it, so that a missing one is suspicious, too.
 fn single<'a>(peer: ClientIp, mut values: impl Iterator<Item = &'a [u8]>) -> (ClientIp, Confidence) {
-    match (
-        values.next().and_then(text).and_then(ClientIp::parse),
-        values.next(),
-    ) {
+    match (values.next().and_then(text).and_then(ClientIp::parse), values.next()) {
         (Some(ip), None) => (ip, Confidence::High),
         _ => (peer, Confidence::Low),
     }
@@ -301,21 +290,12 @@ fn last_element(value: &[u8], quotes: Quotes) -> Option<(Option<&[u8]>, &[u8])> 
 
 /// Whether what follows `before` is escaped: an odd number of backslashes precedes it.
 fn escaped(before: &[u8]) -> bool {
-    before
-        .iter()
-        .rev()
-        .take(MAX_ELEMENT_BYTES)
-        .take_while(|byte| **byte == b'\\')
-        .count()
-        % 2
-        == 1
+    before.iter().rev().take(MAX_ELEMENT_BYTES).take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// Header text without the white space that HTTP allows around it (space and tab, nothing else).
 fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes)
-        .ok()
-        .map(|text| text.trim_matches([' ', '\t']))
+    std::str::from_utf8(bytes).ok().map(|text| text.trim_matches([' ', '\t']))
 }
 
 /// An element of `X-Forwarded-For`.
@@ -375,19 +355,11 @@ fn node(text: &str) -> Option<ClientIp> {
     if let Some(inner) = text.strip_prefix('[') {
         let (address, tail) = inner.split_once(']')?;
         let ended = tail.is_empty() || tail.strip_prefix(':').is_some_and(is_port);
-        return address
-            .parse::<Ipv6Addr>()
-            .ok()
-            .filter(|_| ended)
-            .map(|ip| ClientIp::from_ip(ip.into()));
+        return address.parse::<Ipv6Addr>().ok().filter(|_| ended).map(|ip| ClientIp::from_ip(ip.into()));
     }
     ClientIp::parse(text).or_else(|| {
         let (address, port) = text.split_once(':')?;
-        address
-            .parse::<Ipv4Addr>()
-            .ok()
-            .filter(|_| is_port(port))
-            .map(|ip| ClientIp::from_ip(ip.into()))
+        address.parse::<Ipv4Addr>().ok().filter(|_| is_port(port)).map(|ip| ClientIp::from_ip(ip.into()))
     })
 }
 
@@ -562,12 +534,7 @@ mod tests {
         assert_eq!((got.confidence, got.ignored_headers), (Confidence::High, true));
         assert!(!ask("198.51.100.5", &ForwardHeader::XForwardedFor, &[]).ignored_headers);
         assert!(!ask(PEER, &ForwardHeader::XForwardedFor, &[b"203.0.113.9"]).ignored_headers);
-        assert_eq!(
-            ask("::ffff:10.0.0.1", &ForwardHeader::XForwardedFor, &[])
-                .ip
-                .to_string(),
-            PEER
-        );
+        assert_eq!(ask("::ffff:10.0.0.1", &ForwardHeader::XForwardedFor, &[]).ip.to_string(), PEER);
     }
 
     #[test]
@@ -575,10 +542,7 @@ mod tests {
         for net in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.1/0"] {
             let nets: Vec<IpNet> = vec![net.parse().unwrap()];
             assert!(
-                matches!(
-                    TrustedProxies::new(nets.clone(), false),
-                    Err(TrustError::Everyone(_))
-                ),
+                matches!(TrustedProxies::new(nets.clone(), false), Err(TrustError::Everyone(_))),
                 "{net}"
             );
             assert!(TrustedProxies::new(nets, true).is_ok(), "{net}");
@@ -596,26 +560,11 @@ mod tests {
     #[test]
     fn vectors_38_and_39_buckets() {
         let ip = |text: &str| ClientIp::parse(text).unwrap();
-        assert_eq!(
-            ip("2001:db8:1:2::1").bucket_bytes(),
-            ip("2001:db8:1:2:ffff::9").bucket_bytes()
-        );
-        assert_ne!(
-            ip("2001:db8:1:2::1").bucket_bytes(),
-            ip("2001:db8:1:3::1").bucket_bytes()
-        );
-        assert_eq!(
-            ip("2001:db8:1:2::1").wide_bucket_bytes(),
-            ip("2001:db8:1:3::1").wide_bucket_bytes()
-        );
-        assert_ne!(
-            ip("2001:db8:1::").wide_bucket_bytes(),
-            Some(ip("2001:db8:1::").bucket_bytes())
-        );
-        assert_eq!(
-            ip("::ffff:203.0.113.9").bucket_bytes(),
-            ip("203.0.113.9").bucket_bytes()
-        );
+        assert_eq!(ip("2001:db8:1:2::1").bucket_bytes(), ip("2001:db8:1:2:ffff::9").bucket_bytes());
+        assert_ne!(ip("2001:db8:1:2::1").bucket_bytes(), ip("2001:db8:1:3::1").bucket_bytes());
+        assert_eq!(ip("2001:db8:1:2::1").wide_bucket_bytes(), ip("2001:db8:1:3::1").wide_bucket_bytes());
+        assert_ne!(ip("2001:db8:1::").wide_bucket_bytes(), Some(ip("2001:db8:1::").bucket_bytes()));
+        assert_eq!(ip("::ffff:203.0.113.9").bucket_bytes(), ip("203.0.113.9").bucket_bytes());
         assert_eq!(ip("203.0.113.9").bucket_bytes()[..6], [32, 203, 0, 113, 9, 0]);
         assert_eq!(ip("203.0.113.9").wide_bucket_bytes(), None);
     }
@@ -634,21 +583,11 @@ mod tests {
             ("ff02::1", false),
             ("255.255.255.255", false),
         ] {
-            assert_eq!(
-                ClientIp::parse(text).unwrap().is_plausible_client(),
-                plausible,
-                "{text}"
-            );
+            assert_eq!(ClientIp::parse(text).unwrap().is_plausible_client(), plausible, "{text}");
         }
-        for text in [
-            "",
-            " 203.0.113.9",
-            "203.0.113.9:80",
-            "[::1]",
-            "fe80::1%1",
-            "203.0.113.9/32",
-            "localhost",
-        ] {
+        for text in
+            ["", " 203.0.113.9", "203.0.113.9:80", "[::1]", "fe80::1%1", "203.0.113.9/32", "localhost"]
+        {
             assert_eq!(ClientIp::parse(text), None, "{text}");
         }
         let ip: ClientIp = serde_json::from_str("\"::ffff:cb00:7109\"").unwrap();

@@ -118,25 +118,16 @@ impl Code {
             .collect();
         // Only a broken stream leaves a gap: the code is worthless then, but it has its shape and we do
         // not hang.
-        text.extend(std::iter::repeat_n(
-            '0',
-            shape.symbols().saturating_sub(text.len()),
-        ));
+        text.extend(std::iter::repeat_n('0', shape.symbols().saturating_sub(text.len())));
         if let Some(at) = shape.dash_after() {
             text.insert(at.min(text.len()), '-');
         }
-        Code {
-            text,
-            case_matters: shape.kind == CodeType::Alphanumeric,
-        }
+        Code { text, case_matters: shape.kind == CodeType::Alphanumeric }
     }
 
     /// A code that the caller chose. Case matters if it has small letters.
     pub fn given(text: &str) -> Result<Code, CodeError> {
-        if !text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        {
+        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(CodeError::GivenCharacter);
         }
         let symbols = text.bytes().filter(|byte| *byte != b'-').count();
@@ -145,10 +136,7 @@ impl Code {
             return Err(CodeError::GivenLength);
         }
         let case_matters = text.bytes().any(|byte| byte.is_ascii_lowercase());
-        Ok(Code {
-            text: text.to_owned(),
-            case_matters,
-        })
+        Ok(Code { text: text.to_owned(), case_matters })
     }
 
     /// The code itself, for the message that carries it.
@@ -171,9 +159,7 @@ impl Code {
 /// first symbols, so they stand for none.
 fn unbiased(byte: u8, alphabet: &[u8]) -> Option<char> {
     let byte = usize::from(byte);
-    let whole = 256_usize
-        .checked_div(alphabet.len())?
-        .saturating_mul(alphabet.len());
+    let whole = 256_usize.checked_div(alphabet.len())?.saturating_mul(alphabet.len());
     let symbol = alphabet.get(byte.checked_rem(alphabet.len())?)?;
     (byte < whole).then_some(char::from(*symbol))
 }
@@ -186,21 +172,14 @@ fn comparable(text: &str, case_matters: bool) -> Option<[u8; COMPARED]> {
         if !byte.is_ascii_alphanumeric() {
             return None;
         }
-        *places.next()? = if case_matters {
-            byte
-        } else {
-            byte.to_ascii_uppercase()
-        };
+        *places.next()? = if case_matters { byte } else { byte.to_ascii_uppercase() };
     }
     Some(out)
 }
 
 /// Equality without an early exit; `black_box` keeps the compiler from adding one.
 fn same(a: &[u8; COMPARED], b: &[u8; COMPARED]) -> bool {
-    let difference = a
-        .iter()
-        .zip(b)
-        .fold(0, |all, (x, y)| std::hint::black_box(all | (x ^ y)));
+    let difference = a.iter().zip(b).fold(0, |all, (x, y)| std::hint::black_box(all | (x ^ y)));
     difference == 0
 }
 
@@ -247,9 +226,7 @@ mod tests {
 
     fn derive(seed: u64, kind: CodeType, length: u8) -> String {
         let shape = CodeShape::new(kind, length).unwrap();
-        Code::derive(&mut |index| block(seed, index), shape)
-            .reveal()
-            .to_owned()
+        Code::derive(&mut |index| block(seed, index), shape).reveal().to_owned()
     }
 
     fn given(text: &str) -> Code {
@@ -258,15 +235,9 @@ mod tests {
 
     #[test]
     fn the_dash_is_in_the_middle_or_left_of_it() {
-        for (length, left, right) in [
-            (4, 1, 2),
-            (5, 2, 2),
-            (6, 2, 3),
-            (7, 3, 3),
-            (8, 3, 4),
-            (9, 4, 4),
-            (10, 4, 5),
-        ] {
+        for (length, left, right) in
+            [(4, 1, 2), (5, 2, 2), (6, 2, 3), (7, 3, 3), (8, 3, 4), (9, 4, 4), (10, 4, 5)]
+        {
             let code = derive(1, CodeType::NumericWithDash, length);
             let (a, b) = code.split_once('-').unwrap();
             assert_eq!((a.len(), b.len()), (left, right), "{length}");
@@ -277,10 +248,7 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         for length in [0, 1, 2, 11, 255] {
-            assert_eq!(
-                CodeShape::new(CodeType::Numeric, length),
-                Err(CodeError::Length(length))
-            );
+            assert_eq!(CodeShape::new(CodeType::Numeric, length), Err(CodeError::Length(length)));
         }
         for text in ["", "12", "1-2", "---", "12345678901", "1234-567890"] {
             assert_eq!(Code::given(text).err(), Some(CodeError::GivenLength), "{text}");
@@ -308,10 +276,7 @@ mod tests {
             let freedom = alphabet.len() as f64 - 1.0;
             let bound = freedom + 4.3 * (2.0 * freedom).sqrt() + 12.2;
             for place in counts {
-                assert_eq!(
-                    alphabet.iter().map(|b| place[usize::from(*b)]).sum::<u32>(),
-                    100_000
-                );
+                assert_eq!(alphabet.iter().map(|b| place[usize::from(*b)]).sum::<u32>(), 100_000);
                 let chi: f64 = alphabet
                     .iter()
                     .map(|b| (f64::from(place[usize::from(*b)]) - expected).powi(2) / expected)
@@ -343,17 +308,9 @@ mod tests {
         assert!(given("AB12").matches("ab12"));
         assert!(!given("aB12").matches("AB12"));
         assert!(given("aB12").matches("aB12"));
-        for wrong in [
-            "",
-            "-",
-            "23146",
-            "2314611",
-            "231461\0",
-            "2314\u{a0}61",
-            "２３１４６１",
-            "231462",
-            "331461",
-        ] {
+        for wrong in
+            ["", "-", "23146", "2314611", "231461\0", "2314\u{a0}61", "２３１４６１", "231462", "331461"]
+        {
             assert!(!given("231461").matches(wrong), "{wrong:?}");
         }
         assert!(!given("231461").matches(&"2".repeat(10_000)));
@@ -379,13 +336,8 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_api() {
-        let names = [
-            "NUMERIC",
-            "NUMERIC_WITH_DASH",
-            "ALPHANUMERIC",
-            "ALPHANUMERIC_CAPITALS",
-            "ALPHANUMERIC_EASY",
-        ];
+        let names =
+            ["NUMERIC", "NUMERIC_WITH_DASH", "ALPHANUMERIC", "ALPHANUMERIC_CAPITALS", "ALPHANUMERIC_EASY"];
         for (kind, name) in KINDS.into_iter().zip(names) {
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
         }

@@ -13,15 +13,9 @@ use crate::time::Timestamp;
 
 /// Which facts the rules will ask for.
 pub fn needs(_policy: &Policy, request: &Request) -> Needs {
-    let sends = matches!(
-        request.operation,
-        Operation::VerifyStart | Operation::SmsSend | Operation::SmsBatch
-    );
-    Needs {
-        opt_out: sends,
-        open_verification: request.operation == Operation::VerifyStart,
-        limits: true,
-    }
+    let sends =
+        matches!(request.operation, Operation::VerifyStart | Operation::SmsSend | Operation::SmsBatch);
+    Needs { opt_out: sends, open_verification: request.operation == Operation::VerifyStart, limits: true }
 }
 
 /// The charges that a request makes against its limits, back-off included.
@@ -63,24 +57,10 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
             reasons.push(reason);
         });
     }
-    let verdict = reasons
-        .iter()
-        .filter(|r| r.in_force())
-        .map(|r| r.code.verdict())
-        .max()
-        .unwrap_or(Verdict::Allow);
-    let retry_at = if verdict == Verdict::Throttle {
-        retry_at
-    } else {
-        None
-    };
-    Decision {
-        verdict,
-        reasons,
-        risk: 0,
-        retry_at,
-        policy_version: policy.version,
-    }
+    let verdict =
+        reasons.iter().filter(|r| r.in_force()).map(|r| r.code.verdict()).max().unwrap_or(Verdict::Allow);
+    let retry_at = if verdict == Verdict::Throttle { retry_at } else { None };
+    Decision { verdict, reasons, risk: 0, retry_at, policy_version: policy.version }
 }
 
 #[cfg(test)]
@@ -117,11 +97,7 @@ mod tests {
     }
 
     fn policy() -> Policy {
-        Policy {
-            version: 7,
-            limits: built_in_limits(),
-            ..Policy::default()
-        }
+        Policy { version: 7, limits: built_in_limits(), ..Policy::default() }
     }
 
     fn now() -> Timestamp {
@@ -130,23 +106,15 @@ mod tests {
 
     fn exceeded(limit: Option<usize>, count: u32, wait_ms: u64, enforced: bool) -> Exceeded {
         let retry_at = now().plus(Duration::from_millis(wait_ms));
-        Exceeded {
-            limit,
-            count,
-            retry_at,
-            quota_used_up: true,
-            enforced,
-        }
+        Exceeded { limit, count, retry_at, quota_used_up: true, enforced }
     }
 
     fn any_facts() -> impl Strategy<Value = Facts> {
         let limits = prop::collection::vec((0usize..4, 0u32..50, 1u64..9_999_999, any::<bool>()), 0..4);
         (any::<u8>(), any::<u8>(), 0i64..100_000, any::<u8>(), limits).prop_map(|(o, r, ms, l, limits)| {
             let which = |n: u8| n % 3;
-            let exceeded = limits
-                .into_iter()
-                .map(|(i, c, w, e)| exceeded((i < 3).then_some(i), c, w, e))
-                .collect();
+            let exceeded =
+                limits.into_iter().map(|(i, c, w, e)| exceeded((i < 3).then_some(i), c, w, e)).collect();
             Facts {
                 opt_out: [Fact::NotAsked, Fact::Known(o > 99), Fact::Unavailable][usize::from(which(o))],
                 resend_after: match which(r) {
@@ -204,66 +172,36 @@ mod tests {
     #[test]
     fn premium_numbers_and_closed_countries_are_refused_by_default_and_by_policy() {
         let facts = Facts::default();
-        for kind in [
-            NumberKind::PremiumRate,
-            NumberKind::SharedCost,
-            NumberKind::TollFree,
-        ] {
+        for kind in [NumberKind::PremiumRate, NumberKind::SharedCost, NumberKind::TollFree] {
             let decision = decide(&policy(), &request(Operation::SmsSend, kind), &facts, now());
             assert_eq!(decision.verdict, Verdict::Block, "{kind:?}");
         }
         let mut closed = policy();
         let mut own = SubaccountPolicy::default();
-        own.country_policy
-            .countries
-            .insert(Country::parse("SG").unwrap(), CountryState::Off);
+        own.country_policy.countries.insert(Country::parse("SG").unwrap(), CountryState::Off);
         closed.subaccounts.insert("acme_hq".to_owned(), own);
-        let decision = decide(
-            &closed,
-            &request(Operation::SmsSend, NumberKind::Mobile),
-            &facts,
-            now(),
-        );
+        let decision = decide(&closed, &request(Operation::SmsSend, NumberKind::Mobile), &facts, now());
         assert_eq!(decision.reasons[0].code, ReasonCode::CountryOff);
         assert_eq!(
-            decide(
-                &policy(),
-                &request(Operation::SmsSend, NumberKind::Mobile),
-                &facts,
-                now()
-            )
-            .verdict,
+            decide(&policy(), &request(Operation::SmsSend, NumberKind::Mobile), &facts, now()).verdict,
             Verdict::Allow
         );
     }
 
     #[test]
     fn a_limit_in_shadow_is_recorded_and_changes_nothing() {
-        let facts = Facts {
-            limits: Fact::Known(vec![exceeded(Some(1), 10, 60_000, false)]),
-            ..Facts::default()
-        };
-        let decision = decide(
-            &policy(),
-            &request(Operation::VerifyStart, NumberKind::Mobile),
-            &facts,
-            now(),
-        );
+        let facts =
+            Facts { limits: Fact::Known(vec![exceeded(Some(1), 10, 60_000, false)]), ..Facts::default() };
+        let decision = decide(&policy(), &request(Operation::VerifyStart, NumberKind::Mobile), &facts, now());
         assert_eq!((decision.verdict, decision.reasons.len()), (Verdict::Allow, 1));
         assert_eq!(decision.reasons[0].mode, Mode::Shadow);
     }
 
     #[test]
     fn an_ipv6_client_is_charged_by_its_64_and_eight_times_by_its_48() {
-        let limit = Limit {
-            per: Per::ClientIp,
-            ..built_in_limits().remove(0)
-        };
+        let limit = Limit { per: Per::ClientIp, ..built_in_limits().remove(0) };
         assert_eq!(limit.counts, Counts::Sends);
-        let only = Policy {
-            limits: vec![limit],
-            ..Policy::default()
-        };
+        let only = Policy { limits: vec![limit], ..Policy::default() };
         let index = BlindIndex::new([3; 16]);
         let charges_of = |ip: &str| {
             let mut ask = request(Operation::VerifyStart, NumberKind::Mobile);
@@ -272,11 +210,8 @@ mod tests {
             quiet.backoff.mode = Mode::Off;
             charges(&quiet, &ask, &Dimensions::of(&ask, &index, &[]), &index)
         };
-        let (a, b, c) = (
-            charges_of("2001:db8:1:1::1"),
-            charges_of("2001:db8:1:1::2"),
-            charges_of("2001:db8:1:2::1"),
-        );
+        let (a, b, c) =
+            (charges_of("2001:db8:1:1::1"), charges_of("2001:db8:1:1::2"), charges_of("2001:db8:1:2::1"));
         assert_eq!(a, b);
         assert_ne!(a[0].key, c[0].key);
         assert_eq!(a[1].key, c[1].key);
@@ -286,19 +221,12 @@ mod tests {
 
     #[test]
     fn the_wait_of_a_back_off_is_said_in_seconds() {
-        let mut facts = Facts {
-            limits: Fact::Known(vec![exceeded(None, 1, 20_000, true)]),
-            ..Facts::default()
-        };
+        let mut facts =
+            Facts { limits: Fact::Known(vec![exceeded(None, 1, 20_000, true)]), ..Facts::default() };
         if let Fact::Known(all) = &mut facts.limits {
             all[0].quota_used_up = false;
         }
-        let decision = decide(
-            &policy(),
-            &request(Operation::VerifyStart, NumberKind::Mobile),
-            &facts,
-            now(),
-        );
+        let decision = decide(&policy(), &request(Operation::VerifyStart, NumberKind::Mobile), &facts, now());
         assert_eq!(decision.reasons[0].code, ReasonCode::BackOff);
         assert_eq!(
             decision.reasons[0].detail,

@@ -151,10 +151,7 @@ impl Id {
     /// Reads 32 hexadecimal digits, with or without the dashes of a UUID.
     pub fn parse_hex(text: &str) -> Option<Self> {
         let dashed = text.len() == 36
-            && text
-                .bytes()
-                .enumerate()
-                .all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
+            && text.bytes().enumerate().all(|(i, b)| (b == b'-') == matches!(i, 8 | 13 | 18 | 23));
         if !(dashed || text.len() == 32) {
             return None;
         }

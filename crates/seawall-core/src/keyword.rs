@@ -39,12 +39,7 @@ const START: &[&str] = &["START", "UNSTOP", "YES", "OPTIN", "SUBSCRIBE", "RESUME
 pub fn keyword(text: &str) -> Option<Keyword> {
     let words: Vec<String> = text
         .split(|c: char| c.is_whitespace() || matches!(c, ',' | '.' | '!' | '?' | ';' | ':' | '"' | '\''))
-        .map(|word| {
-            word.chars()
-                .filter(|c| c.is_alphanumeric())
-                .flat_map(char::to_uppercase)
-                .collect()
-        })
+        .map(|word| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect())
         .map(|word: String| word.replace('Ê', "E"))
         .filter(|word| !word.is_empty())
         .take(8)

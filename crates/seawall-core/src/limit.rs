@@ -191,10 +191,7 @@ impl Dimensions {
             sub: index.text(b's', &request.subaccount),
             country: index.text(b'y', request.country.as_str()),
             user: request.user.as_deref().map(|user| index.text(b'u', user)),
-            print: request
-                .fingerprint
-                .as_deref()
-                .map(|print| index.text(b'f', print)),
+            print: request.fingerprint.as_deref().map(|print| index.text(b'f', print)),
             ranges: digits.iter().map(|&d| (d, range(d))).collect(),
         }
     }
@@ -209,13 +206,9 @@ impl Dimensions {
             Per::Msisdn => one(self.to),
             Per::NumberRange => match limit.digits {
                 None | Some(DEFAULT_RANGE_DIGITS) => one(self.range),
-                Some(d) => [
-                    self.ranges
-                        .iter()
-                        .find(|(digits, _)| *digits == d)
-                        .map(|&(_, hash)| (hash, 1)),
-                    None,
-                ],
+                Some(d) => {
+                    [self.ranges.iter().find(|(digits, _)| *digits == d).map(|&(_, hash)| (hash, 1)), None]
+                }
             },
             Per::ApiKey => one(self.key),
             Per::Subaccount => one(self.sub),
@@ -232,10 +225,7 @@ impl Limit {
     pub fn applies(&self, operation: Operation, subaccount: &str) -> bool {
         self.mode != Mode::Off
             && self.applies_to.contains(&operation)
-            && self
-                .subaccount_id
-                .as_deref()
-                .is_none_or(|only| only == subaccount)
+            && self.subaccount_id.as_deref().is_none_or(|only| only == subaccount)
     }
 
     /// The windows of this limit that a request with these dimensions is charged to.
@@ -246,20 +236,13 @@ impl Limit {
         index: &'a BlindIndex,
     ) -> impl Iterator<Item = Charge> + use<'a> {
         let seed = index.text(b'l', &self.id);
-        dimensions
-            .subjects(self)
-            .into_iter()
-            .flatten()
-            .map(move |(subject, factor)| Charge {
-                key: index.counter(seed ^ u64::from(factor), subject),
-                rule: Rule::Window {
-                    quota: self.quota.saturating_mul(factor),
-                    window: self.window,
-                },
-                always: self.counts == Counts::Requests,
-                enforced: self.mode == Mode::Enforce,
-                limit: Some(position),
-            })
+        dimensions.subjects(self).into_iter().flatten().map(move |(subject, factor)| Charge {
+            key: index.counter(seed ^ u64::from(factor), subject),
+            rule: Rule::Window { quota: self.quota.saturating_mul(factor), window: self.window },
+            always: self.counts == Counts::Requests,
+            enforced: self.mode == Mode::Enforce,
+            limit: Some(position),
+        })
     }
 }
 
@@ -274,11 +257,7 @@ pub fn back_off_charge(
 ) -> Charge {
     Charge {
         key: index.counter(BACK_OFF, dimensions.to),
-        rule: Rule::BackOff {
-            delays,
-            quota,
-            window,
-        },
+        rule: Rule::BackOff { delays, quota, window },
         always: false,
         enforced,
         limit: None,

@@ -104,10 +104,7 @@ impl MessageState {
 
     /// Whether nothing can change it any more.
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            Self::Delivered | Self::Failed | Self::Expired | Self::Canceled | Self::Rejected
-        )
+        matches!(self, Self::Delivered | Self::Failed | Self::Expired | Self::Canceled | Self::Rejected)
     }
 
     /// Whether a message may move from here to `next`. Receipts arrive late, twice and out of order:
@@ -133,10 +130,7 @@ mod tests {
     #[test]
     fn a_final_state_stays() {
         for state in MessageState::ALL.into_iter().filter(|s| s.is_final()) {
-            assert!(
-                MessageState::ALL.into_iter().all(|next| !state.may_become(next)),
-                "{state:?}"
-            );
+            assert!(MessageState::ALL.into_iter().all(|next| !state.may_become(next)), "{state:?}");
         }
     }
 

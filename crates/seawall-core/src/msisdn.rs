@@ -113,17 +113,12 @@ impl Msisdn {
     pub fn from_e164(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('+')?;
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-        plain
-            .then(|| digits.parse().ok())
-            .flatten()
-            .and_then(Self::from_u64)
+        plain.then(|| digits.parse().ok()).flatten().and_then(Self::from_u64)
     }
 
     /// The number whose digits, read as one integer, are `value`.
     pub fn from_u64(value: u64) -> Option<Self> {
-        (MIN_DIGITS..=MAX_DIGITS)
-            .contains(&digit_count(value))
-            .then_some(Msisdn(value))
+        (MIN_DIGITS..=MAX_DIGITS).contains(&digit_count(value)).then_some(Msisdn(value))
     }
 
     /// The digits as one integer. E.164 numbers never begin with zero, so nothing is lost.
@@ -225,11 +220,7 @@ fn typed_digits(input: &str) -> Result<String, MsisdnError> {
             _ => typed.push(ascii_digit(c).ok_or_else(|| refusal(c, body.get(at..), &typed))?),
         }
     }
-    if typed.chars().any(|c| c != '+') {
-        Ok(typed)
-    } else {
-        Err(MsisdnError::Empty)
-    }
+    if typed.chars().any(|c| c != '+') { Ok(typed) } else { Err(MsisdnError::Empty) }
 }
 
 /// `tel:` is part of a link, not of the number.
@@ -266,9 +257,7 @@ fn ascii_digit(c: char) -> Option<char> {
 /// Says whether the character that stopped us begins an extension or is simply wrong.
 fn refusal(c: char, rest: Option<&str>, typed: &str) -> MsisdnError {
     let after_digits = typed.chars().any(|c| c != '+');
-    let word = rest
-        .and_then(|rest| rest.get(..3))
-        .is_some_and(|word| word.eq_ignore_ascii_case("ext"));
+    let word = rest.and_then(|rest| rest.get(..3)).is_some_and(|word| word.eq_ignore_ascii_case("ext"));
     if after_digits && (word || matches!(c, ';' | 'x' | 'X' | '#' | ',')) {
         MsisdnError::Extension
     } else {
@@ -307,9 +296,7 @@ fn national(typed: &str, country: Country) -> Result<ParsedNumber, MsisdnError> 
         return home;
     }
     // Not every country dials 00 to go abroad, but people everywhere write it.
-    let abroad = typed
-        .strip_prefix("00")
-        .and_then(|digits| international(&format!("+{digits}")).ok());
+    let abroad = typed.strip_prefix("00").and_then(|digits| international(&format!("+{digits}")).ok());
     abroad.filter(|number| number.valid).map_or(home, Ok)
 }
 
@@ -331,14 +318,12 @@ fn settle(mut number: ParsedNumber) -> Result<ParsedNumber, MsisdnError> {
 
 /// One question to the library.
 fn read(text: &str, region: Option<Region>) -> Result<ParsedNumber, MsisdnError> {
-    let number = PHONE_NUMBER_UTIL
-        .parse(text, region)
-        .map_err(|error| match error {
-            ParseError::InvalidCountryCode => MsisdnError::UnknownCallingCode,
-            ParseError::TooLongNsn => MsisdnError::TooLong,
-            // Nothing but digits gets here, so "not a number" can only mean too few of them.
-            _ => MsisdnError::TooShort,
-        })?;
+    let number = PHONE_NUMBER_UTIL.parse(text, region).map_err(|error| match error {
+        ParseError::InvalidCountryCode => MsisdnError::UnknownCallingCode,
+        ParseError::TooLongNsn => MsisdnError::TooLong,
+        // Nothing but digits gets here, so "not a number" can only mean too few of them.
+        _ => MsisdnError::TooShort,
+    })?;
     let msisdn = canonical(&number)?;
     let kind = PHONE_NUMBER_UTIL.get_number_type(&number);
     let region = PHONE_NUMBER_UTIL
@@ -374,10 +359,7 @@ fn canonical(number: &PhoneNumber) -> Result<Msisdn, MsisdnError> {
     if total < MIN_DIGITS {
         return Err(MsisdnError::TooShort);
     }
-    Ok(Msisdn(
-        code.saturating_mul(10_u64.saturating_pow(national))
-            .saturating_add(number.national_number),
-    ))
+    Ok(Msisdn(code.saturating_mul(10_u64.saturating_pow(national)).saturating_add(number.national_number)))
 }
 
 /// How many decimal digits a number has; zero has one.
@@ -400,9 +382,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_reference_implementation() {
-        let rows = include_str!("../tests/data/numbers.tsv")
-            .lines()
-            .filter(|line| !line.starts_with('#'));
+        let rows = include_str!("../tests/data/numbers.tsv").lines().filter(|line| !line.starts_with('#'));
         let mut seen = 0;
         for row in rows {
             let [input, region, want, valid, kind, owner] = row.split('\t').collect::<Vec<_>>()[..] else {
@@ -478,20 +458,10 @@ mod tests {
         assert!(international.len() >= 40);
         for spelling in international {
             for region in ["", "SG"] {
-                assert_eq!(
-                    e164(spelling, region).as_deref(),
-                    Ok("+6591234567"),
-                    "{spelling:?} {region}"
-                );
+                assert_eq!(e164(spelling, region).as_deref(), Ok("+6591234567"), "{spelling:?} {region}");
             }
         }
-        for spelling in [
-            "91234567",
-            "9123 4567",
-            "9123-4567",
-            "(9123) 4567",
-            "９１２３４５６７",
-        ] {
+        for spelling in ["91234567", "9123 4567", "9123-4567", "(9123) 4567", "９１２３４５６７"] {
             assert_eq!(e164(spelling, "SG").as_deref(), Ok("+6591234567"), "{spelling:?}");
         }
     }
@@ -523,10 +493,7 @@ mod tests {
         let number = Msisdn::parse("+198765432", None).unwrap();
         assert_eq!((number.valid, number.kind), (false, NumberKind::Unknown));
         assert_eq!(number.country.as_str(), "US");
-        assert_eq!(
-            Msisdn::parse("+80012345678", None).unwrap().country,
-            Country::GLOBAL
-        );
+        assert_eq!(Msisdn::parse("+80012345678", None).unwrap().country, Country::GLOBAL);
     }
 
     #[test]
@@ -572,10 +539,7 @@ mod tests {
         let number = Msisdn::from_e164("+639221101234").unwrap();
         assert_eq!(number.masked(), "+63922110xxxx");
         assert_eq!(format!("{number} {number:?}"), "+63922110xxxx +63922110xxxx");
-        assert_eq!(
-            (number.digits().as_str(), number.as_u64()),
-            ("639221101234", 639_221_101_234)
-        );
+        assert_eq!((number.digits().as_str(), number.as_u64()), ("639221101234", 639_221_101_234));
         assert_eq!(number.block(4), "63922110");
         assert_eq!(number.block(99), "6");
     }

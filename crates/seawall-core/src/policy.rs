@@ -46,11 +46,7 @@ pub const BACK_OFF_WINDOW: Duration = Duration::from_secs(24 * 3600);
 impl Default for BackOff {
     fn default() -> Self {
         let delays: Vec<Duration> = [20, 45, 180, 900, 3600].map(Duration::from_secs).into();
-        BackOff {
-            mode: Mode::Enforce,
-            delays: delays.into(),
-            max_unconfirmed: 5,
-        }
+        BackOff { mode: Mode::Enforce, delays: delays.into(), max_unconfirmed: 5 }
     }
 }
 
@@ -71,11 +67,7 @@ mod spans {
             span::parse(t)
                 .ok_or_else(|| serde::de::Error::custom(format!("`{t}` is not a duration such as \"20s\"")))
         };
-        texts
-            .iter()
-            .map(read)
-            .collect::<Result<Vec<_>, _>>()
-            .map(Into::into)
+        texts.iter().map(read).collect::<Result<Vec<_>, _>>().map(Into::into)
     }
 }
 
@@ -92,11 +84,7 @@ pub struct VerificationBounds {
 
 impl Default for VerificationBounds {
     fn default() -> Self {
-        VerificationBounds {
-            min_code_length: 4,
-            max_checks: 5,
-            default_ttl: Duration::from_secs(300),
-        }
+        VerificationBounds { min_code_length: 4, max_checks: 5, default_ttl: Duration::from_secs(300) }
     }
 }
 
@@ -165,20 +153,13 @@ impl Default for SubaccountPolicy {
 impl Policy {
     /// Limits that a request is charged to, with their positions.
     pub fn limits_for<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = (usize, &'a Limit)> {
-        self.limits
-            .iter()
-            .enumerate()
-            .filter(|(_, l)| l.applies(request.operation, &request.subaccount))
+        self.limits.iter().enumerate().filter(|(_, l)| l.applies(request.operation, &request.subaccount))
     }
 
     /// Range lengths that limits ask for beside the default one.
     pub fn range_digits(&self) -> Vec<u8> {
-        let mut digits: Vec<u8> = self
-            .limits
-            .iter()
-            .filter_map(|l| l.digits)
-            .filter(|&d| d != DEFAULT_RANGE_DIGITS)
-            .collect();
+        let mut digits: Vec<u8> =
+            self.limits.iter().filter_map(|l| l.digits).filter(|&d| d != DEFAULT_RANGE_DIGITS).collect();
         digits.sort_unstable();
         digits.dedup();
         digits
@@ -203,21 +184,7 @@ pub fn built_in_limits() -> Vec<Limit> {
     };
     vec![
         limit("client-ip", Per::ClientIp, &[VerifyStart], 20, 60, Mode::Enforce),
-        limit(
-            "msisdn",
-            Per::Msisdn,
-            &[VerifyStart, SmsSend, SmsBatch],
-            10,
-            30,
-            Mode::Enforce,
-        ),
-        limit(
-            "number-range",
-            Per::NumberRange,
-            &[VerifyStart],
-            60,
-            60,
-            Mode::Shadow,
-        ),
+        limit("msisdn", Per::Msisdn, &[VerifyStart, SmsSend, SmsBatch], 10, 30, Mode::Enforce),
+        limit("number-range", Per::NumberRange, &[VerifyStart], 60, 60, Mode::Shadow),
     ]
 }

@@ -130,11 +130,7 @@ mod tests {
     #[test]
     fn codes_are_kebab_case_and_unique() {
         let mut codes: Vec<_> = ReasonCode::ALL.iter().map(|c| c.as_str()).collect();
-        assert!(
-            codes
-                .iter()
-                .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
-        );
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ReasonCode::ALL.len());

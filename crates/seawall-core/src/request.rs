@@ -29,13 +29,8 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Operation; 5] = [
-        Self::VerifyStart,
-        Self::VerifyCheck,
-        Self::SmsSend,
-        Self::SmsBatch,
-        Self::Lookup,
-    ];
+    pub const ALL: [Operation; 5] =
+        [Self::VerifyStart, Self::VerifyCheck, Self::SmsSend, Self::SmsBatch, Self::Lookup];
 
     /// The wire word.
     pub fn as_str(self) -> &'static str {

@@ -143,17 +143,10 @@ pub fn segment(text: &str, choice: EncodingChoice) -> Result<Segmentation, Segme
     let units = units(text, encoding);
     let segments = cuts(text, encoding).len();
     match (u8::try_from(segments), u16::try_from(units)) {
-        (Ok(count), Ok(total)) if segments <= MAX_SEGMENTS => Ok(Segmentation {
-            encoding,
-            segments: count,
-            units: total,
-            offender,
-        }),
-        _ => Err(SegmentError::TooLong {
-            encoding,
-            segments,
-            units,
-        }),
+        (Ok(count), Ok(total)) if segments <= MAX_SEGMENTS => {
+            Ok(Segmentation { encoding, segments: count, units: total, offender })
+        }
+        _ => Err(SegmentError::TooLong { encoding, segments, units }),
     }
 }
 
@@ -204,24 +197,16 @@ fn basic_code(c: char) -> Option<u8> {
     if c.is_ascii_alphanumeric() || c == ' ' {
         return u8::try_from(c).ok();
     }
-    let place = BASIC
-        .iter()
-        .position(|known| *known == c && c != char::from(ESCAPE))?;
+    let place = BASIC.iter().position(|known| *known == c && c != char::from(ESCAPE))?;
     u8::try_from(place).ok()
 }
 
 fn extension_code(c: char) -> Option<u8> {
-    EXTENSION
-        .iter()
-        .find(|(known, _)| *known == c)
-        .map(|(_, code)| *code)
+    EXTENSION.iter().find(|(known, _)| *known == c).map(|(_, code)| *code)
 }
 
 fn basic_char(byte: u8) -> char {
-    BASIC
-        .get(usize::from(byte))
-        .copied()
-        .unwrap_or(char::REPLACEMENT_CHARACTER)
+    BASIC.get(usize::from(byte)).copied().unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn extension_char(byte: u8) -> char {
@@ -284,19 +269,11 @@ mod tests {
         assert_eq!(count(&u(670)), (Ucs2, 10, 670));
         assert_eq!(
             segment(&a(1531), EncodingChoice::Auto),
-            Err(SegmentError::TooLong {
-                encoding: Gsm7,
-                segments: 11,
-                units: 1531
-            })
+            Err(SegmentError::TooLong { encoding: Gsm7, segments: 11, units: 1531 })
         );
         assert_eq!(
             segment(&u(671), EncodingChoice::Auto),
-            Err(SegmentError::TooLong {
-                encoding: Ucs2,
-                segments: 11,
-                units: 671
-            })
+            Err(SegmentError::TooLong { encoding: Ucs2, segments: 11, units: 671 })
         );
         assert!(segment(&a(200_000), EncodingChoice::Auto).is_err());
     }
@@ -324,10 +301,7 @@ mod tests {
         let text = format!("{}\u{2019}s code", "a".repeat(150));
         let got = segment(&text, EncodingChoice::Auto).unwrap();
         assert_eq!((got.segments, got.offender), (3, Some('\u{2019}')));
-        assert_eq!(
-            segment(&text, EncodingChoice::Gsm7),
-            Err(SegmentError::NotGsm7 { offender: '\u{2019}' })
-        );
+        assert_eq!(segment(&text, EncodingChoice::Gsm7), Err(SegmentError::NotGsm7 { offender: '\u{2019}' }));
         for c in ['`', 'ç', '\t', '\u{1b}', '\0', '\u{200b}', '\u{2126}', 'α'] {
             let got = segment(&c.to_string(), EncodingChoice::Auto).unwrap();
             assert_eq!((got.encoding, got.offender), (Encoding::Ucs2, Some(c)), "{c:?}");
@@ -337,10 +311,7 @@ mod tests {
     #[test]
     fn ucs2_may_be_forced_and_nothing_is_refused() {
         let got = segment(&"a".repeat(71), EncodingChoice::Ucs2).unwrap();
-        assert_eq!(
-            (got.encoding, got.segments, got.offender),
-            (Encoding::Ucs2, 2, None)
-        );
+        assert_eq!((got.encoding, got.segments, got.offender), (Encoding::Ucs2, 2, None));
         assert_eq!(segment("", EncodingChoice::Auto), Err(SegmentError::Empty));
         assert!(split("", Encoding::Gsm7).is_empty());
     }

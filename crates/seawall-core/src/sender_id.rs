@@ -44,11 +44,7 @@ impl SenderId {
         if text.is_empty() {
             return Err(SenderIdError::Empty);
         }
-        if is_number(text) {
-            check_number(text)
-        } else {
-            check_name(text)
-        }?;
+        if is_number(text) { check_number(text) } else { check_name(text) }?;
         Ok(SenderId(text.to_owned()))
     }
 
@@ -70,11 +66,7 @@ fn is_number(text: &str) -> bool {
 }
 
 fn check_number(text: &str) -> Result<(), SenderIdError> {
-    if text.len() > MAX_NUMBER_CHARS {
-        Err(SenderIdError::NumberTooLong(text.len()))
-    } else {
-        Ok(())
-    }
+    if text.len() > MAX_NUMBER_CHARS { Err(SenderIdError::NumberTooLong(text.len())) } else { Ok(()) }
 }
 
 fn check_name(text: &str) -> Result<(), SenderIdError> {
@@ -88,11 +80,7 @@ fn check_name(text: &str) -> Result<(), SenderIdError> {
     if !text.chars().any(|c| c.is_ascii_alphabetic()) {
         return Err(SenderIdError::NeitherNameNorNumber);
     }
-    if text.len() > MAX_NAME_CHARS {
-        Err(SenderIdError::NameTooLong(text.len()))
-    } else {
-        Ok(())
-    }
+    if text.len() > MAX_NAME_CHARS { Err(SenderIdError::NameTooLong(text.len())) } else { Ok(()) }
 }
 
 impl fmt::Display for SenderId {

@@ -78,9 +78,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         Timestamp::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "`{text}` is not an RFC 3339 time such as 2026-01-05T10:00:00Z"
-            ))
+            serde::de::Error::custom(format!("`{text}` is not an RFC 3339 time such as 2026-01-05T10:00:00Z"))
         })
     }
 }
@@ -119,11 +117,7 @@ pub mod span {
                 return format!("{}{unit}", ms / size);
             }
         }
-        if ms == 0 {
-            "0s".to_owned()
-        } else {
-            format!("{ms}ms")
-        }
+        if ms == 0 { "0s".to_owned() } else { format!("{ms}ms") }
     }
 
     /// For `#[serde(with = "span")]`.
@@ -135,9 +129,7 @@ pub mod span {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "`{text}` is not a duration such as \"30m\" (ms, s, m, h, d)"
-            ))
+            serde::de::Error::custom(format!("`{text}` is not a duration such as \"30m\" (ms, s, m, h, d)"))
         })
     }
 }
@@ -150,10 +142,7 @@ mod tests {
     fn reads_and_shows_rfc3339() {
         let t = Timestamp::parse("2026-01-05T10:00:00.123+02:00").unwrap();
         assert_eq!(t.to_string(), "2026-01-05T08:00:00.123Z");
-        assert!(
-            Timestamp::parse("2026-01-05T10:00:00").is_none(),
-            "a local time names no instant"
-        );
+        assert!(Timestamp::parse("2026-01-05T10:00:00").is_none(), "a local time names no instant");
     }
 
     #[test]

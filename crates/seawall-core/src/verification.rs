@@ -25,13 +25,8 @@ pub enum VerificationState {
 
 impl VerificationState {
     /// Every state.
-    pub const ALL: [VerificationState; 5] = [
-        Self::Pending,
-        Self::Verified,
-        Self::Failed,
-        Self::Expired,
-        Self::Canceled,
-    ];
+    pub const ALL: [VerificationState; 5] =
+        [Self::Pending, Self::Verified, Self::Failed, Self::Expired, Self::Canceled];
 
     /// A small number for storage; stable for ever.
     pub fn as_u8(self) -> u8 {
@@ -228,20 +223,11 @@ pub struct FailureBudget {
 impl FailureBudget {
     /// Whether a code may be looked at. `Err` holds when it may again, if time alone helps.
     pub fn permits(&self, code_length: u8, now: Timestamp) -> Result<(), Option<Timestamp>> {
-        let lifetime = if code_length < 6 {
-            FAILURES_SINCE_SUCCESS_SHORT
-        } else {
-            FAILURES_SINCE_SUCCESS
-        };
+        let lifetime = if code_length < 6 { FAILURES_SINCE_SUCCESS_SHORT } else { FAILURES_SINCE_SUCCESS };
         if self.since_success >= lifetime {
             return Err(None);
         }
-        let live: Vec<Timestamp> = self
-            .recent
-            .iter()
-            .copied()
-            .filter(|t| t.plus(HOUR) > now)
-            .collect();
+        let live: Vec<Timestamp> = self.recent.iter().copied().filter(|t| t.plus(HOUR) > now).collect();
         match live.first() {
             Some(oldest) if live.len() >= FAILURES_PER_HOUR => Err(Some(oldest.plus(HOUR))),
             _ => Ok(()),
@@ -271,13 +257,7 @@ mod tests {
     }
 
     fn begin() -> Lifecycle {
-        Lifecycle::begin(
-            at(0),
-            Duration::from_secs(300),
-            Duration::from_secs(10),
-            5,
-            Channel::Sms,
-        )
+        Lifecycle::begin(at(0), Duration::from_secs(300), Duration::from_secs(10), 5, Channel::Sms)
     }
 
     #[test]
@@ -296,10 +276,7 @@ mod tests {
         let mut v = begin();
         assert_eq!(v.at(Timestamp::from_millis(299_999)), VerificationState::Pending);
         assert_eq!(v.at(at(300)), VerificationState::Expired);
-        assert_eq!(
-            v.present(true, &mut FailureBudget::default(), 6, at(300)),
-            Checked::Final
-        );
+        assert_eq!(v.present(true, &mut FailureBudget::default(), 6, at(300)), Checked::Final);
     }
 
     #[test]
@@ -312,18 +289,8 @@ mod tests {
             }
         }
         let mut v = begin();
-        assert_eq!(
-            v.present(true, &mut budget, 6, at(10)),
-            Checked::Exhausted {
-                retry_at: Some(at(3600))
-            }
-        );
-        assert_eq!(
-            v.present(true, &mut budget, 6, at(10)),
-            Checked::Exhausted {
-                retry_at: Some(at(3600))
-            }
-        );
+        assert_eq!(v.present(true, &mut budget, 6, at(10)), Checked::Exhausted { retry_at: Some(at(3600)) });
+        assert_eq!(v.present(true, &mut budget, 6, at(10)), Checked::Exhausted { retry_at: Some(at(3600)) });
         v.expires_at = at(9999);
         assert_eq!(v.present(true, &mut budget, 6, at(3600)), Checked::Right);
         assert_eq!(budget, FailureBudget::default());

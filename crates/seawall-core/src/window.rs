@@ -69,11 +69,7 @@ impl Times {
     fn insert(&mut self, at: i64) {
         match self {
             Times::One(first) => {
-                *self = Times::Many(if *first <= at {
-                    vec![*first, at]
-                } else {
-                    vec![at, *first]
-                })
+                *self = Times::Many(if *first <= at { vec![*first, at] } else { vec![at, *first] })
             }
             Times::Many(all) => {
                 let place = all.partition_point(|&t| t <= at);
@@ -117,11 +113,7 @@ impl Rule {
         let all = times.map_or(&[][..], Times::as_slice);
         match self {
             Rule::Window { quota, window } => window_admits(all, *quota, *window, weight, now),
-            Rule::BackOff {
-                delays,
-                quota,
-                window,
-            } => {
+            Rule::BackOff { delays, quota, window } => {
                 window_admits(all, *quota, *window, weight, now)?;
                 delay_admits(all, delays, *window, now)
             }
@@ -132,13 +124,9 @@ impl Rule {
     /// Charges `weight` now. Call only after [`Rule::admits`], or to count what was refused.
     pub fn charge(&self, times: &mut Option<Times>, weight: u32, now: Timestamp) {
         if let Rule::Rate { quota, window } = self {
-            let tat = times
-                .as_ref()
-                .and_then(|t| t.as_slice().first().copied())
-                .unwrap_or(0);
-            *times = Some(Times::One(
-                tat.max(now.as_millis() * 1000) + cell(*quota, *window) * i64::from(weight),
-            ));
+            let tat = times.as_ref().and_then(|t| t.as_slice().first().copied()).unwrap_or(0);
+            *times =
+                Some(Times::One(tat.max(now.as_millis() * 1000) + cell(*quota, *window) * i64::from(weight)));
             return;
         }
         self.prune(times, now);
@@ -197,11 +185,7 @@ impl Rule {
 /// Instants still inside the window: those later than `now - window`.
 fn live(all: &[i64], window: Duration, now: Timestamp) -> &[i64] {
     let cutoff = now.minus(window).as_millis();
-    let gone = if now.as_millis() > cutoff {
-        all.partition_point(|&t| t <= cutoff)
-    } else {
-        0
-    };
+    let gone = if now.as_millis() > cutoff { all.partition_point(|&t| t <= cutoff) } else { 0 };
     all.get(gone..).unwrap_or(&[])
 }
 
@@ -213,34 +197,23 @@ fn window_admits(all: &[i64], quota: u32, window: Duration, weight: u32, now: Ti
     }
     // Room for `weight` comes when all but `quota - weight` of the live instants have left.
     let must_leave = count.saturating_add(weight).saturating_sub(quota).max(1);
-    let last_leaving = live
-        .get(usize::try_from(must_leave - 1).unwrap_or(0))
-        .or(live.last());
+    let last_leaving = live.get(usize::try_from(must_leave - 1).unwrap_or(0)).or(live.last());
     let retry_at = last_leaving.map_or(now.plus(window), |&t| Timestamp::from_millis(t).plus(window));
-    Err(Full {
-        count,
-        retry_at,
-        quota_used_up: true,
-    })
+    Err(Full { count, retry_at, quota_used_up: true })
 }
 
 fn delay_admits(all: &[i64], delays: &[Duration], window: Duration, now: Timestamp) -> Result<(), Full> {
     let live = live(all, window, now);
-    let (Some(&last), Some(delay)) = (
-        live.last(),
-        delays.get(live.len().saturating_sub(1)).or(delays.last()),
-    ) else {
+    let (Some(&last), Some(delay)) =
+        (live.last(), delays.get(live.len().saturating_sub(1)).or(delays.last()))
+    else {
         return Ok(());
     };
     let retry_at = Timestamp::from_millis(last).plus(*delay);
     if retry_at <= now {
         return Ok(());
     }
-    Err(Full {
-        count: u32::try_from(live.len()).unwrap_or(u32::MAX),
-        retry_at,
-        quota_used_up: false,
-    })
+    Err(Full { count: u32::try_from(live.len()).unwrap_or(u32::MAX), retry_at, quota_used_up: false })
 }
 
 /// Length of one cell in microseconds.
@@ -258,11 +231,7 @@ fn rate_admits(all: &[i64], quota: u32, window: Duration, weight: u32, now: Time
         return Ok(());
     }
     let retry_at = Timestamp::from_millis((after - micros + 999) / 1000);
-    Err(Full {
-        count: quota,
-        retry_at,
-        quota_used_up: true,
-    })
+    Err(Full { count: quota, retry_at, quota_used_up: true })
 }
 
 #[cfg(test)]
@@ -275,10 +244,7 @@ mod tests {
     }
 
     fn window(quota: u32, ms: u64) -> Rule {
-        Rule::Window {
-            quota,
-            window: Duration::from_millis(ms),
-        }
+        Rule::Window { quota, window: Duration::from_millis(ms) }
     }
 
     #[test]
@@ -294,35 +260,19 @@ mod tests {
     #[test]
     fn delays_grow_and_the_last_one_repeats() {
         let delays: Vec<Duration> = [20, 45].map(Duration::from_secs).into();
-        let rule = Rule::BackOff {
-            delays: delays.into(),
-            quota: 5,
-            window: Duration::from_secs(86_400),
-        };
+        let rule = Rule::BackOff { delays: delays.into(), quota: 5, window: Duration::from_secs(86_400) };
         let mut times = None;
         rule.charge(&mut times, 1, at(0));
-        assert_eq!(
-            rule.admits(times.as_ref(), 1, at(19_999)).unwrap_err().retry_at,
-            at(20_000)
-        );
+        assert_eq!(rule.admits(times.as_ref(), 1, at(19_999)).unwrap_err().retry_at, at(20_000));
         rule.charge(&mut times, 1, at(20_000));
-        assert_eq!(
-            rule.admits(times.as_ref(), 1, at(21_000)).unwrap_err().retry_at,
-            at(65_000)
-        );
+        assert_eq!(rule.admits(times.as_ref(), 1, at(21_000)).unwrap_err().retry_at, at(65_000));
         rule.charge(&mut times, 1, at(65_000));
-        assert_eq!(
-            rule.admits(times.as_ref(), 1, at(66_000)).unwrap_err().retry_at,
-            at(110_000)
-        );
+        assert_eq!(rule.admits(times.as_ref(), 1, at(66_000)).unwrap_err().retry_at, at(110_000));
     }
 
     #[test]
     fn a_rate_lets_a_burst_pass_and_says_honestly_when_to_return() {
-        let rule = Rule::Rate {
-            quota: 10,
-            window: Duration::from_secs(1),
-        };
+        let rule = Rule::Rate { quota: 10, window: Duration::from_secs(1) };
         let mut times = None;
         for _ in 0..10 {
             assert!(rule.admits(times.as_ref(), 1, at(0)).is_ok());

@@ -42,7 +42,6 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     lists::messages_page_and_filter(&open().ledger).await?;
     lists::verifications_page_and_filter(&open().ledger).await?;
     lists::decisions_come_from_both_sources(&open().ledger).await?;
-    travel::the_phone_is_bounded(&open().ledger).await?;
     rest::an_answer_is_kept_under_its_key_once(&open().ledger).await?;
     rest::hooks_are_leased(&open().ledger).await?;
     rest::recovery_marks_what_nobody_can_know(&open().ledger).await?;

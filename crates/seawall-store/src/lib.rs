@@ -24,8 +24,8 @@ use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
     Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
-    Idempotent, MessageFilter, MessageRecord, OptOut, Page, PhoneMessage, Recovery, Retention,
-    VerificationFilter, VerificationRecord,
+    Idempotent, MessageFilter, MessageRecord, OptOut, Page, Recovery, Retention, VerificationFilter,
+    VerificationRecord,
 };
 
 /// Why a store did not do what was asked.
@@ -199,12 +199,6 @@ pub trait Ledger: Send + Sync {
 
     /// Ends a delivery (`None`) or sets when it is tried again.
     async fn settle_hook(&self, id: Id, again_at: Option<Timestamp>) -> Result<()>;
-
-    /// Adds what the sandbox phone received. Durable with the next commit; bounded to the newest 10,000.
-    async fn phone_receive(&self, message: PhoneMessage) -> Result<()>;
-
-    /// What the sandbox phone received, newest first.
-    async fn phone_messages(&self, to: Option<Msisdn>, page: Page) -> Result<Vec<PhoneMessage>>;
 
     /// After a start: every message left in `submitting` becomes `unknown`, because nobody can know.
     async fn recover(&self, now: Timestamp) -> Result<Recovery>;

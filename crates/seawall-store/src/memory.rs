@@ -32,9 +32,7 @@ impl Default for MemoryCounters {
 impl MemoryCounters {
     /// Holds at most `max_keys` keys.
     pub fn new(max_keys: usize) -> Self {
-        MemoryCounters {
-            table: Mutex::new(Table::new(max_keys)),
-        }
+        MemoryCounters { table: Mutex::new(Table::new(max_keys)) }
     }
 
     /// How many keys it holds.
@@ -71,9 +69,7 @@ impl Counters for MemoryCounters {
             return Err(StoreError::Unavailable("the counters are full".to_owned()));
         }
         due().for_each(|charge| {
-            table.change(charge.key, &charge.rule, now, |rule, times| {
-                rule.charge(times, weight, now)
-            })
+            table.change(charge.key, &charge.rule, now, |rule, times| rule.charge(times, weight, now))
         });
         Ok(exceeded)
     }
@@ -85,9 +81,7 @@ impl Counters for MemoryCounters {
     async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
         let mut table = self.table();
         for charge in charges.iter().filter(|charge| !charge.always) {
-            table.change(charge.key, &charge.rule, at, |rule, times| {
-                rule.refund(times, weight, at)
-            });
+            table.change(charge.key, &charge.rule, at, |rule, times| rule.refund(times, weight, at));
         }
         Ok(())
     }
@@ -106,9 +100,7 @@ impl Counters for MemoryCounters {
         if !table.has_room(std::iter::once(charge.key), now) {
             return Err(StoreError::Unavailable("the counters are full".to_owned()));
         }
-        table.change(charge.key, &charge.rule, at, |rule, times| {
-            rule.charge(times, 1, at)
-        });
+        table.change(charge.key, &charge.rule, at, |rule, times| rule.charge(times, 1, at));
         Ok(())
     }
 }

@@ -389,23 +389,6 @@ fn no_id() -> Id {
     Id::new(0, 0)
 }
 
-/// What the sandbox phone received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhoneMessage {
-    /// The message.
-    pub id: Id,
-    /// To whom.
-    pub to: Msisdn,
-    /// From whom.
-    pub from: Option<String>,
-    /// What. Sealed.
-    pub text: String,
-    /// SMS or call.
-    pub channel: Channel,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What a start found and mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -485,11 +468,6 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 86_400);
-        Retention {
-            texts: days(7),
-            messages: days(90),
-            audit: days(365),
-            idempotency: days(1),
-        }
+        Retention { texts: days(7), messages: days(90), audit: days(365), idempotency: days(1) }
     }
 }

@@ -19,7 +19,6 @@ mod ledger;
 mod marks;
 mod messages;
 mod opt_outs;
-mod phone;
 mod prune;
 mod schema;
 mod setup;
@@ -50,15 +49,11 @@ impl SqliteStore {
     /// Opens or makes the database of a data directory and locks the directory for this process. Starts the
     /// writer's thread. Refuses a file that is damaged, of another program, newer, or sealed with other keys.
     pub fn open(dir: &Path, vault: Arc<Vault>) -> Result<Self> {
-        Ok(SqliteStore {
-            db: db::Db::file(dir, vault)?,
-        })
+        Ok(SqliteStore { db: db::Db::file(dir, vault)? })
     }
 
     /// The same on a database that lives in memory and ends with this value: nothing outlives the process.
     pub fn open_in_memory(vault: Arc<Vault>) -> Result<Self> {
-        Ok(SqliteStore {
-            db: db::Db::memory(vault)?,
-        })
+        Ok(SqliteStore { db: db::Db::memory(vault)? })
     }
 }

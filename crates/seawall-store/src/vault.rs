@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -28,7 +29,39 @@ struct Keys {
 pub struct Vault {
     keys: Vec<Keys>,
     index: BlindIndex,
-    random: SystemRandom,
+    random: Mutex<Pool>,
+}
+
+/// Bytes of the system's generator, fetched many at a time: a call for each nonce would cost more than the
+/// sealing. What was given out is erased.
+struct Pool {
+    source: SystemRandom,
+    bytes: Box<[u8; POOL]>,
+    left: usize,
+}
+
+const POOL: usize = 4096;
+
+impl Pool {
+    fn new() -> Self {
+        Pool { source: SystemRandom::new(), bytes: Box::new([0; POOL]), left: 0 }
+    }
+
+    fn take(&mut self, out: &mut [u8]) -> Result<()> {
+        if out.len() > self.left {
+            fill(&self.source, self.bytes.as_mut_slice())?;
+            self.left = POOL;
+        }
+        let until = self.left;
+        let from = until.checked_sub(out.len());
+        let Some(given) = from.and_then(|from| self.bytes.get_mut(from..until)) else {
+            return fill(&self.source, out);
+        };
+        out.copy_from_slice(given);
+        given.fill(0);
+        self.left = until - out.len();
+        Ok(())
+    }
 }
 
 struct Len(usize);
@@ -62,18 +95,10 @@ impl Vault {
                 let seal =
                     UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
                 let codes = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"codes")?);
-                Ok(Keys {
-                    id: *id,
-                    seal: LessSafeKey::new(seal),
-                    codes,
-                })
+                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes })
             })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Vault {
-            keys,
-            index,
-            random: SystemRandom::new(),
-        })
+        Ok(Vault { keys, index, random: Mutex::new(Pool::new()) })
     }
 
     /// Reads the key file of a data directory, or makes one if there is neither key nor database yet.
@@ -84,10 +109,7 @@ impl Vault {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_create => create(&path)?,
             Err(e) => {
                 let fix = "without it nothing that is stored can be read; restore it from its backup";
-                return Err(StoreError::Unavailable(format!(
-                    "cannot read {}: {e}; {fix}",
-                    path.display()
-                )));
+                return Err(StoreError::Unavailable(format!("cannot read {}: {e}; {fix}", path.display())));
             }
         };
         Self::from_keys(&parse(&text)?)
@@ -113,12 +135,9 @@ impl Vault {
     /// Encrypts (AES-256-GCM, random nonce). `place` says where the value is stored and must be the same to
     /// open it, so that rows cannot be swapped. Layout: key id, nonce, ciphertext with tag.
     pub fn seal(&self, place: Place, plain: &[u8]) -> Result<Vec<u8>> {
-        let key = self
-            .keys
-            .last()
-            .ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
+        let key = self.keys.last().ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
         let mut nonce = [0u8; NONCE_LEN];
-        fill(&self.random, &mut nonce)?;
+        self.random(&mut nonce)?;
         let mut out = Vec::with_capacity(1 + NONCE_LEN + plain.len() + 16);
         out.push(key.id);
         out.extend_from_slice(&nonce);
@@ -136,9 +155,8 @@ impl Vault {
 
     /// Decrypts what [`Vault::seal`] made for the same place.
     pub fn open_sealed(&self, place: Place, sealed: &[u8]) -> Result<Vec<u8>> {
-        let (id, rest) = sealed
-            .split_first()
-            .ok_or_else(|| StoreError::Corrupt("an empty sealed value".to_owned()))?;
+        let (id, rest) =
+            sealed.split_first().ok_or_else(|| StoreError::Corrupt("an empty sealed value".to_owned()))?;
         let key = self.keys.iter().find(|k| k.id == *id).ok_or_else(|| {
             StoreError::Corrupt(format!("it is sealed with key {id}, which is not in {KEY_FILE}"))
         })?;
@@ -146,10 +164,8 @@ impl Vault {
         let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or_else(damaged)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| damaged())?;
         let mut body = body.to_vec();
-        let plain = key
-            .seal
-            .open_in_place(nonce, Aad::from(place.bytes()), &mut body)
-            .map_err(|_| damaged())?;
+        let plain =
+            key.seal.open_in_place(nonce, Aad::from(place.bytes()), &mut body).map_err(|_| damaged())?;
         Ok(plain.to_vec())
     }
 
@@ -173,7 +189,7 @@ impl Vault {
 
     /// Random bytes for ids and keys.
     pub fn random(&self, out: &mut [u8]) -> Result<()> {
-        fill(&self.random, out)
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).take(out)
     }
 }
 
@@ -200,17 +216,13 @@ impl Place {
 
     fn bytes(self) -> [u8; 10] {
         let mut out = [0u8; 10];
-        out.iter_mut()
-            .zip(self.kind.into_iter().chain(self.row.to_be_bytes()))
-            .for_each(|(o, b)| *o = b);
+        out.iter_mut().zip(self.kind.into_iter().chain(self.row.to_be_bytes())).for_each(|(o, b)| *o = b);
         out
     }
 }
 
 fn fill(random: &SystemRandom, out: &mut [u8]) -> Result<()> {
-    random
-        .fill(out)
-        .map_err(|_| StoreError::Unavailable("the system gives no random bytes".to_owned()))
+    random.fill(out).map_err(|_| StoreError::Unavailable("the system gives no random bytes".to_owned()))
 }
 
 /// `1:` and 64 hexadecimal digits a line; lines that begin with `#` are comments.
@@ -245,15 +257,9 @@ fn create(path: &Path) -> Result<String> {
     let text =
         format!("# The keys of this installation. Back this file up apart from the database.\n1:{hex}\n");
     let failed = |e: std::io::Error| StoreError::Unavailable(format!("cannot write {}: {e}", path.display()));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
     Ok(text)
 }
 
@@ -272,13 +278,7 @@ mod tests {
         assert_eq!(newer.open_sealed(place, &sealed).unwrap(), b"hello");
         assert_eq!(newer.index().hash(0, b"x"), vault.index().hash(0, b"x"));
         let other = Vault::from_keys(&[(2, [8; 32])]).unwrap();
-        assert!(
-            other
-                .open_sealed(place, &sealed)
-                .unwrap_err()
-                .to_string()
-                .contains("sealed with key 1")
-        );
+        assert!(other.open_sealed(place, &sealed).unwrap_err().to_string().contains("sealed with key 1"));
     }
 
     #[test]
@@ -286,10 +286,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let vault = Vault::open(dir.path(), true).unwrap();
-        let mode = std::fs::metadata(dir.path().join(KEY_FILE))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(dir.path().join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = Vault::open(dir.path(), false).unwrap();
         assert_eq!(again.index().hash(0, b"x"), vault.index().hash(0, b"x"));

@@ -15,9 +15,7 @@ use seawall_store::memory::{DEFAULT_MAX_KEYS, MemoryCounters};
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok())
-        .unwrap_or(0)
-        * 1024
+    line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Spreads keys over all 64 bits, as the keyed hash of the gateway does.
@@ -27,10 +25,7 @@ fn key(of: u64, limit: usize) -> u64 {
 }
 
 fn charges(of: u64, limits: usize) -> Vec<Charge> {
-    let rule = Rule::Window {
-        quota: 1000,
-        window: Duration::from_secs(1800),
-    };
+    let rule = Rule::Window { quota: 1000, window: Duration::from_secs(1800) };
     (0..limits)
         .map(|limit| Charge {
             key: key(of, limit),
@@ -44,10 +39,7 @@ fn charges(of: u64, limits: usize) -> Vec<Charge> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<u64> = std::env::args()
-        .skip(1)
-        .map(|text| text.parse())
-        .collect::<Result<_, _>>()?;
+    let arguments: Vec<u64> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
     let &[keys, limits, each] = arguments.as_slice() else {
         return Err("KEYS LIMITS CHARGES_EACH".into());
     };

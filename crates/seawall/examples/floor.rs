@@ -71,18 +71,9 @@ async fn decide(
     State(floor): State<Floor>,
     Json(ask): Json<DecisionAsk>,
 ) -> Result<Json<DecisionAnswer>, StatusCode> {
-    let id = format!(
-        "dec_{:0>26}",
-        ask.to.len() + ask.purpose.len() + ask.client.ip.len()
-    );
+    let id = format!("dec_{:0>26}", ask.to.len() + ask.purpose.len() + ask.client.ip.len());
     floor.keep(&ask.to).await?;
-    Ok(Json(DecisionAnswer {
-        id,
-        verdict: "allow",
-        risk: 0.0,
-        reasons: [],
-        mode: "enforce",
-    }))
+    Ok(Json(DecisionAnswer { id, verdict: "allow", risk: 0.0, reasons: [], mode: "enforce" }))
 }
 
 async fn start(
@@ -110,9 +101,7 @@ impl Floor {
         let mut row = vec![b'x'; ROW];
         row.splice(..0, text.bytes());
         let (told, committed) = oneshot::channel();
-        writer
-            .try_send((row, told))
-            .map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        writer.try_send((row, told)).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
         committed.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
     }
 }

@@ -26,7 +26,9 @@ impl IdSource {
         let floor = Id::first_row(now);
         let previous = self
             .last_row
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(floor.max(last.saturating_add(1))))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(floor.max(last.saturating_add(1)))
+            })
             .unwrap_or(floor);
         Ok(Id::new(floor.max(previous.saturating_add(1)), u64::from_le_bytes(tail)))
     }

@@ -42,7 +42,9 @@ impl Surface {
 
     /// The surface that a path belongs to.
     pub fn of(path: &str) -> Self {
-        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         match () {
             () if below("/v1") => Self::Native,
             () if below("/admin") => Self::Admin,
@@ -92,7 +94,8 @@ const VERDICTS: [Verdict; 5] =
     [Verdict::Allow, Verdict::Challenge, Verdict::Alternative, Verdict::Throttle, Verdict::Block];
 const REASONS: usize = ReasonCode::ALL.len();
 /// Upper bounds of the decision histogram, microseconds.
-const BOUNDS_US: [u64; 12] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000];
+const BOUNDS_US: [u64; 12] =
+    [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000];
 /// Providers that are counted by name; the directory's own bound is lower.
 const PROVIDERS_AT_MOST: usize = 1000;
 
@@ -193,7 +196,11 @@ impl Metrics {
         for (verdict, count) in VERDICTS.iter().zip(&self.verdicts) {
             out.line("seawall_decisions_total", &[("verdict", verdict.as_str())], read(count));
         }
-        out.head("seawall_decision_reasons_total", "Reasons of decisions, in force or only recorded.", "counter");
+        out.head(
+            "seawall_decision_reasons_total",
+            "Reasons of decisions, in force or only recorded.",
+            "counter",
+        );
         for (counts, effect) in [(&self.reasons, "in_force"), (&self.shadowed, "recorded")] {
             for (code, count) in ReasonCode::ALL.iter().zip(counts) {
                 let labels = [("reason", code.as_str()), ("effect", effect)];

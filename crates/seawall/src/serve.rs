@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::app::outbox::Outbox;
 use crate::app::snapshot::Snapshot;
 use crate::app::{App, idempotency, init, recorder, reload, who};
 use crate::clock::Clock;
@@ -39,6 +40,7 @@ pub struct Running {
     /// Set when this start made the installation.
     pub initialised: Option<Initialised>,
     stop: watch::Sender<bool>,
+    stop_jobs: watch::Sender<bool>,
     listener: JoinHandle<()>,
     jobs: Vec<JoinHandle<()>>,
 }
@@ -49,6 +51,8 @@ impl Running {
         self.app.draining.store(true, Ordering::Relaxed);
         let _ = self.stop.send(true);
         let _ = tokio::time::timeout(DRAIN, self.listener).await;
+        // Only now: requests that were under way may still have accepted messages.
+        let _ = self.stop_jobs.send(true);
         for job in self.jobs {
             let _ = tokio::time::timeout(DRAIN, job).await;
         }
@@ -103,6 +107,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
     tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
     let (echoes, echoed) = mpsc::channel(ECHOES);
+    let (outbox, arrivals) = Outbox::new();
     let listener = TcpListener::bind(config.server.listen)
         .await
         .map_err(|e| format!("cannot listen on {}: {e}", config.server.listen))?;
@@ -113,7 +118,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         recorder: recorder::Recorder::default(),
-        outbox: Notify::new(),
+        outbox,
         hook_work: Notify::new(),
         under_way: idempotency::UnderWay::default(),
         key_uses: who::KeyUses::default(),
@@ -126,14 +131,15 @@ pub async fn start(config: Config) -> Result<Running, String> {
     reload::reload(&app).await?;
     reload::refill(&app, None).await.map_err(|e| e.to_string())?;
     let (stop, stopped) = watch::channel(false);
+    let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = vec![
-        tokio::spawn(jobs::outbox::run(app.clone(), stopped.clone())),
-        tokio::spawn(jobs::echo::run(app.clone(), echoed, stopped.clone())),
-        tokio::spawn(jobs::hooks::run(app.clone(), stopped.clone())),
-        tokio::spawn(jobs::housekeeping::run(app.clone(), stopped.clone())),
+        tokio::spawn(jobs::outbox::run(app.clone(), arrivals, jobs_stopped.clone())),
+        tokio::spawn(jobs::echo::run(app.clone(), echoed, jobs_stopped.clone())),
+        tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
+        tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
     ];
     let door = serve_door(app.clone(), listener, stopped);
-    Ok(Running { addr, app, initialised, stop, listener: tokio::spawn(door), jobs })
+    Ok(Running { addr, app, initialised, stop, stop_jobs, listener: tokio::spawn(door), jobs })
 }
 
 async fn serve_door(app: Arc<App>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
@@ -170,8 +176,13 @@ fn keep_first_key(dir: &Path, first: &Initialised) -> Result<PathBuf, String> {
     let path = dir.join("first-key.json");
     let text = serde_json::to_string_pretty(first).map_err(|e| e.to_string())?;
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
     writeln!(file, "{text}").map_err(failed)?;
     Ok(path)
 }

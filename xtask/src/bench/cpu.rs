@@ -25,18 +25,14 @@ pub fn resident(pid: u32) -> Result<u64, String> {
     let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|text| text.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kilobytes
-        .map(|kb| kb * 1024)
-        .ok_or_else(|| format!("{path} does not say VmRSS"))
+    kilobytes.map(|kb| kb * 1024).ok_or_else(|| format!("{path} does not say VmRSS"))
 }
 
 /// Keeps this process, and not its children to come, on one core where `taskset` can be had. Returns whether
 /// it could.
 pub fn stay_on(core: u32) -> bool {
     let own = std::process::id().to_string();
-    let taskset = std::process::Command::new("taskset")
-        .args(["-a", "-pc", &core.to_string(), &own])
-        .output();
+    let taskset = std::process::Command::new("taskset").args(["-a", "-pc", &core.to_string(), &own]).output();
     taskset.is_ok_and(|output| output.status.success())
 }
 

@@ -50,9 +50,8 @@ struct Tally {
 /// Drives a load against a process.
 pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result<Outcome, String> {
     let phase = Arc::new(AtomicU8::new(WARMING));
-    let connections: Vec<_> = (0..plan.connections)
-        .map(|_| tokio::spawn(connection(addr, next.clone(), phase.clone())))
-        .collect();
+    let connections: Vec<_> =
+        (0..plan.connections).map(|_| tokio::spawn(connection(addr, next.clone(), phase.clone()))).collect();
     tokio::time::sleep(plan.warm_up).await;
     let (cpu, begun) = (cpu::time(pid)?, Instant::now());
     phase.store(COUNTING, Ordering::Relaxed);
@@ -73,10 +72,7 @@ fn summarise(mut all: Tally, cpu: Duration, wall: Duration) -> Result<Outcome, S
     all.micros.sort_unstable();
     let at = |share: f64| {
         let place = (all.micros.len() as f64 * share) as usize;
-        all.micros
-            .get(place.min(all.micros.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or(0)
+        all.micros.get(place.min(all.micros.len().saturating_sub(1))).copied().unwrap_or(0)
     };
     let good = all.micros.len() as f64;
     if all.micros.is_empty() || cpu.is_zero() {
@@ -103,9 +99,7 @@ async fn connection(addr: SocketAddr, next: Next, phase: Arc<AtomicU8>) -> std::
         match phase.load(Ordering::Relaxed) {
             WARMING => {}
             COUNTING if (200..300).contains(&status) => {
-                tally
-                    .micros
-                    .push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
+                tally.micros.push(u32::try_from(begun.elapsed().as_micros()).unwrap_or(u32::MAX));
             }
             COUNTING => tally.refused += 1,
             _ => return Ok(tally),

@@ -2,6 +2,7 @@
 //! that is measured seconds before on the same core. Other work on the machine changes both alike; a figure
 //! without its floor means nothing. Nothing here passes or fails: the table says where a bar is missed.
 
+mod batches;
 mod cpu;
 mod load;
 mod report;
@@ -36,44 +37,23 @@ pub(crate) struct Scale {
     pub keys: u64,
 }
 
-const FULL: Scale = Scale {
-    repeats: 3,
-    time: Duration::from_secs(3),
-    batches: 20,
-    fill: 100,
-    keys: 1_000_000,
-};
-const QUICK: Scale = Scale {
-    repeats: 1,
-    time: Duration::from_millis(500),
-    batches: 1,
-    fill: 2,
-    keys: 20_000,
-};
+const FULL: Scale =
+    Scale { repeats: 3, time: Duration::from_secs(3), batches: 20, fill: 100, keys: 1_000_000 };
+const QUICK: Scale =
+    Scale { repeats: 1, time: Duration::from_millis(500), batches: 1, fill: 2, keys: 20_000 };
 
 impl Scale {
     /// A load of so many connections.
     pub fn plan(&self, connections: usize) -> Plan {
-        Plan {
-            connections,
-            warm_up: self.time / 4,
-            time: self.time,
-        }
+        Plan { connections, warm_up: self.time / 4, time: self.time }
     }
 }
 
 /// Runs what is named, or everything but `build`.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let names: Vec<&str> = arguments
-        .iter()
-        .map(String::as_str)
-        .filter(|name| *name != "--quick")
-        .collect();
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !NAMES.contains(name) && **name != "build")
-    {
+    let names: Vec<&str> = arguments.iter().map(String::as_str).filter(|name| *name != "--quick").collect();
+    if let Some(unknown) = names.iter().find(|name| !NAMES.contains(name) && **name != "build") {
         return Err(format!("no benchmark `{unknown}`: {}, build", NAMES.join(", ")));
     }
     if names == ["build"] {
@@ -100,7 +80,7 @@ async fn measure(names: &[&str], binary: &std::path::Path, scale: Scale) -> Resu
         rows.extend(match *name {
             "decision" => scenes::decision(binary, scale).await?,
             "send" => scenes::send(binary, scale).await?,
-            "batch" => scenes::batch(binary, scale).await?,
+            "batch" => batches::batch(binary, scale).await?,
             "latency" => scenes::latency(binary, scale).await?,
             "memory" => state::memory(binary, scale).await?,
             "recovery" => state::recovery(binary, scale).await?,

@@ -45,14 +45,7 @@ impl Row {
             Bar::None => "-".to_owned(),
         };
         let result = format!("{}{}", number(self.result), self.unit);
-        [
-            self.name.clone(),
-            self.value.clone(),
-            self.floor.clone(),
-            result,
-            bar,
-            self.verdict().to_owned(),
-        ]
+        [self.name.clone(), self.value.clone(), self.floor.clone(), result, bar, self.verdict().to_owned()]
     }
 }
 
@@ -68,19 +61,14 @@ pub fn number(value: f64) -> String {
 /// Prints the table.
 pub fn print(rows: &[Row]) {
     let titles = ["what", "value", "floor", "result", "bar", ""].map(str::to_owned);
-    let lines: Vec<[String; 6]> = std::iter::once(titles)
-        .chain(rows.iter().map(Row::cells))
-        .collect();
+    let lines: Vec<[String; 6]> = std::iter::once(titles).chain(rows.iter().map(Row::cells)).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..6).map(width).collect();
     for line in &lines {
-        let cells = line
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -1,4 +1,4 @@
-//! What is asked of the gateway: decisions, codes, batches.
+//! What is asked of the gateway, request by request: decisions and codes.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -11,18 +11,16 @@ use serde_json::{Value, json};
 use super::load::{Next, Outcome, Plan, drive, median};
 use super::report::{Bar, Row, number};
 use super::server::Floor;
-use super::{SERVER_CORE, Scale, cpu};
-use crate::live::{Gateway, Random, Wire, address, mobile, request};
+use super::{SERVER_CORE, Scale};
+use crate::live::{Gateway, Random, address, mobile};
 
 /// Connections of the throughput measurements.
 const CONNECTIONS: usize = 64;
-/// Messages of a batch.
-pub const BATCH: usize = 10_000;
-
 /// No number is used twice in one run.
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
-fn next_number() -> u64 {
+/// A number that this run has not used yet.
+pub fn next_number() -> u64 {
     mobile(NUMBERS.fetch_add(1, Ordering::Relaxed))
 }
 
@@ -46,18 +44,8 @@ fn decisions(key: &str) -> Next {
 }
 
 fn sessions(key: &str, subaccount: &str) -> Next {
-    let (key, path) = (
-        key.to_owned(),
-        format!("/api/v2/subaccounts/{subaccount}/sessions"),
-    );
-    Arc::new(move |out| {
-        post(
-            out,
-            &path,
-            &key,
-            &format!("{{\"destination\":\"+{}\"}}", next_number()),
-        )
-    })
+    let (key, path) = (key.to_owned(), format!("/api/v2/subaccounts/{subaccount}/sessions"));
+    Arc::new(move |out| post(out, &path, &key, &format!("{{\"destination\":\"+{}\"}}", next_number())))
 }
 
 /// Medians of several measurements, floor and gateway in turns.
@@ -74,15 +62,10 @@ impl Pair {
         repeats: usize,
         next: Next,
     ) -> Result<Self, String> {
-        let mut pair = Pair {
-            gateway: Vec::new(),
-            floor: Vec::new(),
-        };
+        let mut pair = Pair { gateway: Vec::new(), floor: Vec::new() };
         for _ in 0..repeats {
-            pair.floor
-                .push(drive(floor.addr, floor.pid(), plan, next.clone()).await?);
-            pair.gateway
-                .push(drive(gateway.addr, gateway.pid(), plan, next.clone()).await?);
+            pair.floor.push(drive(floor.addr, floor.pid(), plan, next.clone()).await?);
+            pair.gateway.push(drive(gateway.addr, gateway.pid(), plan, next.clone()).await?);
         }
         let refused = median(pair.gateway.iter().map(|outcome| outcome.refused).collect());
         if refused > 0.01 {
@@ -95,10 +78,7 @@ impl Pair {
     }
 
     fn medians(&self, of: impl Fn(&Outcome) -> f64) -> (f64, f64) {
-        (
-            median(self.gateway.iter().map(&of).collect()),
-            median(self.floor.iter().map(&of).collect()),
-        )
+        (median(self.gateway.iter().map(&of).collect()), median(self.floor.iter().map(&of).collect()))
     }
 
     fn throughput(&self, name: &str, bar: Bar) -> Row {
@@ -132,12 +112,7 @@ async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
     let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
     gateway.lift_rates().await?;
     let built_in = gateway.admin("GET", "limits?limit=200", None).await?;
-    for limit in built_in
-        .get("data")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    for limit in built_in.get("data").and_then(Value::as_array).into_iter().flatten() {
         let id = limit.get("id").and_then(Value::as_str).unwrap_or_default();
         gateway.admin("DELETE", &format!("limits/{id}"), None).await?;
     }
@@ -155,10 +130,7 @@ pub async fn decision(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
     let floor = Floor::start(binary, false).await?;
     let next = decisions(&gateway.api_key);
     let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
-    Ok(vec![pair.throughput(
-        "decision, 3 exact windows, 64 connections",
-        Bar::AtLeast(0.50),
-    )])
+    Ok(vec![pair.throughput("decision, 3 exact windows, 64 connections", Bar::AtLeast(0.50))])
 }
 
 /// The same over one connection: how long one takes.
@@ -168,11 +140,7 @@ pub async fn latency(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
     let next = decisions(&gateway.api_key);
     let pair = Pair::measure(&gateway, &floor, scale.plan(1), scale.repeats, next).await?;
     Ok(vec![
-        pair.latency(
-            "decision, 1 connection, p50",
-            |outcome| outcome.median,
-            Bar::AtMost(2.0),
-        ),
+        pair.latency("decision, 1 connection, p50", |outcome| outcome.median, Bar::AtMost(2.0)),
         pair.latency("decision, 1 connection, p99", |outcome| outcome.p99, Bar::None),
     ])
 }
@@ -184,93 +152,5 @@ pub async fn send(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
     let floor = Floor::start(binary, true).await?;
     let next = sessions(&gateway.api_key, &gateway.subaccount);
     let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
-    Ok(vec![pair.throughput(
-        "durable code and its delivery, 64 connections",
-        Bar::AtLeast(0.45),
-    )])
-}
-
-/// Batches: accepted only, and accepted and delivered.
-pub async fn batch(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
-    let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
-    gateway.lift_rates().await?;
-    let later = later(&gateway).await?;
-    let mut rows = Vec::new();
-    let cases = [
-        (
-            "batch of 10,000 accepted (scheduled for later)",
-            Some(&*later),
-            Bar::AtLeast(40_000.0),
-        ),
-        ("batch of 10,000 accepted and delivered", None, Bar::None),
-    ];
-    for (name, scheduled, bar) in cases {
-        let mut speeds = Vec::new();
-        for _ in 0..scale.repeats {
-            let before = cpu::time(gateway.pid())?;
-            let count = scale.batches.div_ceil(scale.repeats);
-            fill(&gateway, count, scheduled).await?;
-            settle(&gateway).await?;
-            let spent = cpu::time(gateway.pid())?.saturating_sub(before).as_secs_f64();
-            speeds.push((count * BATCH) as f64 / spent.max(0.01));
-        }
-        let speed = median(speeds);
-        let value = format!("{}/CPU-s", number(speed));
-        rows.push(Row {
-            name: name.to_owned(),
-            value,
-            floor: "-".to_owned(),
-            result: speed,
-            unit: "",
-            bar,
-        });
-    }
-    Ok(rows)
-}
-
-/// An instant two hours ahead by the gateway's clock, which is when a code as durable as can be ends.
-async fn later(gateway: &Gateway) -> Result<String, String> {
-    let path = format!("/api/v2/subaccounts/{}/sessions", gateway.subaccount);
-    let body = json!({"destination": format!("+{}", next_number()), "codeValidity": 7200});
-    let (_, answer) = gateway.call("POST", &path, &gateway.api_key, Some(&body)).await?;
-    let end = answer.get("expiresAt").and_then(Value::as_str);
-    end.map(str::to_owned)
-        .ok_or_else(|| format!("no code is sent: {answer}"))
-}
-
-/// Sends batches, one after the other.
-pub async fn fill(gateway: &Gateway, batches: usize, scheduled: Option<&str>) -> Result<(), String> {
-    let path = format!("/api/v1/subaccounts/{}/messages/batch", gateway.subaccount);
-    let mut wire = Wire::open(gateway.addr)
-        .await
-        .map_err(|error| error.to_string())?;
-    for _ in 0..batches {
-        let numbers: Vec<String> = (0..BATCH).map(|_| next_number().to_string()).collect();
-        let mut template = json!({"text": "Your parcel arrives today between 14:00 and 16:00."});
-        if let (Some(scheduled), Some(template)) = (scheduled, template.as_object_mut()) {
-            template.insert("scheduled".to_owned(), scheduled.into());
-        }
-        let body = json!({"destinations": numbers, "template": template}).to_string();
-        let sent = wire
-            .exchange(&request("POST", &path, &gateway.api_key, &body))
-            .await;
-        let answer = sent.map_err(|error| format!("a batch was not answered: {error}"))?;
-        let told: Value = serde_json::from_slice(answer.body).unwrap_or_default();
-        if told.get("acceptedCount").and_then(Value::as_u64) != Some(BATCH as u64) {
-            return Err(format!("a batch was not accepted: {} {told}", answer.status));
-        }
-    }
-    Ok(())
-}
-
-/// Waits until the gateway has nothing left to do.
-pub async fn settle(gateway: &Gateway) -> Result<(), String> {
-    const LOOK: Duration = Duration::from_millis(300);
-    loop {
-        let before = cpu::time(gateway.pid())?;
-        tokio::time::sleep(LOOK).await;
-        if cpu::time(gateway.pid())?.saturating_sub(before) < LOOK / 10 {
-            return Ok(());
-        }
-    }
+    Ok(vec![pair.throughput("durable code and its delivery, 64 connections", Bar::AtLeast(0.45))])
 }

@@ -21,25 +21,13 @@ impl Floor {
     pub async fn start(gateway: &Path, durable: bool) -> Result<Self, String> {
         let scratch = Scratch::new()?;
         let addr = free_address()?;
-        let mut command = pinned(
-            &gateway.with_file_name("examples").join("floor"),
-            Some(SERVER_CORE),
-        );
-        command
-            .arg(if durable { "bound" } else { "floor" })
-            .arg(addr.to_string())
-            .stdin(Stdio::null());
+        let mut command = pinned(&gateway.with_file_name("examples").join("floor"), Some(SERVER_CORE));
+        command.arg(if durable { "bound" } else { "floor" }).arg(addr.to_string()).stdin(Stdio::null());
         if durable {
             command.arg(scratch.0.join("rows"));
         }
-        let child = command
-            .spawn()
-            .map_err(|error| format!("the floor cannot be started: {error}"))?;
-        let floor = Floor {
-            child,
-            addr,
-            _scratch: scratch,
-        };
+        let child = command.spawn().map_err(|error| format!("the floor cannot be started: {error}"))?;
+        let floor = Floor { child, addr, _scratch: scratch };
         let begun = Instant::now();
         while TcpStream::connect(addr).is_err() {
             if begun.elapsed() > Duration::from_secs(10) {

@@ -42,15 +42,7 @@ impl Census {
     }
 
     fn all(&self) -> u64 {
-        let ended = [
-            "sent",
-            "delivered",
-            "failed",
-            "expired",
-            "unknown",
-            "canceled",
-            "rejected",
-        ];
+        let ended = ["sent", "delivered", "failed", "expired", "unknown", "canceled", "rejected"];
         self.waiting() + self.of(&ended)
     }
 }
@@ -60,9 +52,7 @@ pub async fn census(gateway: &Gateway) -> Result<Census, String> {
     let overview = gateway.admin("GET", "stats/overview", None).await?;
     let by_state = overview.pointer("/messages/by_state").and_then(Value::as_object);
     let by_state = by_state.ok_or_else(|| format!("stats/overview has no census: {overview}"))?;
-    let counts = by_state
-        .iter()
-        .filter_map(|(state, count)| Some((state.clone(), count.as_u64()?)));
+    let counts = by_state.iter().filter_map(|(state, count)| Some((state.clone(), count.as_u64()?)));
     Ok(Census(counts.collect()))
 }
 
@@ -71,14 +61,8 @@ pub async fn everything(run: &Run) -> Result<(), String> {
     let census = census(&run.gateway).await?;
     let mut wrong = Vec::new();
     wrong.extend(first("answers that should not be", run.seen.odd.clone()));
-    wrong.extend(first(
-        "acknowledged sends that the gateway does not know",
-        unknown_acks(run).await?,
-    ));
-    wrong.extend(first(
-        "messages that reached the provider and were not acknowledged",
-        foreign(run),
-    ));
+    wrong.extend(first("acknowledged sends that the gateway does not know", unknown_acks(run).await?));
+    wrong.extend(first("messages that reached the provider and were not acknowledged", foreign(run)));
     wrong.extend(first("codes that reached the provider twice", twice(run)));
     wrong.extend(first("numbers beyond their limit", beyond_limit(run)));
     wrong.extend(counted(run, &census));
@@ -117,20 +101,12 @@ fn foreign(run: &Run) -> Vec<String> {
 }
 
 async fn unknown_acks(run: &Run) -> Result<Vec<String>, String> {
-    let mut wire = Wire::open(run.gateway.addr)
-        .await
-        .map_err(|error| error.to_string())?;
+    let mut wire = Wire::open(run.gateway.addr).await.map_err(|error| error.to_string())?;
     let mut missing = Vec::new();
     for ack in &run.seen.acks {
-        let collection = if ack.verification {
-            "verifications"
-        } else {
-            "messages"
-        };
+        let collection = if ack.verification { "verifications" } else { "messages" };
         let path = format!("/v1/{collection}/{}", ack.id);
-        let answer = wire
-            .exchange(&request("GET", &path, &run.gateway.api_key, ""))
-            .await;
+        let answer = wire.exchange(&request("GET", &path, &run.gateway.api_key, "")).await;
         let status = answer.map_err(|error| format!("GET {path}: {error}"))?.status;
         if status != 200 {
             missing.push(format!("{path} ({status})"));
@@ -143,9 +119,7 @@ fn twice(run: &Run) -> Vec<String> {
     let by_id = run.sink.by_id(true).into_iter();
     // Every verification has a number of its own, so a second code to it is a second code of it.
     let all = by_id.chain(run.sink.codes_by_number());
-    all.filter(|(_, count)| *count > 1)
-        .map(|(what, count)| format!("{what} ({count} times)"))
-        .collect()
+    all.filter(|(_, count)| *count > 1).map(|(what, count)| format!("{what} ({count} times)")).collect()
 }
 
 /// When each number's messages were accepted, as far as anybody saw. Only numbers with more than one.
@@ -153,12 +127,7 @@ fn by_number(run: &Run) -> HashMap<String, Vec<Instant>> {
     let mut accepted: HashMap<String, HashMap<String, Instant>> = HashMap::new();
     let acks = run.seen.acks.iter().filter(|ack| !ack.verification);
     let acks = acks.map(|Ack { id, to, at, .. }| (id.clone(), to.clone(), *at));
-    let sunk = run
-        .sink
-        .deliveries()
-        .into_iter()
-        .filter(|one| !one.code)
-        .map(|one| (one.id, one.to, one.at));
+    let sunk = run.sink.deliveries().into_iter().filter(|one| !one.code).map(|one| (one.id, one.to, one.at));
     for (id, to, at) in acks.chain(sunk) {
         let earliest = accepted.entry(to).or_default().entry(id).or_insert(at);
         *earliest = at.min(*earliest);
@@ -168,11 +137,7 @@ fn by_number(run: &Run) -> HashMap<String, Vec<Instant>> {
         times.sort();
         times
     };
-    accepted
-        .into_iter()
-        .map(|(to, ids)| (to, sorted(ids)))
-        .filter(|(_, times)| times.len() > 1)
-        .collect()
+    accepted.into_iter().map(|(to, ids)| (to, sorted(ids))).filter(|(_, times)| times.len() > 1).collect()
 }
 
 fn beyond_limit(run: &Run) -> Vec<String> {
@@ -188,16 +153,12 @@ fn beyond_limit(run: &Run) -> Vec<String> {
         late.count() > 0
     };
     let numbers = by_number(run).into_iter().filter(|(_, times)| beyond(times));
-    numbers
-        .map(|(to, times)| format!("{to}: {} accepted", times.len()))
-        .collect()
+    numbers.map(|(to, times)| format!("{to}: {} accepted", times.len())).collect()
 }
 
 fn counted(run: &Run, census: &Census) -> Vec<String> {
-    let (acks, ids) = (
-        run.seen.acks.len() as u64,
-        run.seen.acks.iter().map(|ack| &ack.id).collect::<HashSet<_>>(),
-    );
+    let (acks, ids) =
+        (run.seen.acks.len() as u64, run.seen.acks.iter().map(|ack| &ack.id).collect::<HashSet<_>>());
     let unknown = census.of(&["unknown"]);
     let mut wrong = Vec::new();
     if ids.len() as u64 != acks {
@@ -211,10 +172,7 @@ fn counted(run: &Run, census: &Census) -> Vec<String> {
         ));
     }
     if unknown > u64::from(run.kills) * UNKNOWN_PER_KILL {
-        wrong.push(format!(
-            "{unknown} messages are unknown after {} kills",
-            run.kills
-        ));
+        wrong.push(format!("{unknown} messages are unknown after {} kills", run.kills));
     }
     let gone = run.sink.by_id(true).len() as u64 + run.sink.by_id(false).len() as u64;
     let excused = census.of(&["unknown", "failed", "expired", "canceled", "rejected"]);

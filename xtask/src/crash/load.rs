@@ -64,14 +64,7 @@ impl Load {
     /// A load that has not begun.
     pub fn new(addr: SocketAddr, key: String, seed: u64) -> Arc<Self> {
         let (seen, over, count) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(1));
-        Arc::new(Load {
-            addr,
-            key,
-            seen,
-            over,
-            count,
-            seed,
-        })
+        Arc::new(Load { addr, key, seen, over, count, seed })
     }
 
     /// One request after the other, until it is over.
@@ -95,21 +88,12 @@ impl Load {
             true => json!({"to": to, "purpose": "login"}),
             false => json!({"to": to, "text": format!("Parcel {count} arrives today.")}),
         };
-        Wish {
-            verification,
-            to,
-            body: body.to_string(),
-            key: format!("crash-{}-{count}", self.seed),
-        }
+        Wish { verification, to, body: body.to_string(), key: format!("crash-{}-{count}", self.seed) }
     }
 
     /// Asks until there is an answer.
     async fn insist(&self, wire: &mut Option<Wire>, wish: &Wish) {
-        let path = if wish.verification {
-            "/v1/verifications"
-        } else {
-            "/v1/messages"
-        };
+        let path = if wish.verification { "/v1/verifications" } else { "/v1/messages" };
         let extra = format!("idempotency-key: {}\r\n", wish.key);
         let request = request_with("POST", path, &self.key, &extra, &wish.body);
         let mut lost = false;
@@ -131,19 +115,9 @@ impl Load {
         seen.asked_again += u64::from(lost);
         match (status, answer.get("id").and_then(Value::as_str)) {
             (200 | 201, Some(id)) => {
-                let message = answer
-                    .get("message_id")
-                    .and_then(Value::as_str)
-                    .unwrap_or(id)
-                    .to_owned();
+                let message = answer.get("message_id").and_then(Value::as_str).unwrap_or(id).to_owned();
                 let (id, to, at) = (id.to_owned(), wish.to.clone(), Instant::now());
-                seen.acks.push(Ack {
-                    verification: wish.verification,
-                    id,
-                    message,
-                    to,
-                    at,
-                });
+                seen.acks.push(Ack { verification: wish.verification, id, message, to, at });
             }
             (429, _) => seen.refused += 1,
             _ => seen.odd.push(format!("{status} {answer}")),
@@ -165,10 +139,7 @@ async fn exchange(addr: SocketAddr, slot: &mut Option<Wire>, request: &[u8]) -> 
     }
     let wire = slot.as_mut()?;
     match wire.exchange(request).await {
-        Ok(answer) => Some((
-            answer.status,
-            serde_json::from_slice(answer.body).unwrap_or_default(),
-        )),
+        Ok(answer) => Some((answer.status, serde_json::from_slice(answer.body).unwrap_or_default())),
         Err(_) => {
             *slot = None;
             None

@@ -34,11 +34,7 @@ struct Options {
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Options {
-            kills: 25,
-            seconds: None,
-            seed: 1,
-        };
+        let mut options = Options { kills: 25, seconds: None, seed: 1 };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let value = words.next().and_then(|text| text.parse::<u64>().ok());
@@ -55,9 +51,8 @@ impl Options {
 
     /// From one start to the next kill, on average.
     fn life(&self) -> Duration {
-        self.seconds.map_or(Duration::from_millis(1500), |seconds| {
-            Duration::from_secs(seconds) / self.kills.max(1)
-        })
+        self.seconds
+            .map_or(Duration::from_millis(1500), |seconds| Duration::from_secs(seconds) / self.kills.max(1))
     }
 }
 
@@ -65,10 +60,7 @@ impl Options {
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let options = Options::read(arguments)?;
     let binary = build(Profile::Dev, false)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let run = punish(&binary, &options).await?;
         check::everything(&run).await
@@ -80,25 +72,15 @@ async fn punish(binary: &std::path::Path, options: &Options) -> Result<Run, Stri
     let (sink, provider) = Sink::open(options.seed).await?;
     set_up(&gateway, &provider.to_string()).await?;
     let load = Load::new(gateway.addr, gateway.api_key.clone(), options.seed);
-    let workers: Vec<_> = (0..WINDOW)
-        .map(|worker| tokio::spawn(load.clone().work(worker)))
-        .collect();
+    let workers: Vec<_> = (0..WINDOW).map(|worker| tokio::spawn(load.clone().work(worker))).collect();
     let mut random = Random::new(options.seed);
     for kill in 1..=options.kills {
         // From a tenth of the average to nearly twice: kills meet starts, bursts and the steady state.
-        tokio::time::sleep(
-            options
-                .life()
-                .mul_f64(0.1 + 1.8 * random.below(1000) as f64 / 1000.0),
-        )
-        .await;
+        tokio::time::sleep(options.life().mul_f64(0.1 + 1.8 * random.below(1000) as f64 / 1000.0)).await;
         gateway.kill();
         let ready = gateway.launch().await?;
         let acks = load.seen.lock().map(|seen| seen.acks.len()).unwrap_or_default();
-        println!(
-            "kill {kill}: ready again after {} ms; {acks} sends acknowledged so far",
-            ready.as_millis()
-        );
+        println!("kill {kill}: ready again after {} ms; {acks} sends acknowledged so far", ready.as_millis());
     }
     tokio::time::sleep(options.life()).await;
     load.over.store(true, Ordering::Relaxed);
@@ -108,12 +90,7 @@ async fn punish(binary: &std::path::Path, options: &Options) -> Result<Run, Stri
     drain(&gateway).await?;
     let seen = Arc::into_inner(load).ok_or("a worker is still there")?.seen;
     let seen = seen.into_inner().map_err(|error| error.to_string())?;
-    Ok(Run {
-        gateway,
-        sink,
-        seen,
-        kills: options.kills,
-    })
+    Ok(Run { gateway, sink, seen, kills: options.kills })
 }
 
 /// The sink becomes the only provider, and numbers get a limit.
@@ -128,13 +105,7 @@ async fn set_up(gateway: &Gateway, provider: &str) -> Result<(), String> {
         let id = route.get("id").and_then(Value::as_str).unwrap_or_default();
         gateway.admin("DELETE", &format!("routes/{id}"), None).await?;
     }
-    gateway
-        .admin(
-            "POST",
-            "routes",
-            Some(json!({"match": {}, "providers": ["sink"]})),
-        )
-        .await?;
+    gateway.admin("POST", "routes", Some(json!({"match": {}, "providers": ["sink"]}))).await?;
     let limit = json!({"name": "crash", "per": "msisdn", "applies_to": ["sms.send"], "quota": QUOTA,
                        "window": "10m", "counts": "sends", "mode": "enforce"});
     gateway.admin("POST", "limits", Some(limit)).await.map(|_| ())
@@ -166,14 +137,7 @@ mod tests {
     fn options_are_read() {
         let read =
             |text: &str| Options::read(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(
-            read("").unwrap(),
-            Options {
-                kills: 25,
-                seconds: None,
-                seed: 1
-            }
-        );
+        assert_eq!(read("").unwrap(), Options { kills: 25, seconds: None, seed: 1 });
         let short = read("--kills 3 --seconds 6 --seed 9").unwrap();
         assert_eq!((short.life(), short.seed), (Duration::from_secs(2), 9));
         assert!(read("--kill 3").is_err() && read("--kills").is_err());

@@ -31,9 +31,7 @@ pub struct Sink(Arc<Mutex<Vec<Delivery>>>);
 impl Sink {
     /// Opens it; it goes on as long as this process does.
     pub async fn open(seed: u64) -> Result<(Self, SocketAddr), String> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .map_err(|error| error.to_string())?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
         let addr = listener.local_addr().map_err(|error| error.to_string())?;
         let sink = Sink::default();
         let own = sink.clone();
@@ -53,43 +51,19 @@ impl Sink {
 
     /// How often each message reached it, codes or all others.
     pub fn by_id(&self, code: bool) -> HashMap<String, usize> {
-        count(
-            self.deliveries()
-                .into_iter()
-                .filter(|one| one.code == code)
-                .map(|one| one.id),
-        )
+        count(self.deliveries().into_iter().filter(|one| one.code == code).map(|one| one.id))
     }
 
     /// How many codes reached each number.
     pub fn codes_by_number(&self) -> HashMap<String, usize> {
-        count(
-            self.deliveries()
-                .into_iter()
-                .filter(|one| one.code)
-                .map(|one| one.to),
-        )
+        count(self.deliveries().into_iter().filter(|one| one.code).map(|one| one.to))
     }
 
     fn take(&self, message: &Value) {
-        let text = |name: &str| {
-            message
-                .get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let code = text("text").contains("verification code");
-        let delivery = Delivery {
-            id: text("id"),
-            to: text("to"),
-            code,
-            at: Instant::now(),
-        };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(delivery);
+        let delivery = Delivery { id: text("id"), to: text("to"), code, at: Instant::now() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
     }
 }
 
@@ -109,11 +83,7 @@ async fn serve(sink: Sink, mut stream: TcpStream, seed: u64) {
         tokio::time::sleep(Duration::from_millis(random.below(20))).await;
         let answer = json!({"id": message.get("id")}).to_string();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
-        if stream
-            .write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes())
-            .await
-            .is_err()
-        {
+        if stream.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await.is_err() {
             return;
         }
     }
@@ -140,12 +110,7 @@ fn extent(bytes: &[u8]) -> Option<(usize, usize)> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(bytes.get(..end)?).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-    Some((
-        end,
-        end + length
-            .and_then(|text| text.trim().parse::<usize>().ok())
-            .unwrap_or(0),
-    ))
+    Some((end, end + length.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -154,10 +119,7 @@ mod tests {
 
     #[test]
     fn bodies_are_found_by_their_length() {
-        assert_eq!(
-            extent(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"),
-            Some((38, 40))
-        );
+        assert_eq!(extent(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"), Some((38, 40)));
         assert_eq!(extent(b"POST / HTTP/1.1\r\nContent-"), None);
     }
 }

@@ -2,15 +2,9 @@
 
 /// Whether an expression can be satisfied with allowed licences. One that cannot be read is not.
 pub fn is_allowed(expression: &str, allowed: &dyn Fn(&str) -> bool) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut reader = Reader {
-        words: &words,
-        allowed,
-    };
+    let mut reader = Reader { words: &words, allowed };
     let met = reader.any();
     met == Some(true) && reader.words.is_empty()
 }
@@ -80,15 +74,7 @@ mod tests {
         ] {
             assert!(is_allowed(yes, &allowed), "{yes}");
         }
-        for no in [
-            "",
-            "GPL-3.0",
-            "MIT AND GPL-3.0",
-            "Apache-2.0",
-            "(MIT",
-            "MIT MIT",
-            "MIT OR",
-        ] {
+        for no in ["", "GPL-3.0", "MIT AND GPL-3.0", "Apache-2.0", "(MIT", "MIT MIT", "MIT OR"] {
             assert!(!is_allowed(no, &allowed), "{no}");
         }
     }

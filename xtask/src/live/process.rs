@@ -1,84 +1,17 @@
-//! The gateway's process: built, initialised in a scratch directory, started, killed, started again.
+//! The gateway's process: initialised in a scratch directory, started, killed, started again.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::build::Scratch;
 use super::wire::{Wire, request};
 
 /// Longer than this to become ready is a failure.
 const READY_AT_MOST: Duration = Duration::from_secs(120);
-
-/// How the gateway is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// For correctness.
-    Dev,
-    /// For figures.
-    Release,
-}
-
-impl Profile {
-    fn directory(self) -> PathBuf {
-        target_directory().join(if self == Profile::Release {
-            "release"
-        } else {
-            "debug"
-        })
-    }
-}
-
-/// Cargo's target directory, which this program runs from.
-pub fn target_directory() -> PathBuf {
-    let own = std::env::current_exe().unwrap_or_default();
-    own.ancestors()
-        .nth(2)
-        .map_or_else(|| PathBuf::from("target"), Path::to_path_buf)
-}
-
-/// Builds the gateway (and its examples, if asked) and says where the binary is.
-pub fn build(profile: Profile, examples: bool) -> Result<PathBuf, String> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "-p", "seawall", "--bins"]);
-    if examples {
-        cargo.arg("--examples");
-    }
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
-    let status = cargo
-        .status()
-        .map_err(|error| format!("cargo cannot be run: {error}"))?;
-    if !status.success() {
-        return Err("the gateway does not build".to_owned());
-    }
-    Ok(profile.directory().join("seawall"))
-}
-
-/// A directory on the disk that holds the target directory (`/tmp` may be memory, whose fsync is free),
-/// removed at the end.
-pub struct Scratch(pub PathBuf);
-
-impl Scratch {
-    /// A new, empty one.
-    pub fn new() -> Result<Self, String> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = target_directory().join("xtask").join(name);
-        std::fs::create_dir_all(&path).map_err(|error| format!("no scratch directory: {error}"))?;
-        Ok(Scratch(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An address that was free a moment ago.
 pub fn free_address() -> Result<SocketAddr, String> {
@@ -108,12 +41,7 @@ impl Gateway {
     pub async fn start(binary: &Path, core: Option<u32>) -> Result<Self, String> {
         let scratch = Scratch::new()?;
         let made = initialise(binary, &scratch.0)?;
-        let text = |name: &str| {
-            made.get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut gateway = Gateway {
             binary: binary.to_path_buf(),
             addr: free_address()?,
@@ -130,31 +58,14 @@ impl Gateway {
 
     /// Starts the process; says how long it took until `/readyz` answered 200.
     pub async fn launch(&mut self) -> Result<Duration, String> {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.scratch.0.join("log"));
+        let log = std::fs::File::options().create(true).append(true).open(self.scratch.0.join("log"));
         let log = log.map_err(|error| format!("no log: {error}"))?;
         let mut command = pinned(&self.binary, self.core);
-        command
-            .arg("serve")
-            .arg("--data-dir")
-            .arg(self.scratch.0.join("data"));
-        command
-            .arg("--listen")
-            .arg(self.addr.to_string())
-            .env("SEAWALL_LOG__LEVEL", "warn");
-        command
-            .env("SEAWALL_SANDBOX__CLOCK", "true")
-            .stdout(Stdio::null())
-            .stdin(Stdio::null())
-            .stderr(log);
+        command.arg("serve").arg("--data-dir").arg(self.scratch.0.join("data"));
+        command.arg("--listen").arg(self.addr.to_string()).env("SEAWALL_LOG__LEVEL", "warn");
+        command.env("SEAWALL_SANDBOX__CLOCK", "true").stdout(Stdio::null()).stdin(Stdio::null()).stderr(log);
         let begun = Instant::now();
-        self.child = Some(
-            command
-                .spawn()
-                .map_err(|error| format!("cannot start the gateway: {error}"))?,
-        );
+        self.child = Some(command.spawn().map_err(|error| format!("cannot start the gateway: {error}"))?);
         while begun.elapsed() < READY_AT_MOST {
             if matches!(self.call("GET", "/readyz", "", None).await, Ok((200, _))) {
                 return Ok(begun.elapsed());
@@ -184,10 +95,7 @@ impl Gateway {
     pub fn log(&self) -> String {
         let log = std::fs::read_to_string(self.scratch.0.join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
     }
 
     /// One request on a connection of its own.
@@ -201,22 +109,14 @@ impl Gateway {
         let body = body.map(Value::to_string).unwrap_or_default();
         let failed = |error: std::io::Error| format!("{method} {path}: {error}");
         let mut wire = Wire::open(self.addr).await.map_err(failed)?;
-        let answer = wire
-            .exchange(&request(method, path, bearer, &body))
-            .await
-            .map_err(failed)?;
-        Ok((
-            answer.status,
-            serde_json::from_slice(answer.body).unwrap_or_default(),
-        ))
+        let answer = wire.exchange(&request(method, path, bearer, &body)).await.map_err(failed)?;
+        Ok((answer.status, serde_json::from_slice(answer.body).unwrap_or_default()))
     }
 
     /// A request to the admin API that must succeed. `path` begins after `/admin/v1/`.
     pub async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
         let whole = format!("/admin/v1/{path}");
-        let (status, answer) = self
-            .call(method, &whole, &self.admin_token, body.as_ref())
-            .await?;
+        let (status, answer) = self.call(method, &whole, &self.admin_token, body.as_ref()).await?;
         if (200..300).contains(&status) {
             Ok(answer)
         } else {
@@ -253,15 +153,10 @@ pub fn pinned(binary: &Path, core: Option<u32>) -> Command {
 fn initialise(binary: &Path, scratch: &Path) -> Result<Value, String> {
     let mut command = Command::new(binary);
     command.arg("init").arg("--data-dir").arg(scratch.join("data"));
-    let output = command
-        .args(["--account", "acme", "--subaccount", "acme_hq", "--json"])
-        .output();
+    let output = command.args(["--account", "acme", "--subaccount", "acme_hq", "--json"]).output();
     let output = output.map_err(|error| format!("cannot run `seawall init`: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "`seawall init` failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("`seawall init` failed: {}", String::from_utf8_lossy(&output.stderr)));
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("`seawall init --json` wrote no JSON: {error}"))

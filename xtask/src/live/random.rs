@@ -42,11 +42,7 @@ pub fn mobile(index: u64) -> u64 {
 fn spread(stems: &[u64], each: u64, index: u64) -> u64 {
     let all = each.wrapping_mul(stems.len() as u64).max(1);
     let place = index.wrapping_mul(387_420_489).wrapping_add(12_345_678) % all;
-    let stem = usize::try_from(place / each)
-        .ok()
-        .and_then(|at| stems.get(at))
-        .copied()
-        .unwrap_or(62_811);
+    let stem = usize::try_from(place / each).ok().and_then(|at| stems.get(at)).copied().unwrap_or(62_811);
     stem * each + place % each
 }
 

@@ -55,10 +55,7 @@ impl Wire {
 
     fn of(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Wire {
-            stream,
-            buffer: Vec::with_capacity(4096),
-        })
+        Ok(Wire { stream, buffer: Vec::with_capacity(4096) })
     }
 
     /// One request and its answer.
@@ -76,10 +73,7 @@ impl Wire {
             self.more().await?;
         }
         let body = self.buffer.get(head.length..end).unwrap_or_default();
-        Ok(Answer {
-            status: head.status,
-            body,
-        })
+        Ok(Answer { status: head.status, body })
     }
 
     async fn more(&mut self) -> io::Result<()> {
@@ -109,19 +103,12 @@ impl Head {
         let mut body = 0;
         for (name, value) in head.lines().filter_map(|line| line.split_once(':')) {
             if name.eq_ignore_ascii_case("content-length") {
-                body = value
-                    .trim()
-                    .parse()
-                    .map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
+                body = value.trim().parse().map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 return Err(io::Error::new(ErrorKind::Unsupported, "a chunked answer"));
             }
         }
-        Ok(Some(Head {
-            status,
-            length: end + 4,
-            body,
-        }))
+        Ok(Some(Head { status, length: end + 4, body }))
     }
 }
 
@@ -131,14 +118,8 @@ mod tests {
 
     #[test]
     fn heads_are_read_when_whole() {
-        assert!(
-            Head::find(b"HTTP/1.1 201 Created\r\nContent-Le")
-                .unwrap()
-                .is_none()
-        );
-        let head = Head::find(b"HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\n{")
-            .unwrap()
-            .unwrap();
+        assert!(Head::find(b"HTTP/1.1 201 Created\r\nContent-Le").unwrap().is_none());
+        let head = Head::find(b"HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\n{").unwrap().unwrap();
         assert_eq!((head.status, head.length, head.body), (201, 43, 7));
         assert!(Head::find(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
     }
@@ -146,14 +127,7 @@ mod tests {
     #[test]
     fn requests_state_their_length() {
         let text = String::from_utf8(request("POST", "/v1/x", "k", "{}")).unwrap();
-        assert!(
-            text.ends_with("content-length: 2\r\n\r\n{}") && text.contains("Bearer k\r\n"),
-            "{text}"
-        );
-        assert!(
-            !String::from_utf8(request("GET", "/", "", ""))
-                .unwrap()
-                .contains("authorization")
-        );
+        assert!(text.ends_with("content-length: 2\r\n\r\n{}") && text.contains("Bearer k\r\n"), "{text}");
+        assert!(!String::from_utf8(request("GET", "/", "", "")).unwrap().contains("authorization"));
     }
 }

@@ -45,11 +45,7 @@ const BORDERS: &[Border] = &[
     Border {
         words: &["axum::", "hyper::", "hyper_util::"],
         within: "crates/",
-        home: &[
-            "crates/seawall/src/http/",
-            "crates/seawall/src/cli/",
-            "crates/seawall/src/serve.rs",
-        ],
+        home: &["crates/seawall/src/http/", "crates/seawall/src/cli/", "crates/seawall/src/serve.rs"],
         meaning: "only http/ knows HTTP",
     },
     Border {
@@ -75,21 +71,12 @@ pub fn words(sources: &[Source]) -> Vec<String> {
 }
 
 fn crossings(border: &Border, source: &Source) -> Vec<String> {
-    let lines = source
-        .without_tests()
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let lines =
+        source.without_tests().lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     let crossed = lines.flat_map(|(at, line)| {
-        border
-            .words
-            .iter()
-            .filter(move |word| line.contains(*word))
-            .map(move |word| (at, word))
+        border.words.iter().filter(move |word| line.contains(*word)).map(move |word| (at, word))
     });
-    crossed
-        .map(|(at, word)| format!("{}:{}: `{word}`: {}", source.path, at + 1, border.meaning))
-        .collect()
+    crossed.map(|(at, word)| format!("{}:{}: `{word}`: {}", source.path, at + 1, border.meaning)).collect()
 }
 
 /// Which of our crates each of them may build on.
@@ -97,10 +84,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("crates/seawall-core/Cargo.toml", &[]),
     ("crates/seawall-store/Cargo.toml", &["seawall-core"]),
     ("crates/seawall-connect/Cargo.toml", &["seawall-core"]),
-    (
-        "crates/seawall/Cargo.toml",
-        &["seawall-core", "seawall-store", "seawall-connect"],
-    ),
+    ("crates/seawall/Cargo.toml", &["seawall-core", "seawall-store", "seawall-connect"]),
 ];
 
 pub fn dependencies(sources: &[Source]) -> Vec<String> {
@@ -111,11 +95,8 @@ pub fn dependencies(sources: &[Source]) -> Vec<String> {
             continue;
         };
         let manifest: Table = source.text.parse().unwrap_or_default();
-        let used = manifest
-            .get("dependencies")
-            .and_then(|section| section.as_table())
-            .cloned()
-            .unwrap_or_default();
+        let used =
+            manifest.get("dependencies").and_then(|section| section.as_table()).cloned().unwrap_or_default();
         let ours = used
             .keys()
             .filter(|name| name.starts_with("seawall"))
@@ -131,19 +112,11 @@ mod tests {
 
     #[test]
     fn a_crossing_is_found_and_a_comment_or_test_is_not() {
-        let source = |path: &str, text: &str| Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        };
+        let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
         let text = "let now = Instant::now();\n// Instant::now()\n#[cfg(test)]\nmod tests { fn x() { Instant::now(); } }";
-        let found = words(&[
-            source("crates/seawall-core/src/a.rs", text),
-            source("crates/seawall/src/b.rs", text),
-        ]);
+        let found =
+            words(&[source("crates/seawall-core/src/a.rs", text), source("crates/seawall/src/b.rs", text)]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].starts_with("crates/seawall-core/src/a.rs:1: "),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("crates/seawall-core/src/a.rs:1: "), "{found:?}");
     }
 }

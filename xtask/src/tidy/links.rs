@@ -32,21 +32,13 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 fn problem(sources: &[Source], page: &Source, link: &str) -> Option<String> {
-    let (path, anchor) = link
-        .split_once('#')
-        .map_or((link, None), |(path, anchor)| (path, Some(anchor)));
-    let target = if path.is_empty() {
-        page.path.clone()
-    } else {
-        resolved(&page.path, path)
-    };
+    let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+    let target = if path.is_empty() { page.path.clone() } else { resolved(&page.path, path) };
     if !root().join(&target).exists() {
         return Some(format!("there is no {target}"));
     }
-    let headings = sources
-        .iter()
-        .find(|s| s.path == target && target.ends_with(".md"))
-        .map(|s| anchors(&s.text))?;
+    let headings =
+        sources.iter().find(|s| s.path == target && target.ends_with(".md")).map(|s| anchors(&s.text))?;
     anchor
         .filter(|anchor| !headings.contains(*anchor))
         .map(|anchor| format!("{target} has no heading #{anchor}"))
@@ -63,25 +55,16 @@ fn resolved(page: &str, path: &str) -> String {
             part => parts.push(part),
         }
     }
-    parts
-        .iter()
-        .collect::<PathBuf>()
-        .to_string_lossy()
-        .replace('\\', "/")
+    parts.iter().collect::<PathBuf>().to_string_lossy().replace('\\', "/")
 }
 
 /// The anchors of a page's headings, as GitHub makes them.
 fn anchors(text: &str) -> HashSet<String> {
-    let headings = text
-        .lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| line.trim_start_matches('#').trim());
+    let headings =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let slug = |heading: &str| {
-        let kept = heading
-            .chars()
-            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-        kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() })
-            .collect()
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
     };
     headings.map(slug).collect()
 }

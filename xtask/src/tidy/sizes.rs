@@ -9,13 +9,10 @@ const FUNCTION_LINES: usize = 70;
 const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[];
 
 pub fn files(sources: &[Source]) -> Vec<String> {
-    let long = sources
-        .iter()
-        .filter(|source| source.is_rust())
-        .filter_map(|source| {
-            let lines = source.without_tests().lines().count();
-            (lines > FILE_LINES).then(|| format!("{}: {lines} lines without tests; split it", source.path))
-        });
+    let long = sources.iter().filter(|source| source.is_rust()).filter_map(|source| {
+        let lines = source.without_tests().lines().count();
+        (lines > FILE_LINES).then(|| format!("{}: {lines} lines without tests; split it", source.path))
+    });
     long.collect()
 }
 
@@ -23,9 +20,7 @@ pub fn functions(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for source in sources.iter().filter(|source| source.is_rust()) {
         for (name, lines) in lengths(source.without_tests()) {
-            let known = LONG_FUNCTIONS
-                .iter()
-                .any(|(path, long, _)| *path == source.path && *long == name);
+            let known = LONG_FUNCTIONS.iter().any(|(path, long, _)| *path == source.path && *long == name);
             if lines > FUNCTION_LINES && !known {
                 wrong.push(format!("{}: fn {name} has {lines} lines; split it", source.path));
             }
@@ -37,36 +32,19 @@ pub fn functions(sources: &[Source]) -> Vec<String> {
 /// Functions and their lines, by indentation: the code is formatted.
 fn lengths(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
-    let starts = lines
-        .iter()
-        .enumerate()
-        .filter_map(|(at, line)| Some((at, function(line)?)));
+    let starts = lines.iter().enumerate().filter_map(|(at, line)| Some((at, function(line)?)));
     let length = |at: usize, indent: usize| {
         let end = format!("{}}}", " ".repeat(indent));
-        lines
-            .iter()
-            .skip(at)
-            .position(|line| *line == end || *line == format!("{end},"))
-            .map_or(1, |n| n + 1)
+        lines.iter().skip(at).position(|line| *line == end || *line == format!("{end},")).map_or(1, |n| n + 1)
     };
-    starts
-        .map(|(at, (name, indent))| (name, length(at, indent)))
-        .collect()
+    starts.map(|(at, (name, indent))| (name, length(at, indent))).collect()
 }
 
 /// The name and indentation of a function that begins in this line and does not end in it.
 fn function(line: &str) -> Option<(String, usize)> {
     let code = line.trim_start();
     let (before, after) = code.split_once("fn ")?;
-    let qualifiers = [
-        "pub",
-        "pub(crate)",
-        "pub(super)",
-        "async",
-        "const",
-        "unsafe",
-        "extern",
-    ];
+    let qualifiers = ["pub", "pub(crate)", "pub(super)", "async", "const", "unsafe", "extern"];
     let known = before.split_whitespace().all(|word| qualifiers.contains(&word));
     if !known || line.ends_with('}') || line.ends_with(';') {
         return None;

@@ -4,12 +4,8 @@ use crate::sources::Source;
 
 /// Spelled in halves, so that this file does not hold them.
 const LEFTOVERS: [&str; 3] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
-const MACHINES: [&str; 4] = [
-    concat!("/wo", "rk/"),
-    concat!("/ro", "ot/"),
-    concat!("/ho", "me/"),
-    concat!("artif", "actory"),
-];
+const MACHINES: [&str; 4] =
+    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("artif", "actory")];
 
 pub fn leftovers(sources: &[Source]) -> Vec<String> {
     let said = |line: &str| {

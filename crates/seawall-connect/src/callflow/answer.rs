@@ -16,23 +16,15 @@ pub(super) async fn outcome(response: reqwest::Response) -> Submission {
     let answer = match web::read_body(response).await {
         Ok(body) => serde_json::from_slice(&body).unwrap_or(Value::Null),
         Err(problem) if status.is_success() => {
-            return Submission::Unknown {
-                detail: format!("HTTP {}, but {problem}", status.as_u16()),
-            };
+            return Submission::Unknown { detail: format!("HTTP {}, but {problem}", status.as_u16()) };
         }
         Err(_) => Value::Null,
     };
     let code = answer.get("statusCode").and_then(Value::as_i64);
     let created = code.is_none_or(|code| code == 1 || code == 0);
     if status.is_success() && created {
-        let reference = answer
-            .get("sessionId")
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty());
-        return Submission::Accepted {
-            reference: reference.map(cut),
-            delivered: false,
-        };
+        let reference = answer.get("sessionId").and_then(Value::as_str).filter(|id| !id.is_empty());
+        return Submission::Accepted { reference: reference.map(cut), delivered: false };
     }
     failure(status, code)
 }
@@ -43,28 +35,14 @@ fn failure(status: StatusCode, code: Option<i64>) -> Submission {
         None => format!("HTTP {}", status.as_u16()),
     };
     if status == StatusCode::TOO_MANY_REQUESTS {
-        return Submission::Throttled {
-            retry_after: Duration::from_secs(1),
-        };
+        return Submission::Throttled { retry_after: Duration::from_secs(1) };
     }
-    match (
-        code.filter(|code| *code < 0).and_then(class_of_code),
-        status.as_u16(),
-    ) {
+    match (code.filter(|code| *code < 0).and_then(class_of_code), status.as_u16()) {
         (Some(class), _) => Submission::Refused { class, detail },
-        (None, 401 | 403) => Submission::Refused {
-            class: ErrorClass::Denied,
-            detail,
-        },
+        (None, 401 | 403) => Submission::Refused { class: ErrorClass::Denied, detail },
         (None, 408 | 500..=599) => Submission::Unknown { detail },
-        (None, 300..=399 | 404) => Submission::Refused {
-            class: ErrorClass::ProviderFault,
-            detail,
-        },
-        (None, _) => Submission::Refused {
-            class: ErrorClass::Rejected,
-            detail,
-        },
+        (None, 300..=399 | 404) => Submission::Refused { class: ErrorClass::ProviderFault, detail },
+        (None, _) => Submission::Refused { class: ErrorClass::Rejected, detail },
     }
 }
 
@@ -90,10 +68,9 @@ pub(super) fn summary(body: &[u8]) -> Result<Vec<Echo>, String> {
     let text = |key: &str| payload.get(key).and_then(Value::as_str);
     let reference = text("sessionId").ok_or("the summary has no sessionId")?;
     let status = text("sessionStatus").ok_or("the summary has no sessionStatus")?;
-    let code = payload.pointer("/errorDetails/errorCode").and_then(|code| {
-        code.as_i64()
-            .or_else(|| code.as_str().and_then(|text| text.parse().ok()))
-    });
+    let code = payload
+        .pointer("/errorDetails/errorCode")
+        .and_then(|code| code.as_i64().or_else(|| code.as_str().and_then(|text| text.parse().ok())));
     let (state, class) = state_of(status, code);
     Ok(vec![Echo::Receipt(Receipt {
         reference: cut(reference),
@@ -115,15 +92,11 @@ fn state_of(status: &str, code: Option<i64>) -> (ReceiptState, Option<ErrorClass
     };
     match status {
         _ if status.starts_with("COMPLETED") => (ReceiptState::Delivered, None),
-        "NO_ANSWER" | "BUSY" | "CANCELED" => (
-            ReceiptState::Failed,
-            Some(by_code.unwrap_or(ErrorClass::AbsentSubscriber)),
-        ),
+        "NO_ANSWER" | "BUSY" | "CANCELED" => {
+            (ReceiptState::Failed, Some(by_code.unwrap_or(ErrorClass::AbsentSubscriber)))
+        }
         _ if by_code == Some(ErrorClass::Expired) => (ReceiptState::Expired, by_code),
-        "FAILED" | "ERROR" => (
-            ReceiptState::Failed,
-            Some(by_code.unwrap_or(ErrorClass::ProviderFault)),
-        ),
+        "FAILED" | "ERROR" => (ReceiptState::Failed, Some(by_code.unwrap_or(ErrorClass::ProviderFault))),
         // Anything else is a session that still runs.
         _ => (ReceiptState::Sent, None),
     }
@@ -142,37 +115,17 @@ mod tests {
     fn summaries_become_receipts() {
         for (status, code, state, class) in [
             ("COMPLETED", None, ReceiptState::Delivered, None),
-            (
-                "NO_ANSWER",
-                None,
-                ReceiptState::Failed,
-                Some(ErrorClass::AbsentSubscriber),
-            ),
-            (
-                "ERROR",
-                Some(-2008),
-                ReceiptState::Failed,
-                Some(ErrorClass::InvalidSource),
-            ),
-            (
-                "ERROR",
-                Some(-2007),
-                ReceiptState::Expired,
-                Some(ErrorClass::Expired),
-            ),
+            ("NO_ANSWER", None, ReceiptState::Failed, Some(ErrorClass::AbsentSubscriber)),
+            ("ERROR", Some(-2008), ReceiptState::Failed, Some(ErrorClass::InvalidSource)),
+            ("ERROR", Some(-2007), ReceiptState::Expired, Some(ErrorClass::Expired)),
         ] {
             let body = json!({"eventType": "SESSION_SUMMARY", "payload": {
                 "sessionId": "s1", "sessionStatus": status, "endTime": "2026-01-05T10:00:00Z",
                 "errorDetails": {"errorCode": code},
             }});
             let echoes = summary(body.to_string().as_bytes()).unwrap();
-            let [Echo::Receipt(receipt)] = echoes.as_slice() else {
-                panic!("one receipt")
-            };
-            assert_eq!(
-                (receipt.state, receipt.class, receipt.reference.as_str()),
-                (state, class, "s1")
-            );
+            let [Echo::Receipt(receipt)] = echoes.as_slice() else { panic!("one receipt") };
+            assert_eq!((receipt.state, receipt.class, receipt.reference.as_str()), (state, class, "s1"));
         }
         assert!(summary(b"{}").is_err());
         assert_eq!(summary(br#"{"eventType":"CALL_STATUS"}"#).unwrap(), Vec::new());

@@ -45,16 +45,10 @@ impl Body {
             Value::String(text) => of_text(text, given.as_deref(), secrets).map_err(error)?,
             Value::Object(_) | Value::Array(_) => {
                 let content = Content::Json(Node::read(value, secrets, 0).map_err(error)?);
-                Body {
-                    content,
-                    content_type: given.is_none().then_some("application/json"),
-                }
+                Body { content, content_type: given.is_none().then_some("application/json") }
             }
             other => {
-                return Err(error(format!(
-                    "must be text, an object or a list, not {}",
-                    class_of(other)
-                )));
+                return Err(error(format!("must be text, an object or a list, not {}", class_of(other))));
             }
         };
         Ok(Some(body))
@@ -89,10 +83,7 @@ fn of_text(text: &str, given: Option<&str>, secrets: &Secrets) -> Result<Body, S
     if escape == Escape::Json && serde_json::from_str::<Value>(&filled).is_err() {
         return Err("is not JSON once filled in; placeholders belong inside quotes".to_owned());
     }
-    Ok(Body {
-        content: Content::Text(template, escape),
-        content_type,
-    })
+    Ok(Body { content: Content::Text(template, escape), content_type })
 }
 
 fn escape_for(content_type: &str) -> Escape {
@@ -116,10 +107,7 @@ impl Node {
         Ok(match value {
             Value::String(text) => Node::Text(Template::parse(text, secrets)?),
             Value::Array(items) => Node::List(
-                items
-                    .iter()
-                    .map(|item| Node::read(item, secrets, depth + 1))
-                    .collect::<Result<_, _>>()?,
+                items.iter().map(|item| Node::read(item, secrets, depth + 1)).collect::<Result<_, _>>()?,
             ),
             Value::Object(map) => Node::Object(
                 map.iter()
@@ -143,10 +131,9 @@ impl Node {
         match self {
             Node::Text(template) => Value::String(template.fill(message, Escape::None)),
             Node::List(items) => items.iter().map(|item| item.fill(message)).collect(),
-            Node::Object(entries) => entries
-                .iter()
-                .map(|(key, item)| (key.clone(), item.fill(message)))
-                .collect(),
+            Node::Object(entries) => {
+                entries.iter().map(|(key, item)| (key.clone(), item.fill(message))).collect()
+            }
             Node::Plain(value) => value.clone(),
         }
     }

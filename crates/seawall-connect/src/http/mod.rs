@@ -33,15 +33,9 @@ pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
 
 pub(crate) fn build(settings: &Value, around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
     let settings = Settings::read(settings, true)?;
-    let client = web::client(&settings.example_url, settings.timeout).map_err(|problem| SettingsError {
-        key: "url".to_owned(),
-        problem,
-    })?;
-    Ok(Arc::new(Http {
-        name: around.name,
-        settings,
-        client,
-    }))
+    let client = web::client(&settings.example_url, settings.timeout)
+        .map_err(|problem| SettingsError { key: "url".to_owned(), problem })?;
+    Ok(Arc::new(Http { name: around.name, settings, client }))
 }
 
 /// The connector of a described provider.
@@ -56,17 +50,11 @@ impl Connector for Http {
     async fn submit(&self, message: &Outgoing) -> Submission {
         if message.channel != self.settings.channel {
             let detail = "this provider does not carry the channel".to_owned();
-            return Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                detail,
-            };
+            return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
         let Some(request) = self.request(message) else {
             let detail = "the request could not be formed".to_owned();
-            return Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                detail,
-            };
+            return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         };
         match self.client.execute(request).await {
             Ok(response) => self.outcome(response).await,
@@ -108,22 +96,13 @@ impl Http {
     async fn outcome(&self, response: reqwest::Response) -> Submission {
         let (status, headers) = (response.status(), response.headers().clone());
         match web::read_body(response).await {
-            Ok(body) => Answer {
-                status,
-                headers,
-                body,
-            }
-            .outcome(&self.settings.rules, self.settings.message_id.as_ref()),
+            Ok(body) => Answer { status, headers, body }
+                .outcome(&self.settings.rules, self.settings.message_id.as_ref()),
             // The status came, but what the provider says about the message did not.
-            Err(problem) if status.is_success() || status.is_server_error() => Submission::Unknown {
-                detail: format!("HTTP {}, but {problem}", status.as_u16()),
-            },
-            Err(_) => Answer {
-                status,
-                headers,
-                body: Vec::new(),
+            Err(problem) if status.is_success() || status.is_server_error() => {
+                Submission::Unknown { detail: format!("HTTP {}, but {problem}", status.as_u16()) }
             }
-            .outcome(&self.settings.rules, None),
+            Err(_) => Answer { status, headers, body: Vec::new() }.outcome(&self.settings.rules, None),
         }
     }
 }

@@ -31,13 +31,8 @@ impl Answer {
                 reference: message_id.and_then(|id| id.find(self, json.as_ref())),
                 delivered: false,
             },
-            Verdict::Throttled => Submission::Throttled {
-                retry_after: self.retry_after(),
-            },
-            Verdict::Refused(class) => Submission::Refused {
-                class,
-                detail: self.words(),
-            },
+            Verdict::Throttled => Submission::Throttled { retry_after: self.retry_after() },
+            Verdict::Refused(class) => Submission::Refused { class, detail: self.words() },
             Verdict::Open => Submission::Unknown { detail: self.words() },
         }
     }
@@ -48,13 +43,9 @@ impl Answer {
     }
 
     fn retry_after(&self) -> Duration {
-        let seconds = self
-            .headers
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        seconds
-            .map_or(BACK_OFF, Duration::from_secs)
-            .min(LONGEST_BACK_OFF)
+        let seconds =
+            self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        seconds.map_or(BACK_OFF, Duration::from_secs).min(LONGEST_BACK_OFF)
     }
 }
 
@@ -106,25 +97,16 @@ impl Rules {
             None => Ok(Rules(Vec::new())),
             Some(Value::Array(rules)) if rules.len() <= RULES_AT_MOST => {
                 let one = |(at, rule)| Rule::read(rule, format!("{}[{at}]", reader.path_of("errors")));
-                rules
-                    .iter()
-                    .enumerate()
-                    .map(one)
-                    .collect::<Result<_, _>>()
-                    .map(Rules)
+                rules.iter().enumerate().map(one).collect::<Result<_, _>>().map(Rules)
             }
-            Some(_) => Err(reader.error(
-                "errors",
-                format!("must be a list of at most {RULES_AT_MOST} rules"),
-            )),
+            Some(_) => {
+                Err(reader.error("errors", format!("must be a list of at most {RULES_AT_MOST} rules")))
+            }
         }
     }
 
     fn verdict(&self, status: StatusCode, json: Option<&Value>) -> Option<Verdict> {
-        self.0
-            .iter()
-            .find(|rule| rule.fits(status, json))
-            .map(|rule| rule.verdict)
+        self.0.iter().find(|rule| rule.fits(status, json)).map(|rule| rule.verdict)
     }
 }
 
@@ -132,11 +114,7 @@ impl Rule {
     fn read(rule: &Value, path: String) -> Result<Self, SettingsError> {
         let reader = Reader::new(rule, path, &["status", "pointer", "equals", "not", "class"])?;
         let mut classes: Vec<(&str, Verdict)> = vec![("throttled", Verdict::Throttled)];
-        classes.extend(
-            ERROR_CLASSES
-                .iter()
-                .map(|(name, class)| (*name, Verdict::Refused(*class))),
-        );
+        classes.extend(ERROR_CLASSES.iter().map(|(name, class)| (*name, Verdict::Refused(*class))));
         let class = reader.required_text("class")?;
         let verdict = pick(class, &classes).map_err(|problem| reader.error("class", problem))?;
         let pointer = read_pointer(&reader, "pointer")?;
@@ -148,13 +126,7 @@ impl Rule {
         if pointer.is_none() && status.is_none() {
             return Err(reader.error("status", "or pointer is required: a rule must ask something"));
         }
-        Ok(Rule {
-            status,
-            pointer,
-            equals,
-            not,
-            verdict,
-        })
+        Ok(Rule { status, pointer, equals, not, verdict })
     }
 
     fn fits(&self, status: StatusCode, json: Option<&Value>) -> bool {
@@ -181,18 +153,12 @@ fn read_statuses(reader: &Reader<'_>) -> Result<Option<Statuses>, SettingsError>
     match reader.value("status") {
         None => Ok(None),
         Some(Value::Number(number)) => {
-            let one = number
-                .as_u64()
-                .filter(|number| (100..=599).contains(number))
-                .ok_or_else(problem)?;
+            let one = number.as_u64().filter(|number| (100..=599).contains(number)).ok_or_else(problem)?;
             Ok(Some(Statuses::One(u16::try_from(one).unwrap_or(0))))
         }
         Some(Value::String(text)) => match (text.strip_suffix("xx"), text.parse()) {
             (Some("2" | "3" | "4" | "5"), _) => {
-                let hundred = text
-                    .get(..1)
-                    .and_then(|digit| digit.parse().ok())
-                    .ok_or_else(problem)?;
+                let hundred = text.get(..1).and_then(|digit| digit.parse().ok()).ok_or_else(problem)?;
                 Ok(Some(Statuses::Hundred(hundred)))
             }
             (None, Ok(one)) if (100..=599).contains(&one) => Ok(Some(Statuses::One(one))),
@@ -203,20 +169,12 @@ fn read_statuses(reader: &Reader<'_>) -> Result<Option<Statuses>, SettingsError>
 }
 
 fn scalars(reader: &Reader<'_>, key: &str) -> Result<Option<Vec<String>>, SettingsError> {
-    let problem = || {
-        reader.error(
-            key,
-            "must be a text, a number or a truth value, or a list of these",
-        )
-    };
+    let problem = || reader.error(key, "must be a text, a number or a truth value, or a list of these");
     match reader.value(key) {
         None => Ok(None),
-        Some(Value::Array(items)) => items
-            .iter()
-            .map(scalar)
-            .collect::<Option<Vec<_>>>()
-            .map(Some)
-            .ok_or_else(problem),
+        Some(Value::Array(items)) => {
+            items.iter().map(scalar).collect::<Option<Vec<_>>>().map(Some).ok_or_else(problem)
+        }
         Some(one) => scalar(one).map(|one| Some(vec![one])).ok_or_else(problem),
     }
 }
@@ -258,18 +216,13 @@ impl MessageId {
         }
         let place = Reader::new(value, reader.path_of("message_id"), &["header", "text"])?;
         if let Some(name) = place.text("header")? {
-            let name = name
-                .parse()
-                .map_err(|_| place.error("header", "is not a header name"))?;
+            let name = name.parse().map_err(|_| place.error("header", "is not a header name"))?;
             return Ok(Some(MessageId::Header(name)));
         }
         if place.boolean("text", false)? {
             return Ok(Some(MessageId::Text));
         }
-        Err(reader.error(
-            "message_id",
-            "must be a JSON pointer, {\"header\": name} or {\"text\": true}",
-        ))
+        Err(reader.error("message_id", "must be a JSON pointer, {\"header\": name} or {\"text\": true}"))
     }
 
     fn find(&self, answer: &Answer, json: Option<&Value>) -> Option<String> {

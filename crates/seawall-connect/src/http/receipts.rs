@@ -53,11 +53,7 @@ impl Callbacks {
         if secret.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
             return Err(reader.error("secret", "must not be empty"));
         }
-        Ok(Callbacks {
-            receipts: Receipts::read(reader)?,
-            inbound: InboundFields::read(reader)?,
-            secret,
-        })
+        Ok(Callbacks { receipts: Receipts::read(reader)?, inbound: InboundFields::read(reader)?, secret })
     }
 
     /// Understands a callback, or says what is wrong with it. Records with an unknown state are left out.
@@ -68,12 +64,8 @@ impl Callbacks {
         if !self.is_genuine(callback) {
             return Err("the parameter secret is missing or wrong".to_owned());
         }
-        let records = Records::of(
-            callback,
-            self.receipts
-                .as_ref()
-                .and_then(|receipts| receipts.list.as_deref()),
-        )?;
+        let records =
+            Records::of(callback, self.receipts.as_ref().and_then(|receipts| receipts.list.as_deref()))?;
         let mut echoes = Vec::new();
         for record in &records.0 {
             echoes.extend(self.record(record, provider)?);
@@ -83,11 +75,8 @@ impl Callbacks {
 
     fn is_genuine(&self, callback: &Callback) -> bool {
         let Some(secret) = &self.secret else { return true };
-        let given = callback
-            .query
-            .iter()
-            .find(|(name, _)| name == "secret")
-            .map(|(_, value)| value.as_bytes());
+        let given =
+            callback.query.iter().find(|(name, _)| name == "secret").map(|(_, value)| value.as_bytes());
         given.is_some_and(|given| bool::from(given.ct_eq(secret.reveal().as_bytes())))
     }
 
@@ -98,10 +87,7 @@ impl Callbacks {
         {
             let receipt = receipts.receipt(record, &reference, &state);
             if receipt.is_none() {
-                warn!(
-                    provider,
-                    "a receipt with a state that is not under receipts.states"
-                );
+                warn!(provider, "a receipt with a state that is not under receipts.states");
             }
             return Ok(receipt.map(Echo::Receipt));
         }
@@ -135,10 +121,7 @@ impl Receipts {
     }
 
     fn receipt(&self, record: &Record<'_>, reference: &str, state: &str) -> Option<Receipt> {
-        let known = self
-            .states
-            .iter()
-            .find(|(word, _)| word.eq_ignore_ascii_case(state.trim()));
+        let known = self.states.iter().find(|(word, _)| word.eq_ignore_ascii_case(state.trim()));
         let state = known.map(|(_, state)| *state)?;
         let code = self.code.as_ref().and_then(|place| record.find(place));
         let code = code.map(|code| code.chars().take(CODE_AT_MOST).collect::<String>());
@@ -147,19 +130,10 @@ impl Receipts {
             ReceiptState::Expired => Some(ErrorClass::Expired),
             ReceiptState::Failed => Some(self.class_of(code.as_deref())),
         };
-        let at = self
-            .at
-            .as_ref()
-            .and_then(|place| record.find(place))
-            .and_then(|text| Timestamp::parse(&text));
+        let at =
+            self.at.as_ref().and_then(|place| record.find(place)).and_then(|text| Timestamp::parse(&text));
         let reference = reference.chars().take(REFERENCE_AT_MOST).collect();
-        Some(Receipt {
-            reference,
-            state,
-            class,
-            code,
-            at,
-        })
+        Some(Receipt { reference, state, class, code, at })
     }
 
     fn class_of(&self, code: Option<&str>) -> ErrorClass {
@@ -208,11 +182,7 @@ impl InboundFields {
     }
 
     fn inbound(&self, record: &Record<'_>) -> Option<Inbound> {
-        let to = self
-            .to
-            .as_ref()
-            .and_then(|place| record.find(place))
-            .unwrap_or_default();
+        let to = self.to.as_ref().and_then(|place| record.find(place)).unwrap_or_default();
         Some(Inbound {
             from: Secret::new(record.find(&self.from)?),
             to,

@@ -23,11 +23,7 @@ pub(super) struct Records<'c>(pub(super) Vec<Record<'c>>);
 impl<'c> Records<'c> {
     /// Reads the records; `list` points to them within a JSON body.
     pub(super) fn of(callback: &'c Callback, list: Option<&str>) -> Result<Self, String> {
-        let record = |json, form| Record {
-            json,
-            parameters: &callback.query,
-            form,
-        };
+        let record = |json, form| Record { json, parameters: &callback.query, form };
         if callback.body.is_empty() {
             return Ok(Records(vec![record(None, Vec::new())]));
         }
@@ -38,21 +34,15 @@ impl<'c> Records<'c> {
             serde_json::from_slice(&callback.body).map_err(|_| "the body is not JSON".to_owned())?;
         let json = match list {
             None => json,
-            Some(pointer) => json
-                .pointer(pointer)
-                .cloned()
-                .ok_or("the body has no list of receipts")?,
+            Some(pointer) => json.pointer(pointer).cloned().ok_or("the body has no list of receipts")?,
         };
         match json {
             Value::Array(items) if items.len() > RECORDS_AT_MOST => {
                 Err(format!("more than {RECORDS_AT_MOST} records at once"))
             }
-            Value::Array(items) => Ok(Records(
-                items
-                    .into_iter()
-                    .map(|item| record(Some(item), Vec::new()))
-                    .collect(),
-            )),
+            Value::Array(items) => {
+                Ok(Records(items.into_iter().map(|item| record(Some(item), Vec::new())).collect()))
+            }
             one => Ok(Records(vec![record(Some(one), Vec::new())])),
         }
     }
@@ -65,11 +55,7 @@ impl Record<'_> {
             self.json.as_ref()?.pointer(&place.0).and_then(scalar)
         } else {
             let named = |(name, _): &&(String, String)| *name == place.0;
-            let parameter = self
-                .form
-                .iter()
-                .find(named)
-                .or_else(|| self.parameters.iter().find(named));
+            let parameter = self.form.iter().find(named).or_else(|| self.parameters.iter().find(named));
             parameter.map(|(_, value)| value.clone())
         };
         found.filter(|value| !value.is_empty())
@@ -78,17 +64,11 @@ impl Record<'_> {
 
 /// `application/x-www-form-urlencoded`.
 fn form(body: &[u8]) -> Vec<(String, String)> {
-    let pairs = body
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .take(RECORDS_AT_MOST);
+    let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(RECORDS_AT_MOST);
     pairs
         .map(|pair| {
             let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            (
-                decode(halves.next().unwrap_or_default()),
-                decode(halves.next().unwrap_or_default()),
-            )
+            (decode(halves.next().unwrap_or_default()), decode(halves.next().unwrap_or_default()))
         })
         .collect()
 }
@@ -102,17 +82,11 @@ fn decode(text: &[u8]) -> String {
             _ => None,
         };
         decoded.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-        rest = if escaped.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }

@@ -56,15 +56,9 @@ impl Settings {
             .map_err(|problem| reader.error("url", problem))?;
         let example_url = check_url(&reader, &url)?;
         let methods = [("POST", Method::POST), ("GET", Method::GET), ("PUT", Method::PUT)];
-        let names: Vec<(&str, usize)> = methods
-            .iter()
-            .enumerate()
-            .map(|(at, (name, _))| (*name, at))
-            .collect();
-        let method = reader
-            .choice("method", &names)?
-            .and_then(|at| methods.get(at))
-            .map(|(_, m)| m.clone());
+        let names: Vec<(&str, usize)> =
+            methods.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
+        let method = reader.choice("method", &names)?.and_then(|at| methods.get(at)).map(|(_, m)| m.clone());
         let method = method.unwrap_or(Method::POST);
         let headers = read_headers(&reader, &secrets)?;
         let body = Body::read(&reader, &headers, &secrets)?;
@@ -99,10 +93,7 @@ fn check_url(reader: &Reader<'_>, url: &Template) -> Result<Url, SettingsError> 
     match parsed.scheme() {
         "https" => Ok(parsed),
         "http" if allowed || web::is_loopback(&parsed) => Ok(parsed),
-        "http" => Err(reader.error(
-            "url",
-            "must be https, or set allow_http to true to send codes in clear",
-        )),
+        "http" => Err(reader.error("url", "must be https, or set allow_http to true to send codes in clear")),
         _ => Err(reader.error("url", "must be https")),
     }
 }
@@ -119,9 +110,7 @@ fn read_headers(
         return Err(reader.error("headers", format!("must be at most {HEADERS_AT_MOST}")));
     }
     let one = |(name, value): (&String, &Value)| {
-        let header: HeaderName = name
-            .parse()
-            .map_err(|_| headers.error(name, "is not a header name"))?;
+        let header: HeaderName = name.parse().map_err(|_| headers.error(name, "is not a header name"))?;
         let text = value
             .as_str()
             .ok_or_else(|| headers.error(name, format!("must be text, not {}", class_of(value))))?;

@@ -69,9 +69,7 @@ impl Template {
 
     /// Whether the message's number, sender or text would be written.
     pub(super) fn has_content(&self) -> bool {
-        self.0
-            .iter()
-            .any(|piece| matches!(piece, Piece::Field(field) if *field != Field::Id))
+        self.0.iter().any(|piece| matches!(piece, Piece::Field(field) if *field != Field::Id))
     }
 
     /// Fills in a message.
@@ -91,9 +89,7 @@ impl Template {
 /// The name in `{name}` at the start of `text`, and what follows it.
 pub(super) fn placeholder(text: &str) -> Option<(&str, &str)> {
     let (name, after) = text.strip_prefix('{')?.split_once('}')?;
-    let reference = ["secret:", "env:", "file:"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix));
+    let reference = ["secret:", "env:", "file:"].iter().any(|prefix| name.starts_with(prefix));
     let word = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     (reference || word).then_some((name, after))
 }
@@ -184,10 +180,7 @@ impl Secrets {
                 named.push((name.clone(), value));
             }
         }
-        Ok(Secrets {
-            named,
-            resolved: resolve_now,
-        })
+        Ok(Secrets { named, resolved: resolve_now })
     }
 
     /// A secret setting's value, or while checking its reference.
@@ -199,11 +192,7 @@ impl Secrets {
     }
 
     fn get(&self, name: &str) -> Result<&str, String> {
-        let found = self
-            .named
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str());
+        let found = self.named.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         found.ok_or_else(|| {
             let hint = suggestion(name, self.named.iter().map(|(known, _)| known.as_str()));
             format!("uses {{secret:{name}}}, which is not under secrets{hint}")
@@ -219,17 +208,12 @@ mod tests {
     use serde_json::json;
 
     fn secrets() -> Secrets {
-        Secrets::read(
-            &Reader::root(&json!({"secrets": {"key": "s&k"}}), &["secrets"]).unwrap(),
-            true,
-        )
-        .unwrap()
+        Secrets::read(&Reader::root(&json!({"secrets": {"key": "s&k"}}), &["secrets"]).unwrap(), true)
+            .unwrap()
     }
 
     fn fill(template: &str, escape: Escape, text: &str) -> String {
-        Template::parse(template, &secrets())
-            .unwrap()
-            .fill(&message(text), escape)
+        Template::parse(template, &secrets()).unwrap().fill(&message(text), escape)
     }
 
     #[test]
@@ -238,14 +222,8 @@ mod tests {
         for (escape, expected) in [
             (Escape::None, "6591234567|Seawall|a\"b&<é|s&k|{not a name}|{"),
             (Escape::Json, "6591234567|Seawall|a\\\"b&<é|s&k|{not a name}|{"),
-            (
-                Escape::Percent,
-                "6591234567|Seawall|a%22b%26%3C%C3%A9|s%26k|{not a name}|{",
-            ),
-            (
-                Escape::Xml,
-                "6591234567|Seawall|a&quot;b&amp;&lt;é|s&amp;k|{not a name}|{",
-            ),
+            (Escape::Percent, "6591234567|Seawall|a%22b%26%3C%C3%A9|s%26k|{not a name}|{"),
+            (Escape::Xml, "6591234567|Seawall|a&quot;b&amp;&lt;é|s&amp;k|{not a name}|{"),
         ] {
             assert_eq!(fill(template, escape, "a\"b&<é"), expected);
         }
@@ -254,10 +232,7 @@ mod tests {
 
     #[test]
     fn a_text_that_looks_like_a_placeholder_is_only_text() {
-        assert_eq!(
-            fill("{text}", Escape::None, "{to} {secret:key}"),
-            "{to} {secret:key}"
-        );
+        assert_eq!(fill("{text}", Escape::None, "{to} {secret:key}"), "{to} {secret:key}");
     }
 
     #[test]

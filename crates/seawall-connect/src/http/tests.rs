@@ -12,9 +12,7 @@ use crate::{ErrorClass, Submission};
 
 pub(super) fn merged(base: Value, more: Value) -> Value {
     let (mut base, more) = (base, more);
-    base.as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    base.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     base
 }
 
@@ -24,22 +22,13 @@ pub(super) fn minimal(url: &str) -> Value {
 
 async fn submit(answer: ResponseTemplate, more: Value) -> Submission {
     let server = MockServer::start().await;
-    Mock::given(method("POST"))
-        .respond_with(answer)
-        .mount(&server)
-        .await;
+    Mock::given(method("POST")).respond_with(answer).mount(&server).await;
     let settings = merged(minimal(&server.uri()), more);
-    build(&settings, surroundings().0)
-        .unwrap()
-        .submit(&message("Your code is \"1\""))
-        .await
+    build(&settings, surroundings().0).unwrap().submit(&message("Your code is \"1\"")).await
 }
 
 fn accepted(reference: Option<&str>) -> Submission {
-    Submission::Accepted {
-        reference: reference.map(str::to_owned),
-        delivered: false,
-    }
+    Submission::Accepted { reference: reference.map(str::to_owned), delivered: false }
 }
 
 #[tokio::test]
@@ -58,10 +47,7 @@ async fn sends_json_with_headers_and_reads_the_id() {
         json!({"headers": {"Authorization": "Bearer {secret:token}"}, "secrets": {"token": "t0ken"}}),
     );
     let connector = build(&settings, surroundings().0).unwrap();
-    assert_eq!(
-        connector.submit(&message("Your code is \"1\"")).await,
-        accepted(Some("77"))
-    );
+    assert_eq!(connector.submit(&message("Your code is \"1\"")).await, accepted(Some("77")));
 }
 
 #[tokio::test]
@@ -86,10 +72,7 @@ async fn sends_forms_and_queries_escaped() {
     });
     for (settings, reference) in [(form, "abc"), (query, "h1")] {
         let connector = build(&settings, surroundings().0).unwrap();
-        assert_eq!(
-            connector.submit(&message("a&b +")).await,
-            accepted(Some(reference))
-        );
+        assert_eq!(connector.submit(&message("a&b +")).await, accepted(Some(reference)));
     }
 }
 
@@ -111,9 +94,7 @@ async fn statuses_have_a_meaning_of_their_own() {
         }
     }
     let slow = ResponseTemplate::new(429).insert_header("retry-after", "7");
-    let expected = Submission::Throttled {
-        retry_after: Duration::from_secs(7),
-    };
+    let expected = Submission::Throttled { retry_after: Duration::from_secs(7) };
     assert_eq!(submit(slow, json!({})).await, expected);
 }
 
@@ -133,10 +114,7 @@ async fn described_errors_come_first() {
         (200, answer(json!(10)), Some(ErrorClass::InsufficientCredit)),
         (200, answer(json!("3")), Some(ErrorClass::ContentFiltered)),
     ] {
-        match (
-            submit(ResponseTemplate::new(status).set_body_json(&body), rules.clone()).await,
-            expected,
-        ) {
+        match (submit(ResponseTemplate::new(status).set_body_json(&body), rules.clone()).await, expected) {
             (Submission::Refused { class, .. }, Some(expected)) => {
                 assert_eq!(class, expected, "{status} {body}")
             }
@@ -154,10 +132,7 @@ async fn silence_after_the_request_is_unknown_and_no_connection_is_unreachable()
     let outcome = submit(late, json!({"timeout_seconds": 0.2})).await;
     assert!(matches!(outcome, Submission::Unknown { .. }), "{outcome:?}");
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let connector = build(&minimal(&format!("http://{closed}")), surroundings().0).unwrap();
     let outcome = connector.submit(&message("hi")).await;
     assert!(matches!(outcome, Submission::Unreachable { .. }), "{outcome:?}");
@@ -195,52 +170,25 @@ fn settings_are_checked_and_errors_name_the_key() {
     assert_eq!(check(&minimal(url)), Ok(()));
     assert_eq!(check(&super::callback_tests::receipts()), Ok(()));
     for (more, part) in [
-        (
-            json!({"url": "http://sms.example"}),
-            "settings.url: must be https",
-        ),
+        (json!({"url": "http://sms.example"}), "settings.url: must be https"),
         (json!({"url": "ftp://sms.example"}), "settings.url"),
         (json!({"methode": "GET"}), "did you mean \"method\""),
         (json!({"method": "GET"}), "settings.body"),
-        (
-            json!({"body": "{\"to\": {to}, \"text\": \"{text}\"}"}),
-            "not JSON once filled in",
-        ),
+        (json!({"body": "{\"to\": {to}, \"text\": \"{text}\"}"}), "not JSON once filled in"),
         (json!({"body": "to={too}"}), "did you mean \"to\""),
         (json!({"body": {"x": 1}}), "settings.body"),
         (json!({"headers": {"a b": "c"}}), "settings.headers.a b"),
         (json!({"headers": {"x": "{text}"}}), "settings.headers.x"),
         (json!({"headers": {"x": "{secret:nope}"}}), "not under secrets"),
         (json!({"message_id": "messages"}), "JSON pointer"),
-        (
-            json!({"errors": [{"status": "6xx", "class": "denied"}]}),
-            "settings.errors[0].status",
-        ),
-        (
-            json!({"errors": [{"status": 400, "class": "denid"}]}),
-            "did you mean \"denied\"",
-        ),
+        (json!({"errors": [{"status": "6xx", "class": "denied"}]}), "settings.errors[0].status"),
+        (json!({"errors": [{"status": 400, "class": "denid"}]}), "did you mean \"denied\""),
         (json!({"errors": [{"class": "denied"}]}), "must ask something"),
-        (
-            json!({"receipts": {"reference": "/id", "state": "/s"}}),
-            "settings.receipts.states",
-        ),
+        (json!({"receipts": {"reference": "/id", "state": "/s"}}), "settings.receipts.states"),
     ] {
         let error = check(&merged(minimal(url), more)).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
-    assert_eq!(
-        check(&merged(
-            minimal("http://sms.example"),
-            json!({"allow_http": true})
-        )),
-        Ok(())
-    );
-    assert_eq!(
-        check(&merged(
-            minimal(url),
-            json!({"headers": {"x": "env:NOT_SET_YET"}})
-        )),
-        Ok(())
-    );
+    assert_eq!(check(&merged(minimal("http://sms.example"), json!({"allow_http": true}))), Ok(()));
+    assert_eq!(check(&merged(minimal(url), json!({"headers": {"x": "env:NOT_SET_YET"}}))), Ok(()));
 }

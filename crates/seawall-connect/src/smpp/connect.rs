@@ -43,11 +43,7 @@ impl Connection {
             problem: "does not fit into a bind PDU".to_owned(),
         })?;
         Ok(Connection {
-            host: settings
-                .host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
+            host: settings.host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: settings.port,
             tls: if settings.tls { Some(tls(settings)?) } else { None },
             bind,
@@ -73,24 +69,18 @@ impl Connection {
             .await
             .map_err(|error| format!("cannot connect: {error}"))?;
         // Without it Nagle holds back each submission until the previous one is acknowledged.
-        tcp.set_nodelay(true)
-            .map_err(|error| format!("cannot set TCP_NODELAY: {error}"))?;
+        tcp.set_nodelay(true).map_err(|error| format!("cannot set TCP_NODELAY: {error}"))?;
         match &self.tls {
             None => Ok(Box::new(tcp)),
             Some((connector, name)) => {
                 let tls = connector.connect(name.clone(), tcp).await;
-                Ok(Box::new(
-                    tls.map_err(|error| format!("TLS handshake failed: {error}"))?,
-                ))
+                Ok(Box::new(tls.map_err(|error| format!("TLS handshake failed: {error}"))?))
             }
         }
     }
 
     async fn bind(&self, framed: &mut Framed<Stream, Wire>) -> Result<(), String> {
-        framed
-            .send(command(1, self.bind.clone()))
-            .await
-            .map_err(|error| format!("cannot bind: {error}"))?;
+        framed.send(command(1, self.bind.clone())).await.map_err(|error| format!("cannot bind: {error}"))?;
         loop {
             let frame = match framed.next().await {
                 Some(Ok(frame)) => frame,
@@ -110,20 +100,12 @@ impl Connection {
 }
 
 fn tls(settings: &Settings) -> Result<(TlsConnector, ServerName<'static>), SettingsError> {
-    let problem = |key: &str, problem: String| SettingsError {
-        key: key.to_owned(),
-        problem,
-    };
+    let problem = |key: &str, problem: String| SettingsError { key: key.to_owned(), problem };
     let config =
         web::tls_config(settings.tls_ca_file.as_deref()).map_err(|why| problem("tls_ca_file", why))?;
     let name = settings.tls_server_name.as_deref().unwrap_or(&settings.host);
     let name = ServerName::try_from(name.trim_start_matches('[').trim_end_matches(']').to_owned()).map_err(
-        |_| {
-            problem(
-                "host",
-                "is neither a name nor an address that a certificate can hold".to_owned(),
-            )
-        },
+        |_| problem("host", "is neither a name nor an address that a certificate can hold".to_owned()),
     )?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }

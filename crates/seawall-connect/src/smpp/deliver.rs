@@ -40,14 +40,8 @@ impl Deliver {
         let _default_message = byte(&mut body)?;
         let length = usize::from(byte(&mut body)?);
         let text = take(&mut body, length)?;
-        let mut read = Deliver {
-            source,
-            destination,
-            esm_class,
-            data_coding,
-            body: text,
-            ..Deliver::default()
-        };
+        let mut read =
+            Deliver { source, destination, esm_class, data_coding, body: text, ..Deliver::default() };
         read.read_tlvs(body);
         Some(read)
     }
@@ -80,10 +74,8 @@ impl Deliver {
                 _ => {}
             }
         }
-        self.sar = reference
-            .zip(total)
-            .zip(number)
-            .map(|((reference, total), number)| (reference, total, number));
+        self.sar =
+            reference.zip(total).zip(number).map(|((reference, total), number)| (reference, total, number));
     }
 }
 
@@ -127,18 +119,9 @@ mod tests {
         // A receipted_message_id without its NUL is common, and so is a TLV that we do not know.
         let tlvs = b"\x00\x1e\x00\x03abc\x04\x27\x00\x01\x02\x15\x02\x00\x02zz";
         let read = Deliver::read(body(b"hello", tlvs)).unwrap();
-        assert_eq!(
-            (read.source.as_str(), read.destination.as_str()),
-            ("6591234567", "74000")
-        );
-        assert_eq!(
-            (read.esm_class, read.data_coding, read.body.as_ref()),
-            (4, 3, b"hello".as_ref())
-        );
-        assert_eq!(
-            (read.receipted_message_id.as_deref(), read.message_state),
-            (Some("abc"), Some(2))
-        );
+        assert_eq!((read.source.as_str(), read.destination.as_str()), ("6591234567", "74000"));
+        assert_eq!((read.esm_class, read.data_coding, read.body.as_ref()), (4, 3, b"hello".as_ref()));
+        assert_eq!((read.receipted_message_id.as_deref(), read.message_state), (Some("abc"), Some(2)));
         assert!(read.is_receipt());
     }
 

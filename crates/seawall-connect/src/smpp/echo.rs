@@ -24,12 +24,7 @@ pub(super) struct Echoes {
 
 impl Echoes {
     pub(super) fn new(provider: String, queue: mpsc::Sender<Echoed>, ids: ReceiptId) -> Self {
-        Echoes {
-            provider,
-            queue,
-            ids,
-            joiner: Mutex::default(),
-        }
+        Echoes { provider, queue, ids, joiner: Mutex::default() }
     }
 
     /// Queues what a `deliver_sm` says, and gives the status to answer with.
@@ -42,20 +37,12 @@ impl Echoes {
         };
         let queued = self.send(self.understand(&deliver)).await;
         // Only a gateway that stops has no queue; then the SMSC shall try again later.
-        if queued {
-            CommandStatus::EsmeRok
-        } else {
-            CommandStatus::EsmeRxTAppn
-        }
+        if queued { CommandStatus::EsmeRok } else { CommandStatus::EsmeRxTAppn }
     }
 
     /// Hands on parts whose others never came.
     pub(super) async fn flush_overdue(&self) {
-        let overdue = self
-            .joiner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .overdue(Instant::now());
+        let overdue = self.joiner.lock().unwrap_or_else(PoisonError::into_inner).overdue(Instant::now());
         self.send(overdue.into_iter().map(Echo::Inbound).collect()).await;
     }
 
@@ -68,19 +55,12 @@ impl Echoes {
             return receipt.map(Echo::Receipt).into_iter().collect();
         }
         let mut joiner = self.joiner.lock().unwrap_or_else(PoisonError::into_inner);
-        joiner
-            .take(deliver, Instant::now())
-            .into_iter()
-            .map(Echo::Inbound)
-            .collect()
+        joiner.take(deliver, Instant::now()).into_iter().map(Echo::Inbound).collect()
     }
 
     async fn send(&self, echoes: Vec<Echo>) -> bool {
         for echo in echoes {
-            let echoed = Echoed {
-                provider: self.provider.clone(),
-                echo,
-            };
+            let echoed = Echoed { provider: self.provider.clone(), echo };
             if self.queue.send(echoed).await.is_err() {
                 return false;
             }

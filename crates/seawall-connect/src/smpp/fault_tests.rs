@@ -12,26 +12,12 @@ use crate::{ErrorClass, Health, Submission};
 
 #[tokio::test]
 async fn a_refused_bind_is_reported_and_tried_again() {
-    let (smsc, connector, _echoes) = started(
-        Script {
-            bind_status: 0x0E,
-            ..Script::default()
-        },
-        json!({}),
-    )
-    .await;
+    let (smsc, connector, _echoes) =
+        started(Script { bind_status: 0x0E, ..Script::default() }, json!({})).await;
     until(|| smsc.connections() >= 3).await;
-    let Health::Down { reason } = connector.health() else {
-        panic!("not bound")
-    };
-    assert!(
-        reason.contains("0x0000000E") && !reason.contains("secret"),
-        "{reason}"
-    );
-    assert!(matches!(
-        connector.submit(&message("hi")).await,
-        Submission::Unreachable { .. }
-    ));
+    let Health::Down { reason } = connector.health() else { panic!("not bound") };
+    assert!(reason.contains("0x0000000E") && !reason.contains("secret"), "{reason}");
+    assert!(matches!(connector.submit(&message("hi")).await, Submission::Unreachable { .. }));
 }
 
 #[tokio::test]
@@ -43,19 +29,10 @@ async fn refusals_and_throttling_are_told_apart() {
         3 => Reaction::Nack(0x02),
         _ => Reaction::Take("late"),
     };
-    let (_smsc, connector, _echoes) = connected(
-        Script {
-            submit: script,
-            ..Script::default()
-        },
-        json!({}),
-    )
-    .await;
+    let (_smsc, connector, _echoes) =
+        connected(Script { submit: script, ..Script::default() }, json!({})).await;
     for _ in 0..2 {
-        assert!(matches!(
-            connector.submit(&message("hi")).await,
-            Submission::Throttled { .. }
-        ));
+        assert!(matches!(connector.submit(&message("hi")).await, Submission::Throttled { .. }));
     }
     for expected in [ErrorClass::InvalidDestination, ErrorClass::InvalidFormat] {
         match connector.submit(&message("hi")).await {
@@ -69,31 +46,14 @@ async fn refusals_and_throttling_are_told_apart() {
 #[tokio::test]
 async fn no_response_is_unknown_and_a_late_one_harms_nobody() {
     let script = |n| {
-        if n == 0 {
-            Reaction::Ignore
-        } else {
-            Reaction::Take("second")
-        }
+        if n == 0 { Reaction::Ignore } else { Reaction::Take("second") }
     };
-    let (mut smsc, connector, _echoes) = connected(
-        Script {
-            submit: script,
-            ..Script::default()
-        },
-        json!({"window": 1}),
-    )
-    .await;
-    assert!(matches!(
-        connector.submit(&message("hi")).await,
-        Submission::Unknown { .. }
-    ));
+    let (mut smsc, connector, _echoes) =
+        connected(Script { submit: script, ..Script::default() }, json!({"window": 1})).await;
+    assert!(matches!(connector.submit(&message("hi")).await, Submission::Unknown { .. }));
     let sequence = smsc.next(CommandId::SubmitSm).await.sequence_number();
     for _ in 0..2 {
-        smsc.send(Command::new(
-            CommandStatus::EsmeRok,
-            sequence,
-            submit_resp("first"),
-        ));
+        smsc.send(Command::new(CommandStatus::EsmeRok, sequence, submit_resp("first")));
     }
     assert_eq!(connector.submit(&message("hi")).await, accepted("second"));
     assert_eq!(smsc.connections(), 1);
@@ -106,20 +66,12 @@ async fn a_disconnect_in_the_window_is_unknown_and_the_link_comes_back() {
         2 => Reaction::HangUp,
         _ => Reaction::Take("again"),
     };
-    let (smsc, connector, _echoes) = connected(
-        Script {
-            submit: script,
-            ..Script::default()
-        },
-        json!({"response_timeout_seconds": 5}),
-    )
-    .await;
+    let (smsc, connector, _echoes) =
+        connected(Script { submit: script, ..Script::default() }, json!({"response_timeout_seconds": 5}))
+            .await;
     let outgoing = message("hi");
-    let (a, b, c) = tokio::join!(
-        connector.submit(&outgoing),
-        connector.submit(&outgoing),
-        connector.submit(&outgoing)
-    );
+    let (a, b, c) =
+        tokio::join!(connector.submit(&outgoing), connector.submit(&outgoing), connector.submit(&outgoing));
     for outcome in [a, b, c] {
         assert!(matches!(outcome, Submission::Unknown { .. }), "{outcome:?}");
     }
@@ -131,10 +83,7 @@ async fn a_disconnect_in_the_window_is_unknown_and_the_link_comes_back() {
 #[tokio::test]
 async fn a_full_window_is_unreachable_and_nothing_is_sent() {
     let (mut smsc, connector, _echoes) = connected(
-        Script {
-            submit: |_| Reaction::Ignore,
-            ..Script::default()
-        },
+        Script { submit: |_| Reaction::Ignore, ..Script::default() },
         json!({"window": 1, "response_timeout_seconds": 7}),
     )
     .await;
@@ -159,10 +108,7 @@ async fn enquire_link_goes_both_ways_and_silence_reconnects() {
     assert_eq!(smsc.next(CommandId::EnquireLinkResp).await.sequence_number(), 77);
     assert_eq!((smsc.connections(), connector.health()), (1, Health::Up));
 
-    let silent = Script {
-        answers_enquire_link: false,
-        ..Script::default()
-    };
+    let silent = Script { answers_enquire_link: false, ..Script::default() };
     let more = json!({"enquire_link_seconds": 0.05, "response_timeout_seconds": 0.1});
     let (smsc, _connector, _echoes) = connected(silent, more).await;
     until(|| smsc.connections() >= 2).await;
@@ -179,11 +125,7 @@ async fn a_full_echo_queue_holds_answers_back_but_not_submissions() {
     }
     assert_eq!(connector.submit(&message("hi")).await, accepted("id-1"));
     let wait = Duration::from_millis(100);
-    assert!(
-        tokio::time::timeout(wait, smsc.next(CommandId::DeliverSmResp))
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(wait, smsc.next(CommandId::DeliverSmResp)).await.is_err());
     echo(&mut echoes).await;
     assert_eq!(smsc.next(CommandId::DeliverSmResp).await.sequence_number(), 65);
 }
@@ -191,24 +133,13 @@ async fn a_full_echo_queue_holds_answers_back_but_not_submissions() {
 #[tokio::test]
 async fn odd_pdus_are_answered_and_malformed_ones_end_the_session() {
     let (mut smsc, connector, mut echoes) = connected(Script::default(), json!({})).await;
-    let cut_deliver = [
-        &20_u32.to_be_bytes()[..],
-        &[0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4],
-    ]
-    .concat();
+    let cut_deliver = [&20_u32.to_be_bytes()[..], &[0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4]].concat();
     smsc.act(Act::Bytes(cut_deliver));
     assert_eq!(smsc.next(CommandId::DeliverSmResp).await.sequence_number(), 9);
-    let unknown = [
-        &16_u32.to_be_bytes()[..],
-        &[0, 0, 0x0F, 0xFF, 0, 0, 0, 0, 0, 0, 0, 10],
-    ]
-    .concat();
+    let unknown = [&16_u32.to_be_bytes()[..], &[0, 0, 0x0F, 0xFF, 0, 0, 0, 0, 0, 0, 0, 10]].concat();
     smsc.act(Act::Bytes(unknown));
     let nack = smsc.next(CommandId::GenericNack).await;
-    assert_eq!(
-        (nack.sequence_number(), nack.status()),
-        (10, CommandStatus::EsmeRinvcmdid)
-    );
+    assert_eq!((nack.sequence_number(), nack.status()), (10, CommandStatus::EsmeRinvcmdid));
     smsc.send(deliver(11, 0x04, b"no receipt at all"));
     assert_eq!(smsc.next(CommandId::DeliverSmResp).await.sequence_number(), 11);
     assert_eq!(smsc.connections(), 1);

@@ -42,11 +42,7 @@ impl Join {
 
     fn inbound(self) -> Inbound {
         let text: String = self.parts.into_iter().flatten().collect();
-        Inbound {
-            from: Secret::new(self.from),
-            to: self.to,
-            text: Secret::new(text),
-        }
+        Inbound { from: Secret::new(self.from), to: self.to, text: Secret::new(text) }
     }
 }
 
@@ -76,11 +72,7 @@ impl Joiner {
     /// What has waited too long, with its gaps.
     pub(super) fn overdue(&mut self, now: Instant) -> Vec<Inbound> {
         let mut ended = Vec::new();
-        while self
-            .joins
-            .front()
-            .is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT)
-        {
+        while self.joins.front().is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT) {
             ended.extend(self.joins.pop_front().map(Join::inbound));
         }
         ended
@@ -119,11 +111,7 @@ impl Joiner {
 
 /// The text without its user data header, and what the header or the SAR TLVs say about parts.
 fn open(deliver: &Deliver) -> (Option<Part>, String) {
-    let sar = deliver.sar.map(|(reference, total, number)| Part {
-        reference,
-        total,
-        number,
-    });
+    let sar = deliver.sar.map(|(reference, total, number)| Part { reference, total, number });
     let body = deliver.body.as_ref();
     if deliver.esm_class & UDHI == 0 {
         return (sar, decode(body, deliver.data_coding));
@@ -140,19 +128,11 @@ fn concatenation(mut header: &[u8]) -> Option<Part> {
         let value = rest.get(..usize::from(*length))?;
         match (*kind, value) {
             (CONCATENATED_8_BIT, [reference, total, number]) => {
-                return Some(Part {
-                    reference: u16::from(*reference),
-                    total: *total,
-                    number: *number,
-                });
+                return Some(Part { reference: u16::from(*reference), total: *total, number: *number });
             }
             (CONCATENATED_16_BIT, [high, low, total, number]) => {
                 let reference = u16::from_be_bytes([*high, *low]);
-                return Some(Part {
-                    reference,
-                    total: *total,
-                    number: *number,
-                });
+                return Some(Part { reference, total: *total, number: *number });
             }
             _ => header = rest.get(usize::from(*length)..)?,
         }
@@ -179,10 +159,7 @@ mod tests {
     }
 
     fn texts(inbound: Vec<Inbound>) -> Vec<String> {
-        inbound
-            .iter()
-            .map(|inbound| inbound.text.reveal().to_owned())
-            .collect()
+        inbound.iter().map(|inbound| inbound.text.reveal().to_owned()).collect()
     }
 
     #[test]
@@ -191,10 +168,7 @@ mod tests {
         assert!(joiner.take(&part(1, 3, 3, "c"), now).is_empty());
         assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
         assert!(joiner.take(&part(1, 3, 1, "a"), now).is_empty());
-        assert!(
-            joiner.take(&part(2, 3, 2, "x"), now).is_empty(),
-            "another message"
-        );
+        assert!(joiner.take(&part(2, 3, 2, "x"), now).is_empty(), "another message");
         assert_eq!(texts(joiner.take(&part(1, 3, 2, "b"), now)), ["abc"]);
     }
 
@@ -204,12 +178,7 @@ mod tests {
         let wide = |number, text: &[u8]| {
             let mut body = vec![6, 8, 4, 1, 2, 2, number];
             body.extend_from_slice(text);
-            Deliver {
-                esm_class: UDHI,
-                data_coding: 3,
-                body: Bytes::from(body),
-                ..Deliver::default()
-            }
+            Deliver { esm_class: UDHI, data_coding: 3, body: Bytes::from(body), ..Deliver::default() }
         };
         assert!(joiner.take(&wide(1, b"a"), now).is_empty());
         assert_eq!(texts(joiner.take(&wide(2, b"b"), now)), ["ab"]);
@@ -235,10 +204,7 @@ mod tests {
         assert_eq!(joiner.joins.len(), JOINS_AT_MOST);
         assert_eq!(joiner.overdue(now + WAIT).len(), JOINS_AT_MOST);
         assert_eq!(texts(joiner.take(&part(1, 99, 1, "too many"), now)), ["too many"]);
-        assert_eq!(
-            texts(joiner.take(&part(1, 2, 0, "no such part"), now)),
-            ["no such part"]
-        );
+        assert_eq!(texts(joiner.take(&part(1, 2, 0, "no such part"), now)), ["no such part"]);
     }
 
     proptest! {

@@ -112,19 +112,11 @@ impl Link {
                     why.to_owned()
                 }
             };
-            if matches!(
-                *self.state.read().unwrap_or_else(PoisonError::into_inner),
-                State::Closed
-            ) {
+            if matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Closed) {
                 return;
             }
             let pause = pauses.next();
-            warn!(
-                provider = self.name,
-                reason,
-                pause_ms = pause.as_millis(),
-                "not connected"
-            );
+            warn!(provider = self.name, reason, pause_ms = pause.as_millis(), "not connected");
             self.become_state(State::Down(reason));
             sleep(pause).await;
         }
@@ -152,12 +144,7 @@ impl Pauses {
     fn new(first: Duration, name: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
-        Pauses {
-            first,
-            doublings: 0,
-            drawn: 0,
-            seed: hasher.finish(),
-        }
+        Pauses { first, doublings: 0, drawn: 0, seed: hasher.finish() }
     }
 
     fn reset(&mut self) {
@@ -165,10 +152,7 @@ impl Pauses {
     }
 
     fn next(&mut self) -> Duration {
-        let whole = self
-            .first
-            .saturating_mul(1_u32 << self.doublings.min(16))
-            .min(LONGEST_PAUSE);
+        let whole = self.first.saturating_mul(1_u32 << self.doublings.min(16)).min(LONGEST_PAUSE);
         self.doublings = self.doublings.saturating_add(1);
         self.drawn = self.drawn.wrapping_add(1);
         let shortening = scramble(self.seed ^ self.drawn) % 256;
@@ -193,20 +177,11 @@ mod tests {
         for exponent in 0..40_u32 {
             let whole = Duration::from_secs(1 << exponent.min(6)).min(LONGEST_PAUSE);
             let pause = pauses.next();
-            assert!(
-                pause <= whole && pause >= whole.mul_f64(0.74),
-                "{exponent}: {pause:?}"
-            );
+            assert!(pause <= whole && pause >= whole.mul_f64(0.74), "{exponent}: {pause:?}");
         }
         pauses.reset();
         assert!(pauses.next() <= Duration::from_secs(1));
-        let other: Vec<_> = (0..4)
-            .map(|_| Pauses::new(Duration::from_secs(1), "b").next())
-            .collect();
-        assert_ne!(
-            other[0],
-            Pauses::new(Duration::from_secs(1), "c").next(),
-            "names differ in jitter"
-        );
+        let other: Vec<_> = (0..4).map(|_| Pauses::new(Duration::from_secs(1), "b").next()).collect();
+        assert_ne!(other[0], Pauses::new(Duration::from_secs(1), "c").next(), "names differ in jitter");
     }
 }

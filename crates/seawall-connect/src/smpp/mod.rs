@@ -48,10 +48,8 @@ pub(crate) fn check(settings: &Value, allow_insecure: bool) -> Result<(), Settin
 pub(crate) fn build(settings: &Value, around: Surroundings) -> Result<Arc<dyn Connector>, SettingsError> {
     let settings = Settings::read(settings, around.allow_insecure_smpp)?;
     let password = resolve("password", &settings.password)?;
-    settings::fits_password(password.reveal()).map_err(|problem| SettingsError {
-        key: "password".to_owned(),
-        problem,
-    })?;
+    settings::fits_password(password.reveal())
+        .map_err(|problem| SettingsError { key: "password".to_owned(), problem })?;
     let connection = Connection::new(&settings, &password)?;
     let echoes = Echoes::new(around.name.clone(), around.echoes, settings.receipt_id);
     let submitter = Submitter::new(&settings);

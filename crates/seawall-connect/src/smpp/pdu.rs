@@ -40,10 +40,8 @@ pub(super) fn submit(
     if texts.len() > PARTS_AT_MOST {
         return Err((ErrorClass::InvalidFormat, "the text needs more than 255 segments"));
     }
-    let bodies = texts
-        .iter()
-        .map(|text| encode(text, message.encoding))
-        .collect::<Result<Vec<_>, Unfit>>()?;
+    let bodies =
+        texts.iter().map(|text| encode(text, message.encoding)).collect::<Result<Vec<_>, Unfit>>()?;
     let mut pdus = match bodies.as_slice() {
         [body] if fits_one(body, message.encoding) => vec![with_text(base, body)?],
         [body] => vec![with_payload(base, body)],
@@ -64,16 +62,11 @@ fn envelope(message: &Outgoing, settings: &Settings) -> Result<SubmitSm, Unfit> 
     let digits = message.to.reveal().trim_start_matches('+');
     let destination =
         c_string::<21>(digits).ok_or((ErrorClass::InvalidDestination, "not an E.164 number"))?;
-    let coding = if message.encoding == Encoding::Gsm7 {
-        settings.gsm7_data_coding
-    } else {
-        DATA_CODING_UCS2
-    };
+    let coding =
+        if message.encoding == Encoding::Gsm7 { settings.gsm7_data_coding } else { DATA_CODING_UCS2 };
     let service = ServiceType::new(c_string::<6>(&settings.service_type).unwrap_or_default());
-    let validity = message
-        .validity
-        .map(relative_time)
-        .and_then(|text| EmptyOrFullCOctetString::from_string(text).ok());
+    let validity =
+        message.validity.map(relative_time).and_then(|text| EmptyOrFullCOctetString::from_string(text).ok());
     Ok(SubmitSm::builder()
         .service_type(service)
         .source_addr_ton(ton)
@@ -101,10 +94,8 @@ fn source(from: &str, settings: &Settings) -> Result<(Ton, Npi, COctetString<1, 
         (false, _) => (5, 0),
     };
     let text = if numeric { bare } else { from };
-    let address = c_string::<21>(text).ok_or((
-        ErrorClass::InvalidSource,
-        "the sender ID is not ASCII or too long",
-    ))?;
+    let address =
+        c_string::<21>(text).ok_or((ErrorClass::InvalidSource, "the sender ID is not ASCII or too long"))?;
     Ok((
         Ton::from(settings.source_ton.unwrap_or(ton)),
         Npi::from(settings.source_npi.unwrap_or(npi)),
@@ -151,12 +142,7 @@ fn with_headers(base: &SubmitSm, parts: &[Vec<u8>], concatenation: u8) -> Result
 fn relative_time(validity: Duration) -> String {
     let seconds = validity.as_secs().clamp(1, DAYS_AT_MOST * 86_400);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    format!(
-        "0000{days:02}{:02}{:02}{:02}000R",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    format!("0000{days:02}{:02}{:02}{:02}000R", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// The bind request for the settings. `None` when a field does not fit, which the settings have ruled out.
@@ -183,9 +169,7 @@ pub(super) fn bind(settings: &Settings, password: &Secret) -> Option<Pdu> {
 /// in `MAX` octets.
 pub(super) fn c_string<const MAX: usize>(text: &str) -> Option<COctetString<1, MAX>> {
     let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    printable
-        .then(|| COctetString::from_string(text.to_owned()).ok())
-        .flatten()
+    printable.then(|| COctetString::from_string(text.to_owned()).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -196,9 +180,7 @@ mod tests {
 
     fn settings(more: serde_json::Value) -> Settings {
         let mut all = json!({"host": "localhost", "system_id": "s"});
-        all.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         Settings::read(&all, false).unwrap()
     }
 
@@ -210,20 +192,14 @@ mod tests {
         assert_eq!(u8::from(pdu.esm_class), 0, "rusmpp's default would be 0x08");
         assert_eq!(u8::from(pdu.registered_delivery), 1);
         assert_eq!(pdu.destination_addr.as_str(), "6591234567");
-        assert_eq!(
-            (pdu.source_addr_ton, pdu.source_addr_npi),
-            (Ton::Alphanumeric, Npi::Unknown)
-        );
+        assert_eq!((pdu.source_addr_ton, pdu.source_addr_npi), (Ton::Alphanumeric, Npi::Unknown));
     }
 
     #[test]
     fn long_messages_get_headers_or_a_payload() {
         let text = "0123456789".repeat(20);
         let pdus = submit(&message(&text), &settings(json!({})), 0xAB).unwrap();
-        let bodies: Vec<_> = pdus
-            .iter()
-            .map(|pdu| pdu.short_message().as_ref().to_vec())
-            .collect();
+        let bodies: Vec<_> = pdus.iter().map(|pdu| pdu.short_message().as_ref().to_vec()).collect();
         assert_eq!(bodies.len(), 2);
         assert_eq!(bodies[0][..6], [5, 0, 3, 0xAB, 2, 1]);
         assert_eq!(bodies[1][..6], [5, 0, 3, 0xAB, 2, 2]);
@@ -236,14 +212,7 @@ mod tests {
 
     #[test]
     fn ucs2_is_big_endian_with_its_data_coding() {
-        let pdus = submit(
-            &Outgoing {
-                encoding: Encoding::Ucs2,
-                ..message("码😀")
-            },
-            &settings(json!({})),
-            1,
-        );
+        let pdus = submit(&Outgoing { encoding: Encoding::Ucs2, ..message("码😀") }, &settings(json!({})), 1);
         let pdu = pdus.unwrap().remove(0);
         assert_eq!(pdu.short_message().as_ref(), [0x78, 0x01, 0xD8, 0x3D, 0xDE, 0x00]);
         assert_eq!(u8::from(pdu.data_coding), 8);
@@ -258,41 +227,23 @@ mod tests {
             (Some("74000"), 3, 0, "74000"),
             (None, 0, 0, ""),
         ] {
-            let outgoing = Outgoing {
-                from: from.map(str::to_owned),
-                ..message("x")
-            };
+            let outgoing = Outgoing { from: from.map(str::to_owned), ..message("x") };
             let pdu = submit(&outgoing, &settings(json!({})), 1).unwrap().remove(0);
-            let seen = (
-                u8::from(pdu.source_addr_ton),
-                u8::from(pdu.source_addr_npi),
-                pdu.source_addr.as_str(),
-            );
+            let seen =
+                (u8::from(pdu.source_addr_ton), u8::from(pdu.source_addr_npi), pdu.source_addr.as_str());
             assert_eq!(seen, (ton, npi, address));
         }
         for from in ["Sée", "a\0b", "123456789012345678901"] {
-            let outgoing = Outgoing {
-                from: Some(from.to_owned()),
-                ..message("x")
-            };
-            assert_eq!(
-                submit(&outgoing, &settings(json!({})), 1).unwrap_err().0,
-                ErrorClass::InvalidSource
-            );
+            let outgoing = Outgoing { from: Some(from.to_owned()), ..message("x") };
+            assert_eq!(submit(&outgoing, &settings(json!({})), 1).unwrap_err().0, ErrorClass::InvalidSource);
         }
     }
 
     #[test]
     fn validity_is_relative_time() {
         assert_eq!(relative_time(Duration::from_secs(90)), "000000000130000R");
-        assert_eq!(
-            relative_time(Duration::from_secs(86_400 * 99)),
-            "000030000000000R"
-        );
-        let outgoing = Outgoing {
-            validity: Some(Duration::from_secs(600)),
-            ..message("x")
-        };
+        assert_eq!(relative_time(Duration::from_secs(86_400 * 99)), "000030000000000R");
+        let outgoing = Outgoing { validity: Some(Duration::from_secs(600)), ..message("x") };
         let pdu = submit(&outgoing, &settings(json!({})), 1).unwrap().remove(0);
         assert_eq!(pdu.validity_period.as_str(), "000000001000000R");
     }

@@ -40,11 +40,7 @@ pub(super) struct Pending(Mutex<Inner>);
 impl Pending {
     /// `next` is the first sequence number to use.
     pub(super) fn starting_at(next: u32) -> Self {
-        Pending(Mutex::new(Inner {
-            next,
-            waiting: HashMap::new(),
-            closed: None,
-        }))
+        Pending(Mutex::new(Inner { next, waiting: HashMap::new(), closed: None }))
     }
 
     /// Takes a sequence number for a request. `Err` says why the session takes no more.
@@ -55,25 +51,14 @@ impl Pending {
         }
         let sequence = inner.free_sequence();
         let (reply, answer) = oneshot::channel();
-        inner.waiting.insert(
-            sequence,
-            Waiting {
-                expects,
-                written: false,
-                reply,
-            },
-        );
+        inner.waiting.insert(sequence, Waiting { expects, written: false, reply });
         Ok((sequence, answer))
     }
 
     /// Says that the request is about to be written. `false` when nobody waits for it any more: it must then
     /// not be written, for its caller was told that it was not.
     pub(super) fn writing(&self, sequence: u32) -> bool {
-        self.lock()
-            .waiting
-            .get_mut(&sequence)
-            .map(|waiting| waiting.written = true)
-            .is_some()
+        self.lock().waiting.get_mut(&sequence).map(|waiting| waiting.written = true).is_some()
     }
 
     /// Hands a response to who waits for it. `false`: nobody does (late, repeated, or of another kind).
@@ -91,10 +76,7 @@ impl Pending {
 
     /// Stops waiting. `Some(written)` when the request was still open.
     pub(super) fn forget(&self, sequence: u32) -> Option<bool> {
-        self.lock()
-            .waiting
-            .remove(&sequence)
-            .map(|waiting| waiting.written)
+        self.lock().waiting.remove(&sequence).map(|waiting| waiting.written)
     }
 
     /// Ends all that wait, each with what is known about it, and takes no more.
@@ -102,11 +84,7 @@ impl Pending {
         let mut inner = self.lock();
         inner.closed = Some(why);
         for (_, waiting) in inner.waiting.drain() {
-            let end = if waiting.written {
-                Reply::Lost(why)
-            } else {
-                Reply::NotSent(why)
-            };
+            let end = if waiting.written { Reply::Lost(why) } else { Reply::NotSent(why) };
             // A receiver that is gone needs no answer.
             let _ = waiting.reply.send(end);
         }
@@ -121,11 +99,7 @@ impl Inner {
     fn free_sequence(&mut self) -> u32 {
         loop {
             let sequence = self.next;
-            self.next = if sequence >= LAST_SEQUENCE {
-                1
-            } else {
-                sequence + 1
-            };
+            self.next = if sequence >= LAST_SEQUENCE { 1 } else { sequence + 1 };
             if sequence != 0 && !self.waiting.contains_key(&sequence) {
                 return sequence;
             }
@@ -140,12 +114,7 @@ mod tests {
     use tokio_util::bytes::Bytes;
 
     fn frame(id: CommandId, sequence: u32) -> Frame {
-        Frame {
-            id,
-            status: CommandStatus::EsmeRok,
-            sequence,
-            body: Bytes::new(),
-        }
+        Frame { id, status: CommandStatus::EsmeRok, sequence, body: Bytes::new() }
     }
 
     #[test]
@@ -165,10 +134,7 @@ mod tests {
         assert!(!pending.answer(frame(CommandId::SubmitSmResp, sequence + 1)));
         assert!(!pending.answer(frame(CommandId::EnquireLinkResp, sequence)));
         assert!(pending.answer(frame(CommandId::SubmitSmResp, sequence)));
-        assert!(
-            !pending.answer(frame(CommandId::SubmitSmResp, sequence)),
-            "a repeat finds nobody"
-        );
+        assert!(!pending.answer(frame(CommandId::SubmitSmResp, sequence)), "a repeat finds nobody");
         assert!(matches!(answer.try_recv(), Ok(Reply::Answer(_))));
     }
 

@@ -15,10 +15,7 @@ impl Rate {
     /// `None` is no limit.
     pub(super) fn new(per_second: Option<u32>) -> Self {
         let spacing = per_second.and_then(|count| Duration::from_secs(1).checked_div(count));
-        Rate {
-            spacing,
-            next: Mutex::new(None),
-        }
+        Rate { spacing, next: Mutex::new(None) }
     }
 
     /// Waits for the next free moment. `false`, at once, when that lies behind `deadline`.

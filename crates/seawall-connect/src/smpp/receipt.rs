@@ -8,16 +8,7 @@ use super::text::decode_receipt;
 use crate::{ErrorClass, Receipt, ReceiptState};
 
 /// The fields of the text. A longer name comes before a shorter one that ends it.
-const FIELDS: [&str; 8] = [
-    "submit date",
-    "done date",
-    "dlvrd",
-    "stat",
-    "text",
-    "err",
-    "sub",
-    "id",
-];
+const FIELDS: [&str; 8] = ["submit date", "done date", "dlvrd", "stat", "text", "err", "sub", "id"];
 const ID_AT_MOST: usize = 64;
 const CODE_AT_MOST: usize = 16;
 
@@ -25,11 +16,7 @@ const CODE_AT_MOST: usize = 16;
 pub(super) fn read(deliver: &Deliver, ids: ReceiptId) -> Option<Receipt> {
     let text = decode_receipt(&deliver.body, deliver.data_coding);
     let fields = Fields::find(&text);
-    let id = deliver
-        .receipted_message_id
-        .as_deref()
-        .filter(|id| !id.is_empty())
-        .or(fields.get("id"))?;
+    let id = deliver.receipted_message_id.as_deref().filter(|id| !id.is_empty()).or(fields.get("id"))?;
     let id: String = id.chars().take(ID_AT_MOST).collect();
     let by_text = fields.get("stat").and_then(state_of_text);
     let (state, class) = by_text.or_else(|| deliver.message_state.and_then(state_of_tlv))?;
@@ -37,9 +24,7 @@ pub(super) fn read(deliver: &Deliver, ids: ReceiptId) -> Option<Receipt> {
         reference: reference_of_receipt(&id, ids),
         state,
         class,
-        code: fields
-            .get("err")
-            .map(|code| code.chars().take(CODE_AT_MOST).collect()),
+        code: fields.get("err").map(|code| code.chars().take(CODE_AT_MOST).collect()),
         at: fields.get("done date").and_then(time),
     })
 }
@@ -49,9 +34,7 @@ pub(super) fn reference_of_submission(id: &str, ids: ReceiptId) -> Option<String
     let converted = match ids {
         ReceiptId::AsGiven => None,
         ReceiptId::Hex => id.parse::<u128>().ok().map(|number| number.to_string()),
-        ReceiptId::Decimal => u128::from_str_radix(id, 16)
-            .ok()
-            .map(|number| format!("{number:x}")),
+        ReceiptId::Decimal => u128::from_str_radix(id, 16).ok().map(|number| format!("{number:x}")),
     };
     Some(converted.unwrap_or_else(|| id.to_owned())).filter(|id| !id.is_empty())
 }
@@ -131,11 +114,7 @@ impl<'t> Fields<'t> {
     }
 
     fn get(&self, name: &str) -> Option<&'t str> {
-        self.found
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| *value)
-            .filter(|v| !v.is_empty())
+        self.found.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).filter(|v| !v.is_empty())
     }
 }
 
@@ -146,10 +125,7 @@ fn field(text: &str) -> Option<(&'static str, &str)> {
         let value = rest.trim_start_matches(' ');
         Some((
             name,
-            value
-                .split(|c: char| c.is_whitespace() || c == ',' || c == ';')
-                .next()
-                .unwrap_or_default(),
+            value.split(|c: char| c.is_whitespace() || c == ',' || c == ';').next().unwrap_or_default(),
         ))
     })
 }
@@ -175,14 +151,7 @@ mod tests {
 
     fn of_text(text: &str) -> Option<Receipt> {
         let body = Bytes::from(text.to_owned());
-        read(
-            &Deliver {
-                body,
-                esm_class: 4,
-                ..Deliver::default()
-            },
-            ReceiptId::AsGiven,
-        )
+        read(&Deliver { body, esm_class: 4, ..Deliver::default() }, ReceiptId::AsGiven)
     }
 
     #[test]
@@ -192,10 +161,7 @@ mod tests {
              stat:DELIVRD err:000 text:Hi",
         )
         .unwrap();
-        assert_eq!(
-            (receipt.reference.as_str(), receipt.state),
-            ("0123456789", ReceiptState::Delivered)
-        );
+        assert_eq!((receipt.reference.as_str(), receipt.state), ("0123456789", ReceiptState::Delivered));
         assert_eq!((receipt.code.as_deref(), receipt.class), (Some("000"), None));
         assert_eq!(receipt.at.unwrap().to_string(), "2026-01-05T10:01:00.000Z");
     }
@@ -216,14 +182,7 @@ mod tests {
             );
             assert_eq!(receipt.code.as_deref(), Some("0A5"), "{text}");
         }
-        for text in [
-            "",
-            "hello",
-            "id:1",
-            "stat:DELIVRD",
-            "paid:1 stat:DELIVRD",
-            "id:1 stat:WHATEVER",
-        ] {
+        for text in ["", "hello", "id:1", "stat:DELIVRD", "paid:1 stat:DELIVRD", "id:1 stat:WHATEVER"] {
             assert_eq!(of_text(text), None, "{text}");
         }
     }
@@ -253,10 +212,7 @@ mod tests {
             ..Deliver::default()
         };
         let receipt = read(&deliver, ReceiptId::AsGiven).unwrap();
-        assert_eq!(
-            (receipt.reference.as_str(), receipt.state),
-            ("77", ReceiptState::Delivered)
-        );
+        assert_eq!((receipt.reference.as_str(), receipt.state), ("77", ReceiptState::Delivered));
     }
 
     #[test]
@@ -279,10 +235,7 @@ mod tests {
         for text in ["2613011000", "260105", "26010510001", "abcdefghij", "²²²²²"] {
             assert_eq!(time(text), None, "{text}");
         }
-        assert_eq!(
-            time("260105100159").unwrap().to_string(),
-            "2026-01-05T10:01:59.000Z"
-        );
+        assert_eq!(time("260105100159").unwrap().to_string(), "2026-01-05T10:01:59.000Z");
     }
 
     proptest! {

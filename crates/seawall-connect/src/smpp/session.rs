@@ -68,17 +68,7 @@ pub(super) fn session(
         ended: CancellationToken::new(),
     });
     let (bind, enquire_link) = (settings.bind, settings.enquire_link);
-    (
-        session.clone(),
-        Running {
-            session,
-            stream,
-            queue,
-            echoes,
-            bind,
-            enquire_link,
-        },
-    )
+    (session.clone(), Running { session, stream, queue, echoes, bind, enquire_link })
 }
 
 impl Session {
@@ -112,10 +102,7 @@ impl Session {
             Err(why) => return Reply::NotSent(why),
         };
         // When the caller drops this future, the writer must not send what nobody waits for.
-        let open = Open {
-            pending: &self.pending,
-            sequence,
-        };
+        let open = Open { pending: &self.pending, sequence };
         let answered = async {
             self.out.send(Out::Request(sequence, pdu)).await.ok()?;
             (&mut answer).await.ok()
@@ -136,8 +123,7 @@ impl Session {
     }
 
     async fn answer_deliver(&self, sequence: u32, status: CommandStatus) {
-        self.answer(Command::new(status, sequence, DeliverSmResp::default()))
-            .await;
+        self.answer(Command::new(status, sequence, DeliverSmResp::default())).await;
     }
 }
 
@@ -156,14 +142,7 @@ impl Drop for Open<'_> {
 impl Running {
     /// Runs the session to its end and says why it ended.
     pub(super) async fn run(self) -> &'static str {
-        let Running {
-            session,
-            stream,
-            queue,
-            echoes,
-            bind,
-            enquire_link,
-        } = self;
+        let Running { session, stream, queue, echoes, bind, enquire_link } = self;
         let (sink, source) = stream.split();
         let (delivers, delivered) = mpsc::channel(DELIVERS_AT_MOST);
         let why = tokio::select! {
@@ -247,16 +226,12 @@ async fn dispatch(session: &Session, frame: Frame, bind: Bind, delivers: &mpsc::
     match frame.id {
         CommandId::EnquireLink => session.answer(command(sequence, Pdu::EnquireLinkResp)).await,
         CommandId::DeliverSm if bind == Bind::Transmitter => {
-            session
-                .answer_deliver(sequence, CommandStatus::EsmeRinvbndsts)
-                .await;
+            session.answer_deliver(sequence, CommandStatus::EsmeRinvbndsts).await;
         }
         CommandId::DeliverSm => {
             // Waiting here would hold back responses to our own requests; the SMSC keeps the message.
             if delivers.try_send(frame).is_err() {
-                session
-                    .answer_deliver(sequence, CommandStatus::EsmeRmsgqful)
-                    .await;
+                session.answer_deliver(sequence, CommandStatus::EsmeRmsgqful).await;
             }
         }
         CommandId::AlertNotification | CommandId::Outbind => {}
@@ -267,13 +242,7 @@ async fn dispatch(session: &Session, frame: Frame, bind: Bind, delivers: &mpsc::
         }
         id => {
             warn!(?id, "the SMSC sent a request that is not supported");
-            session
-                .answer(Command::new(
-                    CommandStatus::EsmeRinvcmdid,
-                    sequence,
-                    Pdu::GenericNack,
-                ))
-                .await;
+            session.answer(Command::new(CommandStatus::EsmeRinvcmdid, sequence, Pdu::GenericNack)).await;
         }
     }
 }
@@ -291,10 +260,7 @@ async fn keep(session: &Session, echoes: &Echoes, every: Duration) -> &'static s
     loop {
         tokio::time::sleep(every).await;
         echoes.flush_overdue().await;
-        match session
-            .request(Pdu::EnquireLink, CommandId::EnquireLinkResp)
-            .await
-        {
+        match session.request(Pdu::EnquireLink, CommandId::EnquireLinkResp).await {
             Reply::Answer(_) => {}
             Reply::NotSent(_) | Reply::Lost(_) => return "the SMSC did not answer enquire_link",
         }

@@ -100,10 +100,7 @@ impl Settings {
             bind: reader.choice("bind", &BINDS)?.unwrap_or(Bind::Transceiver),
             tls_ca_file: reader.text("tls_ca_file")?.map(str::to_owned),
             tls_server_name: reader.text("tls_server_name")?.map(str::to_owned),
-            window: reader
-                .integer("window", 1..=1000)?
-                .and_then(|n| usize::try_from(n).ok())
-                .unwrap_or(10),
+            window: reader.integer("window", 1..=1000)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(10),
             enquire_link: reader.seconds("enquire_link_seconds", 0.05..=3600.0, 30.0)?,
             reconnect: reader.seconds("reconnect_seconds", 0.01..=60.0, 1.0)?,
             response_timeout: reader.seconds("response_timeout_seconds", 0.05..=120.0, 10.0)?,
@@ -114,9 +111,7 @@ impl Settings {
             service_type: c_string(&reader, "service_type", 5, false)?,
             gsm7_data_coding: small(reader.integer("gsm7_data_coding", 0..=255)?).unwrap_or(0),
             long_messages: reader.choice("long_messages", &LONG)?.unwrap_or(Long::Udh),
-            receipt_id: reader
-                .choice("receipt_id", &RECEIPT_ID)?
-                .unwrap_or(ReceiptId::AsGiven),
+            receipt_id: reader.choice("receipt_id", &RECEIPT_ID)?.unwrap_or(ReceiptId::AsGiven),
             host,
             tls,
         };
@@ -125,17 +120,11 @@ impl Settings {
     }
 }
 
-const BINDS: [(&str, Bind); 3] = [
-    ("transceiver", Bind::Transceiver),
-    ("transmitter", Bind::Transmitter),
-    ("receiver", Bind::Receiver),
-];
+const BINDS: [(&str, Bind); 3] =
+    [("transceiver", Bind::Transceiver), ("transmitter", Bind::Transmitter), ("receiver", Bind::Receiver)];
 const LONG: [(&str, Long); 2] = [("udh", Long::Udh), ("payload", Long::Payload)];
-const RECEIPT_ID: [(&str, ReceiptId); 3] = [
-    ("as_given", ReceiptId::AsGiven),
-    ("hex", ReceiptId::Hex),
-    ("decimal", ReceiptId::Decimal),
-];
+const RECEIPT_ID: [(&str, ReceiptId); 3] =
+    [("as_given", ReceiptId::AsGiven), ("hex", ReceiptId::Hex), ("decimal", ReceiptId::Decimal)];
 
 /// TLS unless the SMSC is on this machine or the operator says otherwise, twice.
 fn read_tls(reader: &Reader<'_>, host: &str, allow_insecure: bool) -> Result<bool, SettingsError> {
@@ -177,11 +166,7 @@ pub(super) fn fits_password(password: &str) -> Result<(), String> {
 }
 
 fn c_string(reader: &Reader<'_>, key: &str, most: usize, required: bool) -> Result<String, SettingsError> {
-    let text = if required {
-        reader.required_text(key)?
-    } else {
-        reader.text(key)?.unwrap_or_default()
-    };
+    let text = if required { reader.required_text(key)? } else { reader.text(key)?.unwrap_or_default() };
     fits(text, most).map_err(|problem| reader.error(key, problem))?;
     Ok(text.to_owned())
 }
@@ -190,9 +175,7 @@ fn fits(text: &str, most: usize) -> Result<(), String> {
     if text.len() <= most && text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         Ok(())
     } else {
-        Err(format!(
-            "must be at most {most} ASCII characters, as SMPP 3.4 has it"
-        ))
+        Err(format!("must be at most {most} ASCII characters, as SMPP 3.4 has it"))
     }
 }
 
@@ -213,10 +196,7 @@ mod tests {
     fn defaults() {
         let settings = Settings::read(&json!({"host": "127.0.0.1", "system_id": "seawall"}), false).unwrap();
         assert!(!settings.tls, "loopback needs none");
-        assert_eq!(
-            (settings.port, settings.window, settings.bind),
-            (2775, 10, Bind::Transceiver)
-        );
+        assert_eq!((settings.port, settings.window, settings.bind), (2775, 10, Bind::Transceiver));
         assert_eq!(settings.response_timeout, Duration::from_secs(10));
         let remote = Settings::read(&json!({"host": "smpp.example", "system_id": "s"}), false).unwrap();
         assert!(remote.tls);
@@ -229,10 +209,7 @@ mod tests {
         assert!(problem(settings.clone()).contains("allow_insecure"));
         assert!(Settings::read(&settings, true).is_ok());
         for host in ["localhost", "127.0.0.9", "::1", "[::1]"] {
-            assert!(
-                Settings::read(&json!({"host": host, "system_id": "s"}), false).is_ok(),
-                "{host}"
-            );
+            assert!(Settings::read(&json!({"host": host, "system_id": "s"}), false).is_ok(), "{host}");
         }
         assert!(
             problem(json!({"host": "127.0.0.1.example", "system_id": "s", "tls": false})).contains("tls")
@@ -244,10 +221,7 @@ mod tests {
         assert!(problem(json!({"system_id": "s"})).starts_with("settings.host"));
         assert!(problem(json!({"host": "localhost", "systemid": "s"})).contains("\"system_id\""));
         let long = problem(json!({"host": "localhost", "system_id": "s", "password": "123456789"}));
-        assert!(
-            long.contains("settings.password") && !long.contains("123456789"),
-            "{long}"
-        );
+        assert!(long.contains("settings.password") && !long.contains("123456789"), "{long}");
         assert!(
             problem(json!({"host": "localhost", "system_id": "s", "window": 1001})).contains("1 to 1000")
         );

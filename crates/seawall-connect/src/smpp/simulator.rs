@@ -45,12 +45,7 @@ pub(super) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Script {
-            submit: |_| Reaction::Take("id-1"),
-            bind_status: 0,
-            answers_enquire_link: true,
-            tls: false,
-        }
+        Script { submit: |_| Reaction::Take("id-1"), bind_status: 0, answers_enquire_link: true, tls: false }
     }
 }
 
@@ -85,12 +80,7 @@ impl Smsc {
                 }
             }
         });
-        Smsc {
-            port,
-            seen,
-            acts,
-            connections,
-        }
+        Smsc { port, seen, acts, connections }
     }
 
     pub(super) fn connections(&self) -> usize {
@@ -115,9 +105,7 @@ impl Smsc {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(8), wait)
-            .await
-            .unwrap_or_else(|_| panic!("no {id:?} came"))
+        tokio::time::timeout(Duration::from_secs(8), wait).await.unwrap_or_else(|_| panic!("no {id:?} came"))
     }
 
     pub(super) async fn next_submit(&mut self) -> SubmitSm {
@@ -134,11 +122,7 @@ fn acceptor() -> TlsAcceptor {
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../../testdata/server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = builder
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![chain], key)
-        .unwrap();
+    let config = builder.unwrap().with_no_client_auth().with_single_cert(vec![chain], key).unwrap();
     TlsAcceptor::from(Arc::new(config))
 }
 

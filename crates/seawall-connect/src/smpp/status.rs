@@ -12,13 +12,10 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 /// The outcome of a `submit_sm` that was answered with an error.
 pub(super) fn refusal(status: CommandStatus) -> Submission {
     match status {
-        CommandStatus::EsmeRthrottled | CommandStatus::EsmeRmsgqful => Submission::Throttled {
-            retry_after: BACK_OFF,
-        },
-        other => Submission::Refused {
-            class: class(other),
-            detail: describe(other),
-        },
+        CommandStatus::EsmeRthrottled | CommandStatus::EsmeRmsgqful => {
+            Submission::Throttled { retry_after: BACK_OFF }
+        }
+        other => Submission::Refused { class: class(other), detail: describe(other) },
     }
 }
 

@@ -30,10 +30,7 @@ pub(super) struct Submitter {
 
 impl Submitter {
     pub(super) fn new(settings: &Settings) -> Self {
-        Submitter {
-            rate: Rate::new(settings.messages_per_second),
-            concatenation: AtomicU8::new(0),
-        }
+        Submitter { rate: Rate::new(settings.messages_per_second), concatenation: AtomicU8::new(0) }
     }
 
     /// Hands over all parts, each after the one before was taken. The message's reference is the id of its
@@ -41,31 +38,21 @@ impl Submitter {
     pub(super) async fn submit(&self, link: &Link, message: &Outgoing) -> Submission {
         if message.channel != Channel::Sms {
             let detail = "an SMPP provider carries SMS only".to_owned();
-            return Submission::Refused {
-                class: ErrorClass::InvalidFormat,
-                detail,
-            };
+            return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
         if link.settings().bind == Bind::Receiver {
-            return Submission::Unreachable {
-                detail: "bound as receiver, which cannot submit".to_owned(),
-            };
+            return Submission::Unreachable { detail: "bound as receiver, which cannot submit".to_owned() };
         }
         let session = match link.session() {
             Ok(session) => session,
             Err(reason) => {
-                return Submission::Unreachable {
-                    detail: format!("not bound: {reason}"),
-                };
+                return Submission::Unreachable { detail: format!("not bound: {reason}") };
             }
         };
         let concatenation = self.concatenation.fetch_add(1, Ordering::Relaxed);
         match pdu::submit(message, link.settings(), concatenation) {
             Ok(parts) => self.submit_parts(link, &session, parts).await,
-            Err((class, detail)) => Submission::Refused {
-                class,
-                detail: detail.to_owned(),
-            },
+            Err((class, detail)) => Submission::Refused { class, detail: detail.to_owned() },
         }
     }
 
@@ -80,10 +67,7 @@ impl Submitter {
                 failure => return outcome(failure, taken, total),
             }
         }
-        Submission::Accepted {
-            reference,
-            delivered: false,
-        }
+        Submission::Accepted { reference, delivered: false }
     }
 
     async fn submit_part(&self, session: &Session, part: SubmitSm) -> Reply {
@@ -107,24 +91,15 @@ fn outcome(reply: Reply, taken: usize, total: usize) -> Submission {
             Reply::Answer(frame) => describe(frame.status),
             Reply::NotSent(why) | Reply::Lost(why) => why.to_owned(),
         };
-        return Submission::Unknown {
-            detail: format!("only {taken} of {total} parts were taken: {why}"),
-        };
+        return Submission::Unknown { detail: format!("only {taken} of {total} parts were taken: {why}") };
     }
     match reply {
         Reply::Answer(frame) if frame.status == CommandStatus::EsmeRok => {
             let detail = "the SMSC answered with generic_nack".to_owned();
-            Submission::Refused {
-                class: ErrorClass::ProviderFault,
-                detail,
-            }
+            Submission::Refused { class: ErrorClass::ProviderFault, detail }
         }
         Reply::Answer(frame) => refusal(frame.status),
-        Reply::NotSent(why) => Submission::Unreachable {
-            detail: why.to_owned(),
-        },
-        Reply::Lost(why) => Submission::Unknown {
-            detail: why.to_owned(),
-        },
+        Reply::NotSent(why) => Submission::Unreachable { detail: why.to_owned() },
+        Reply::Lost(why) => Submission::Unknown { detail: why.to_owned() },
     }
 }

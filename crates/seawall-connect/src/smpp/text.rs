@@ -47,9 +47,7 @@ fn utf16(body: &[u8]) -> String {
         // An odd last byte belongs to no character.
         _ => 0xFFFD,
     });
-    char::decode_utf16(units)
-        .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
-        .collect()
+    char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]

@@ -39,11 +39,7 @@ impl Frame {
 
 /// Latin-1 without control characters: ids and addresses, whatever the SMSC sends.
 pub(super) fn printable(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| char::from(*byte))
-        .filter(|c| !c.is_control())
-        .collect()
+    bytes.iter().map(|byte| char::from(*byte)).filter(|c| !c.is_control()).collect()
 }
 
 /// A request or a positive answer.
@@ -70,9 +66,7 @@ impl Encoder<Command> for Wire {
     type Error = WireError;
 
     fn encode(&mut self, command: Command, into: &mut BytesMut) -> Result<(), WireError> {
-        self.out
-            .encode(&command, into)
-            .map_err(|error| WireError::Io(std::io::Error::other(error)))
+        self.out.encode(&command, into).map_err(|error| WireError::Io(std::io::Error::other(error)))
     }
 }
 
@@ -95,12 +89,7 @@ impl Decoder for Wire {
         }
         let mut body = from.split_to(length).freeze();
         body.advance(HEADER);
-        Ok(Some(Frame {
-            id: CommandId::from(id),
-            status: CommandStatus::from(status),
-            sequence,
-            body,
-        }))
+        Ok(Some(Frame { id: CommandId::from(id), status: CommandStatus::from(status), sequence, body }))
     }
 }
 
@@ -114,10 +103,7 @@ mod tests {
         for length in [0_u32, 15, 65_537, u32::MAX] {
             let mut bytes = BytesMut::from(&length.to_be_bytes()[..]);
             bytes.extend_from_slice(&[0; 12]);
-            assert!(
-                matches!(Wire::default().decode(&mut bytes), Err(WireError::Length(_))),
-                "{length}"
-            );
+            assert!(matches!(Wire::default().decode(&mut bytes), Err(WireError::Length(_))), "{length}");
         }
     }
 
@@ -132,10 +118,7 @@ mod tests {
             assert!(wire.decode(&mut part).unwrap().is_none());
         }
         let frame = wire.decode(&mut bytes).unwrap().unwrap();
-        assert_eq!(
-            (frame.id, frame.sequence, frame.body.len()),
-            (CommandId::EnquireLink, 7, 0)
-        );
+        assert_eq!((frame.id, frame.sequence, frame.body.len()), (CommandId::EnquireLink, 7, 0));
         assert!(bytes.is_empty());
     }
 

@@ -8,18 +8,8 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
-    if of_subaccount(policy, request)
-        .country_policy
-        .state(request.country)
-        == CountryState::Off
-    {
-        let detail = format!(
-            "messages to {} are switched off for {}",
-            request.country, request.subaccount
-        );
-        report(
-            Reason::new(ReasonCode::CountryOff, detail).about(request.country.as_str()),
-            None,
-        );
+    if of_subaccount(policy, request).country_policy.state(request.country) == CountryState::Off {
+        let detail = format!("messages to {} are switched off for {}", request.country, request.subaccount);
+        report(Reason::new(ReasonCode::CountryOff, detail).about(request.country.as_str()), None);
     }
 }

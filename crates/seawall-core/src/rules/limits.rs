@@ -28,10 +28,7 @@ pub(super) fn check(
         }
         Fact::Unavailable => {
             let detail = "the counters did not answer, so nothing is sent";
-            report(
-                Reason::new(ReasonCode::StoreUnavailable, detail).about("counters"),
-                None,
-            );
+            report(Reason::new(ReasonCode::StoreUnavailable, detail).about("counters"), None);
         }
         Fact::NotAsked => {}
     }
@@ -63,10 +60,8 @@ fn back_off_reason(policy: &Policy, request: &Request, one: &Exceeded, now: Time
         );
         (ReasonCode::TooManyUnconfirmed, detail)
     } else {
-        let detail = format!(
-            "{} has {} unconfirmed code(s); the next may go in {wait} s",
-            request.to, one.count
-        );
+        let detail =
+            format!("{} has {} unconfirmed code(s); the next may go in {wait} s", request.to, one.count);
         (ReasonCode::BackOff, detail)
     };
     Reason {

@@ -9,26 +9,15 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
-    if of_subaccount(policy, request)
-        .refused_number_types
-        .contains(&request.kind)
-    {
+    if of_subaccount(policy, request).refused_number_types.contains(&request.kind) {
         let kind = request.kind.as_str();
         let detail = format!("{} is a {kind} number, and those are not sent to", request.to);
-        report(
-            Reason::new(ReasonCode::NumberTypeRefused, detail).about(kind),
-            None,
-        );
+        report(Reason::new(ReasonCode::NumberTypeRefused, detail).about(kind), None);
     }
     if !request.valid {
         // Plans grow before the metadata does: an unknown number is a hint, not a refusal.
-        let detail = format!(
-            "{} is not in the numbering plan of {} as far as is known",
-            request.to, request.country
-        );
-        report(
-            Reason::new(ReasonCode::NumberNotInPlan, detail).in_mode(Mode::Shadow),
-            None,
-        );
+        let detail =
+            format!("{} is not in the numbering plan of {} as far as is known", request.to, request.country);
+        report(Reason::new(ReasonCode::NumberNotInPlan, detail).in_mode(Mode::Shadow), None);
     }
 }

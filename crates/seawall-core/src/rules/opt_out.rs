@@ -18,20 +18,11 @@ pub(super) fn check(
         request.operation == Operation::VerifyStart && of_subaccount(policy, request).codes_despite_opt_out;
     match facts.opt_out {
         Fact::Known(true) if !exempt => {
-            report(
-                Reason::new(
-                    ReasonCode::OptOut,
-                    format!("{} opted out of messages", request.to),
-                ),
-                None,
-            );
+            report(Reason::new(ReasonCode::OptOut, format!("{} opted out of messages", request.to)), None);
         }
         Fact::Unavailable => {
             let detail = "the list of opt-outs did not answer, so nothing is sent";
-            report(
-                Reason::new(ReasonCode::StoreUnavailable, detail).about("opt-outs"),
-                None,
-            );
+            report(Reason::new(ReasonCode::StoreUnavailable, detail).about("opt-outs"), None);
         }
         _ => {}
     }

@@ -16,10 +16,7 @@ pub(super) fn check(_: &Policy, request: &Request, facts: &Facts, now: Timestamp
         }
         Fact::Unavailable => {
             let detail = "the open verifications did not answer, so nothing is sent";
-            report(
-                Reason::new(ReasonCode::StoreUnavailable, detail).about("verifications"),
-                None,
-            );
+            report(Reason::new(ReasonCode::StoreUnavailable, detail).about("verifications"), None);
         }
         _ => {}
     }

@@ -8,10 +8,7 @@ use super::fixtures::{at, id, msisdn};
 use crate::records::{AuditEntry, Document, OptOut, Page};
 use crate::{Directory, Result, StoreError};
 
-const ALL: Page = Page {
-    before: None,
-    limit: 100,
-};
+const ALL: Page = Page { before: None, limit: 100 };
 
 pub(super) fn document(id: &str, name: Option<&str>) -> Document {
     Document {
@@ -42,56 +39,28 @@ pub(super) async fn documents_are_unique_and_versioned(directory: &Arc<dyn Direc
     assert!(first > begin);
     let taken = directory.create(document("b", Some("one")), audit(2)).await;
     assert!(matches!(taken, Err(StoreError::Duplicate(name)) if name == "one"));
-    assert!(matches!(
-        directory.create(document("a", None), audit(2)).await,
-        Err(StoreError::Duplicate(_))
-    ));
+    assert!(matches!(directory.create(document("a", None), audit(2)).await, Err(StoreError::Duplicate(_))));
     directory.create(document("b", None), audit(2)).await?;
     directory.create(document("c", None), audit(2)).await?;
-    let elsewhere = Document {
-        collection: "keys".to_owned(),
-        ..document("a", Some("one"))
-    };
+    let elsewhere = Document { collection: "keys".to_owned(), ..document("a", Some("one")) };
     directory.create(elsewhere, audit(2)).await?;
-    let changed = Document {
-        body: json!({"quota": 11}),
-        ..document("a", Some("one"))
-    };
+    let changed = Document { body: json!({"quota": 11}), ..document("a", Some("one")) };
     let second = directory.replace(changed.clone(), audit(3)).await?;
     assert!(second > first);
     assert!(
-        matches!(
-            directory.replace(changed, audit(4)).await,
-            Err(StoreError::Conflict)
-        ),
+        matches!(directory.replace(changed, audit(4)).await, Err(StoreError::Conflict)),
         "revision 2 now"
     );
     let renamed = document("b", Some("one"));
-    assert!(matches!(
-        directory.replace(renamed, audit(4)).await,
-        Err(StoreError::Duplicate(_))
-    ));
-    assert!(matches!(
-        directory.replace(document("z", None), audit(4)).await,
-        Err(StoreError::Conflict)
-    ));
+    assert!(matches!(directory.replace(renamed, audit(4)).await, Err(StoreError::Duplicate(_))));
+    assert!(matches!(directory.replace(document("z", None), audit(4)).await, Err(StoreError::Conflict)));
     let all = directory.documents("limits").await?;
-    assert_eq!(
-        all.iter().map(|d| d.id.as_str()).collect::<Vec<_>>(),
-        ["a", "b", "c"]
-    );
-    assert_eq!(
-        all.first().map(|d| (d.revision, d.body.clone())),
-        Some((2, json!({"quota": 11})))
-    );
+    assert_eq!(all.iter().map(|d| d.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!(all.first().map(|d| (d.revision, d.body.clone())), Some((2, json!({"quota": 11}))));
     assert!(directory.delete("limits", "a", audit(5)).await?);
     assert!(!directory.delete("limits", "a", audit(6)).await?);
     assert!(directory.version().await? > second);
-    assert_eq!(
-        directory.audit_log(ALL).await?.len(),
-        6,
-        "what changed nothing is not logged"
-    );
+    assert_eq!(directory.audit_log(ALL).await?.len(), 6, "what changed nothing is not logged");
     Ok(())
 }
 
@@ -108,11 +77,7 @@ pub(super) async fn opt_outs_hold_for_one_or_all(directory: &Arc<dyn Directory>)
         })
     };
     let first = directory.add_opt_out(entry(1, Some("main"))?, audit(1)).await?;
-    assert_eq!(
-        directory.add_opt_out(entry(1, Some("main"))?, audit(2)).await?,
-        first,
-        "it was there"
-    );
+    assert_eq!(directory.add_opt_out(entry(1, Some("main"))?, audit(2)).await?, first, "it was there");
     directory.add_opt_out(entry(1, Some("other"))?, audit(2)).await?;
     directory.add_opt_out(entry(2, None)?, audit(3)).await?;
     let out = async |n: u64, sub: &str| directory.opted_out(msisdn(n)?, sub).await;
@@ -121,19 +86,9 @@ pub(super) async fn opt_outs_hold_for_one_or_all(directory: &Arc<dyn Directory>)
     let all = directory.opt_outs(ALL).await?;
     assert_eq!(all.len(), 3);
     assert!(all.is_sorted_by(|a, b| a.id > b.id) && all.contains(&first));
-    assert_eq!(
-        directory
-            .remove_opt_out(msisdn(1)?, Some("main"), audit(4))
-            .await?,
-        1
-    );
+    assert_eq!(directory.remove_opt_out(msisdn(1)?, Some("main"), audit(4)).await?, 1);
     assert!(!out(1, "main").await? && out(1, "other").await?);
-    assert_eq!(
-        directory
-            .remove_opt_out(msisdn(2)?, Some("main"), audit(5))
-            .await?,
-        0
-    );
+    assert_eq!(directory.remove_opt_out(msisdn(2)?, Some("main"), audit(5)).await?, 0);
     assert_eq!(directory.remove_opt_out(msisdn(2)?, None, audit(5)).await?, 1);
     assert!(!out(2, "main").await?);
     Ok(())
@@ -143,25 +98,13 @@ pub(super) async fn the_audit_log_and_key_uses_are_kept(directory: &Arc<dyn Dire
     for i in 0..5 {
         directory.create(document(&i.to_string(), None), audit(i)).await?;
     }
-    let log = directory
-        .audit_log(Page {
-            before: None,
-            limit: 2,
-        })
-        .await?;
+    let log = directory.audit_log(Page { before: None, limit: 2 }).await?;
     assert_eq!(log, [audit(4), audit(3)]);
     let before = Some(seawall_core::id::Id::first_row(at(3)));
-    assert_eq!(
-        directory.audit_log(Page { before, limit: 9 }).await?,
-        [audit(2), audit(1), audit(0)]
-    );
+    assert_eq!(directory.audit_log(Page { before, limit: 9 }).await?, [audit(2), audit(1), audit(0)]);
     let used = |key: &str, ms| (key.to_owned(), at(ms), "192.0.2.1".to_owned());
-    directory
-        .touch_keys(vec![used("key_1", 5), used("key_2", 6)])
-        .await?;
-    directory
-        .touch_keys(vec![used("key_1", 4), used("key_2", 7)])
-        .await?;
+    directory.touch_keys(vec![used("key_1", 5), used("key_2", 6)]).await?;
+    directory.touch_keys(vec![used("key_1", 4), used("key_2", 7)]).await?;
     assert_eq!(directory.key_uses().await?, [used("key_1", 5), used("key_2", 7)]);
     Ok(())
 }

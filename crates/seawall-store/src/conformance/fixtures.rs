@@ -83,18 +83,9 @@ pub fn message(ms: i64, n: u64, text: &str) -> Result<MessageRecord> {
         expires_at: None,
         encoding: Encoding::Gsm7,
         segments: 1,
-        content: Some(Content::Text {
-            text: text.to_owned(),
-        }),
-        details: Details {
-            source: Some("Seawall".to_owned()),
-            ..Details::default()
-        },
-        price: Some(Price {
-            per_segment: 31_200,
-            total: 31_200,
-            currency: "EUR".to_owned(),
-        }),
+        content: Some(Content::Text { text: text.to_owned() }),
+        details: Details { source: Some("Seawall".to_owned()), ..Details::default() },
+        price: Some(Price { per_segment: 31_200, total: 31_200, currency: "EUR".to_owned() }),
         progress: Progress::default(),
         dimensions: Dimensions {
             op: 2,
@@ -111,13 +102,7 @@ pub fn message(ms: i64, n: u64, text: &str) -> Result<MessageRecord> {
 /// A pending verification of the n-th number, valid for five minutes, and its message.
 pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecord)> {
     let mut message = message(ms, n, "")?;
-    let life = Lifecycle::begin(
-        at(ms),
-        Duration::from_secs(300),
-        Duration::from_secs(10),
-        5,
-        Channel::Sms,
-    );
+    let life = Lifecycle::begin(at(ms), Duration::from_secs(300), Duration::from_secs(10), 5, Channel::Sms);
     let shape =
         CodeShape::new(CodeType::Numeric, 6).map_err(|_| StoreError::Corrupt("no shape".to_owned()))?;
     let verification = VerificationRecord {
@@ -136,25 +121,14 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
     message.verification = Some(verification.id);
     let template = "Your {brand} code is {code}".to_owned();
     let brand = Some("Shop".to_owned());
-    message.content = Some(Content::Code {
-        template,
-        brand,
-        generation: 0,
-        shape,
-        key_id: 1,
-        given: false,
-    });
+    message.content = Some(Content::Code { template, brand, generation: 0, shape, key_id: 1, given: false });
     Ok((verification, message))
 }
 
 /// What accepts a new verification.
 pub fn acceptance(verification: VerificationRecord, message: MessageRecord) -> Acceptance {
     let verification = Some(VerificationWrite::Begin(verification));
-    Acceptance {
-        messages: vec![message],
-        verification,
-        idempotent: None,
-    }
+    Acceptance { messages: vec![message], verification, idempotent: None }
 }
 
 /// A change of state and nothing else.

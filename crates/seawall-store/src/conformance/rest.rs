@@ -17,30 +17,17 @@ use crate::{Ledger, Result, StoreError};
 
 fn answer(key: &str) -> Idempotent {
     let (key, body) = (key.to_owned(), "{\"id\":1}".to_owned());
-    Idempotent {
-        key,
-        fingerprint: 42,
-        status: 202,
-        body,
-        at: at(0),
-    }
+    Idempotent { key, fingerprint: 42, status: 202, body, at: at(0) }
 }
 
 fn keyed(ms: i64, key: &str) -> Result<Acceptance> {
-    Ok(Acceptance {
-        messages: vec![message(ms, 1, "x")?],
-        verification: None,
-        idempotent: Some(answer(key)),
-    })
+    Ok(Acceptance { messages: vec![message(ms, 1, "x")?], verification: None, idempotent: Some(answer(key)) })
 }
 
 pub(super) async fn an_answer_is_kept_under_its_key_once(ledger: &Arc<dyn Ledger>) -> Result<()> {
     assert_eq!(ledger.idempotent("a").await?, None);
     ledger.accept(keyed(1, "a")?).await?;
-    assert!(matches!(
-        ledger.accept(keyed(2, "a")?).await,
-        Err(StoreError::Conflict)
-    ));
+    assert!(matches!(ledger.accept(keyed(2, "a")?).await, Err(StoreError::Conflict)));
     ledger.accept(keyed(3, "b")?).await?;
     assert_eq!(ledger.idempotent("a").await?, Some(answer("a")));
     assert_eq!(ledger.census(None).await?.values().sum::<u64>(), 2);
@@ -66,12 +53,7 @@ fn hook(ms: i64) -> HookDelivery {
 
 pub(super) async fn hooks_are_leased(ledger: &Arc<dyn Ledger>) -> Result<()> {
     let m = message(1, 1, "x")?;
-    ledger
-        .accept(Acceptance {
-            messages: vec![m.clone()],
-            ..Acceptance::default()
-        })
-        .await?;
+    ledger.accept(Acceptance { messages: vec![m.clone()], ..Acceptance::default() }).await?;
     let (first, second, unwritten) = (hook(2), hook(5), hook(3));
     let mut canceled = change(m.id, MessageState::Canceled, 2);
     canceled.hooks = vec![first.clone()];
@@ -80,48 +62,25 @@ pub(super) async fn hooks_are_leased(ledger: &Arc<dyn Ledger>) -> Result<()> {
     ledger.settle(vec![canceled, refused]).await?;
     ledger.add_hooks(vec![second.clone()]).await?;
     assert!(ledger.due_hooks(at(1), at(100), 10).await?.is_empty());
-    assert_eq!(
-        ledger.due_hooks(at(10), at(100), 10).await?,
-        [first.clone(), second.clone()]
-    );
+    assert_eq!(ledger.due_hooks(at(10), at(100), 10).await?, [first.clone(), second.clone()]);
     assert!(ledger.due_hooks(at(99), at(200), 10).await?.is_empty(), "leased");
     ledger.settle_hook(first.id, None).await?;
     ledger.settle_hook(second.id, Some(at(300))).await?;
     let again = ledger.due_hooks(at(300), at(400), 10).await?;
-    assert_eq!(
-        again,
-        [HookDelivery {
-            tries: 1,
-            due: at(300),
-            ..second
-        }]
-    );
+    assert_eq!(again, [HookDelivery { tries: 1, due: at(300), ..second }]);
     Ok(())
 }
 
 pub(super) async fn recovery_marks_what_nobody_can_know(ledger: &Arc<dyn Ledger>) -> Result<()> {
     let all = (0..3).map(|i| message(i, 1, "x")).collect::<Result<Vec<_>>>()?;
-    ledger
-        .accept(Acceptance {
-            messages: all,
-            ..Acceptance::default()
-        })
-        .await?;
+    ledger.accept(Acceptance { messages: all, ..Acceptance::default() }).await?;
     let claimed = ledger.claim(at(5), 1).await?;
-    assert_eq!(
-        ledger.recover(at(6)).await?,
-        Recovery {
-            unknown: 1,
-            waiting: 2
-        }
-    );
+    assert_eq!(ledger.recover(at(6)).await?, Recovery { unknown: 1, waiting: 2 });
     for m in &claimed {
         let found = ledger.message(None, m.id).await?;
         assert_eq!(found.as_ref().map(|m| m.state), Some(MessageState::Unknown));
         assert_eq!(found.and_then(|m| m.progress.changed_at), Some(at(6)));
-        let changed = ledger
-            .settle(vec![change(m.id, MessageState::Delivered, 7)])
-            .await?;
+        let changed = ledger.settle(vec![change(m.id, MessageState::Delivered, 7)]).await?;
         assert_eq!(changed.len(), 1, "a late receipt still tells");
     }
     assert_eq!(ledger.claim(at(7), 9).await?.len(), 2);
@@ -132,10 +91,7 @@ pub(super) async fn checkpoints_are_kept_until_forgotten(ledger: &Arc<dyn Ledger
     ledger.checkpoint(vec![(1, at(1)), (2, at(2))], at(0)).await?;
     ledger.checkpoint(vec![(3, at(2))], at(0)).await?;
     ledger.checkpoint(vec![(4, at(9))], at(0)).await?;
-    assert_eq!(
-        ledger.past_checkpoints(at(2)).await?,
-        [(2, at(2)), (3, at(2)), (4, at(9))]
-    );
+    assert_eq!(ledger.past_checkpoints(at(2)).await?, [(2, at(2)), (3, at(2)), (4, at(9))]);
     ledger.checkpoint(Vec::new(), at(5)).await?;
     assert_eq!(ledger.past_checkpoints(at(0)).await?, [(4, at(9))]);
     Ok(())
@@ -146,51 +102,26 @@ pub(super) async fn the_newest_row_and_the_census_are_right(ledger: &Arc<dyn Led
     ledger.ping().await?;
     let (m, mut n) = (message(1, 1, "x")?, message(2, 1, "x")?);
     n.subaccount = "other".to_owned();
-    ledger
-        .accept(Acceptance {
-            messages: vec![m.clone(), n.clone()],
-            ..Acceptance::default()
-        })
-        .await?;
+    ledger.accept(Acceptance { messages: vec![m.clone(), n.clone()], ..Acceptance::default() }).await?;
     assert_eq!(ledger.newest_row().await?, n.id.row());
-    let refused = DecisionRecord {
-        id: id(9),
-        body: decision("block", "opt-out"),
-    };
+    let refused = DecisionRecord { id: id(9), body: decision("block", "opt-out") };
     ledger.record_decisions(vec![refused.clone()]).await?;
     assert_eq!(ledger.newest_row().await?, refused.id.row());
-    ledger
-        .settle(vec![change(n.id, MessageState::Canceled, 3)])
-        .await?;
+    ledger.settle(vec![change(n.id, MessageState::Canceled, 3)]).await?;
     let census = ledger.census(None).await?;
-    assert_eq!(
-        (census.get("queued"), census.get("canceled"), census.len()),
-        (Some(&1), Some(&1), 10)
-    );
+    assert_eq!((census.get("queued"), census.get("canceled"), census.len()), (Some(&1), Some(&1), 10));
     assert_eq!(ledger.census(Some("other")).await?.values().sum::<u64>(), 1);
     assert_eq!(ledger.census(Some("none")).await?.values().sum::<u64>(), 0);
     Ok(())
 }
 
 pub(super) async fn retention_erases_in_steps(ledger: &Arc<dyn Ledger>) -> Result<()> {
-    let all = (0..4_500)
-        .map(|i| message(i, 1, "secret"))
-        .collect::<Result<Vec<_>>>()?;
+    let all = (0..4_500).map(|i| message(i, 1, "secret")).collect::<Result<Vec<_>>>()?;
     let first = all.first().map_or_else(|| id(0), |m| m.id);
-    ledger
-        .accept(Acceptance {
-            messages: all,
-            ..Acceptance::default()
-        })
-        .await?;
+    ledger.accept(Acceptance { messages: all, ..Acceptance::default() }).await?;
     ledger.claim(at(5_000), 4_499).await?;
     ledger.recover(at(5_001)).await?;
-    ledger
-        .record_decisions(vec![DecisionRecord {
-            id: id(1),
-            body: decision("block", "opt-out"),
-        }])
-        .await?;
+    ledger.record_decisions(vec![DecisionRecord { id: id(1), body: decision("block", "opt-out") }]).await?;
     let day = 86_400_000;
     let retention = Retention::default();
     assert!(ledger.prune(at(8 * day), &retention).await?);
@@ -199,26 +130,10 @@ pub(super) async fn retention_erases_in_steps(ledger: &Arc<dyn Ledger>) -> Resul
     assert!(erased.is_some_and(|m| m.content.is_none()));
     while ledger.prune(at(91 * day), &retention).await? {}
     assert_eq!(ledger.message(None, first).await?, None);
-    let left = ledger
-        .messages(
-            MessageFilter::default(),
-            Page {
-                before: None,
-                limit: 10,
-            },
-        )
-        .await?;
+    let left = ledger.messages(MessageFilter::default(), Page { before: None, limit: 10 }).await?;
     assert_eq!(left.len(), 1, "what still waits is kept");
     assert!(left.iter().all(|m| m.content.is_some()));
-    let decisions = ledger
-        .decisions(
-            DecisionFilter::default(),
-            Page {
-                before: None,
-                limit: 10,
-            },
-        )
-        .await?;
+    let decisions = ledger.decisions(DecisionFilter::default(), Page { before: None, limit: 10 }).await?;
     assert_eq!(decisions.len(), 1);
     Ok(())
 }
@@ -229,18 +144,8 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     let mut scheduled = message(10, 1, "x")?;
     (scheduled.state, scheduled.due) = (MessageState::Scheduled, Some(at(50_000)));
     let (v, m) = verification(20, 7)?;
-    ledger
-        .accept(Acceptance {
-            messages: sent.clone(),
-            ..Acceptance::default()
-        })
-        .await?;
-    ledger
-        .accept(Acceptance {
-            messages: vec![scheduled],
-            ..Acceptance::default()
-        })
-        .await?;
+    ledger.accept(Acceptance { messages: sent.clone(), ..Acceptance::default() }).await?;
+    ledger.accept(Acceptance { messages: vec![scheduled], ..Acceptance::default() }).await?;
     ledger.accept(acceptance(v.clone(), m)).await?;
     ledger.accept(keyed(30, "k")?).await?;
     ledger.claim(at(40), 2).await?;
@@ -258,46 +163,23 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     directory.add_opt_out(opt_out, audit(2)).await?;
     let newest = ledger.newest_row().await?;
     ledger.close().await;
-    assert!(
-        matches!(ledger.ping().await, Err(StoreError::Unavailable(_))),
-        "closed"
-    );
+    assert!(matches!(ledger.ping().await, Err(StoreError::Unavailable(_))), "closed");
     drop((directory, ledger));
 
     let Backend { directory, ledger } = open();
     assert_eq!(ledger.newest_row().await?, newest);
-    assert_eq!(
-        ledger.recover(at(100)).await?,
-        Recovery {
-            unknown: 2,
-            waiting: 6
-        }
-    );
+    assert_eq!(ledger.recover(at(100)).await?, Recovery { unknown: 2, waiting: 6 });
     assert_eq!(ledger.claim(at(100), 99).await?.len(), 5);
     assert_eq!(ledger.claim(at(50_000), 99).await?.len(), 1);
     assert_eq!(ledger.open_verification("main", v.to, at(100)).await?, Some(v));
     assert!(ledger.idempotent("k").await?.is_some());
     assert_eq!(ledger.due_hooks(at(100), at(200), 9).await?.len(), 1);
     assert_eq!(ledger.past_checkpoints(at(0)).await?.len(), 1);
-    assert_eq!(
-        (
-            directory.version().await?,
-            directory.documents("limits").await?.len()
-        ),
-        (version, 1)
-    );
+    assert_eq!((directory.version().await?, directory.documents("limits").await?.len()), (version, 1));
     assert!(directory.opted_out(msisdn(3)?, "main").await?);
-    let log: Vec<AuditEntry> = directory
-        .audit_log(Page {
-            before: None,
-            limit: 9,
-        })
-        .await?;
+    let log: Vec<AuditEntry> = directory.audit_log(Page { before: None, limit: 9 }).await?;
     assert_eq!(log.len(), 2);
-    let retained = Retention {
-        messages: Duration::ZERO,
-        ..Retention::default()
-    };
+    let retained = Retention { messages: Duration::ZERO, ..Retention::default() };
     while ledger.prune(at(60_000), &retained).await? {}
     assert_eq!(Id::new(newest, 0).at(), at(42));
     ledger.close().await;

@@ -10,12 +10,7 @@ use crate::records::{Acceptance, Attempt, MessageRecord, Page, PhoneMessage};
 use crate::{Ledger, Result};
 
 async fn accept(ledger: &Arc<dyn Ledger>, messages: Vec<MessageRecord>) -> Result<()> {
-    ledger
-        .accept(Acceptance {
-            messages,
-            ..Acceptance::default()
-        })
-        .await
+    ledger.accept(Acceptance { messages, ..Acceptance::default() }).await
 }
 
 pub(super) async fn an_accepted_message_is_there(ledger: &Arc<dyn Ledger>) -> Result<()> {
@@ -42,15 +37,10 @@ pub(super) async fn a_message_is_claimed_once_and_oldest_first(ledger: &Arc<dyn 
     accept(ledger, all.iter().rev().cloned().collect()).await?;
     let first = ledger.claim(at(1000), 5).await?;
     assert!(
-        first
-            .iter()
-            .all(|m| m.decision == crate::records::DecisionBody::default() && m.content.is_some())
+        first.iter().all(|m| m.decision == crate::records::DecisionBody::default() && m.content.is_some())
     );
     assert!(
-        first
-            .iter()
-            .zip(&all)
-            .all(|(got, want)| got.id == want.id && got.state == MessageState::Submitting)
+        first.iter().zip(&all).all(|(got, want)| got.id == want.id && got.state == MessageState::Submitting)
     );
     assert_eq!(first.len(), 5);
     let tasks: Vec<_> = (0..50)
@@ -67,10 +57,7 @@ pub(super) async fn a_message_is_claimed_once_and_oldest_first(ledger: &Arc<dyn 
     }
     assert_eq!(seen.len(), 300);
     assert!(ledger.claim(at(2000), 10).await?.is_empty());
-    let state = ledger
-        .message(None, all.first().map_or_else(|| id(0), |m| m.id))
-        .await?
-        .map(|m| m.state);
+    let state = ledger.message(None, all.first().map_or_else(|| id(0), |m| m.id)).await?.map(|m| m.state);
     assert_eq!(state, Some(MessageState::Submitting));
     Ok(())
 }
@@ -101,30 +88,20 @@ pub(super) async fn only_allowed_moves_are_written(ledger: &Arc<dyn Ledger>) -> 
     let m = message(1, 1, "x")?;
     accept(ledger, vec![m.clone()]).await?;
     assert!(
-        ledger
-            .settle(vec![change(m.id, MessageState::Delivered, 2)])
-            .await?
-            .is_empty(),
+        ledger.settle(vec![change(m.id, MessageState::Delivered, 2)]).await?.is_empty(),
         "never submitted"
     );
     ledger.claim(at(3), 1).await?;
     let mut sent = change(m.id, MessageState::Sent, 4);
     sent.attempt = Some(attempt("ref-1"));
-    let changed = ledger
-        .settle(vec![sent, change(m.id, MessageState::Delivered, 5)])
-        .await?;
+    let changed = ledger.settle(vec![sent, change(m.id, MessageState::Delivered, 5)]).await?;
     assert_eq!(
         changed.iter().map(|m| m.state).collect::<Vec<_>>(),
         [MessageState::Sent, MessageState::Delivered]
     );
     let mut failed = change(m.id, MessageState::Failed, 6);
     failed.error = Some((12, "late".to_owned()));
-    assert!(
-        ledger
-            .settle(vec![failed, change(id(9), MessageState::Sent, 6)])
-            .await?
-            .is_empty()
-    );
+    assert!(ledger.settle(vec![failed, change(id(9), MessageState::Sent, 6)]).await?.is_empty());
     let mut outcome = change(m.id, MessageState::Sent, 7);
     (outcome.state, outcome.outcome) = (None, Some("success".to_owned()));
     ledger.settle(vec![outcome]).await?;
@@ -141,43 +118,21 @@ pub(super) async fn only_allowed_moves_are_written(ledger: &Arc<dyn Ledger>) -> 
 pub(super) async fn what_goes_back_to_the_queue_waits(ledger: &Arc<dyn Ledger>) -> Result<()> {
     let (m, n) = (message(1, 1, "x")?, message(2, 1, "x")?);
     accept(ledger, vec![m.clone(), n.clone()]).await?;
-    assert_eq!(
-        ledger
-            .settle(vec![change(n.id, MessageState::Canceled, 2)])
-            .await?
-            .len(),
-        1
-    );
-    assert_eq!(
-        ledger.claim(at(2), 9).await?.len(),
-        1,
-        "the canceled one is not sent"
-    );
+    assert_eq!(ledger.settle(vec![change(n.id, MessageState::Canceled, 2)]).await?.len(), 1);
+    assert_eq!(ledger.claim(at(2), 9).await?.len(), 1, "the canceled one is not sent");
     let mut again = change(m.id, MessageState::Queued, 3);
     again.due = Some(at(100));
     ledger.settle(vec![again]).await?;
     assert!(ledger.claim(at(99), 1).await?.is_empty());
     assert_eq!(ledger.claim(at(100), 1).await?.len(), 1);
-    ledger
-        .settle(vec![change(m.id, MessageState::Queued, 101)])
-        .await?;
-    assert_eq!(
-        ledger.claim(at(101), 1).await?.len(),
-        1,
-        "without a time it is due at once"
-    );
+    ledger.settle(vec![change(m.id, MessageState::Queued, 101)]).await?;
+    assert_eq!(ledger.claim(at(101), 1).await?.len(), 1, "without a time it is due at once");
     Ok(())
 }
 
 fn attempt(reference: &str) -> Attempt {
     let (provider, outcome) = ("smpp-1".to_owned(), "accepted".to_owned());
-    Attempt {
-        provider,
-        at: at(4),
-        outcome,
-        reference: Some(reference.to_owned()),
-        detail: None,
-    }
+    Attempt { provider, at: at(4), outcome, reference: Some(reference.to_owned()), detail: None }
 }
 
 pub(super) async fn references_are_found(ledger: &Arc<dyn Ledger>) -> Result<()> {
@@ -196,45 +151,5 @@ pub(super) async fn references_are_found(ledger: &Arc<dyn Ledger>) -> Result<()>
     assert_eq!(ledger.by_reference("smpp-2", "abc-1").await?, None);
     assert_eq!(ledger.by_reference("smpp-2", &own).await?, None);
     assert_eq!(ledger.by_reference("smpp-1", "abc-2").await?, None);
-    Ok(())
-}
-
-pub(super) async fn the_phone_is_bounded(ledger: &Arc<dyn Ledger>) -> Result<()> {
-    for i in 0..10_050i64 {
-        let (text, channel) = ("your code is 1".to_owned(), Channel::Sms);
-        let to = msisdn(i.cast_unsigned() % 2)?;
-        ledger
-            .phone_receive(PhoneMessage {
-                id: id(i),
-                to,
-                from: None,
-                text,
-                channel,
-                at: at(i),
-            })
-            .await?;
-    }
-    let all = ledger
-        .phone_messages(
-            None,
-            Page {
-                before: None,
-                limit: 20_000,
-            },
-        )
-        .await?;
-    assert_eq!(all.len(), 10_000);
-    assert_eq!(all.first().map(|m| m.at), Some(at(10_049)));
-    let one = ledger
-        .phone_messages(
-            Some(msisdn(1)?),
-            Page {
-                before: None,
-                limit: 3,
-            },
-        )
-        .await?;
-    assert_eq!(one.len(), 3);
-    assert!(msisdn(1).is_ok_and(|to| one.iter().all(|m| m.to == to)));
     Ok(())
 }

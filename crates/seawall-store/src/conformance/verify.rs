@@ -38,10 +38,7 @@ pub(super) async fn one_open_verification_of_a_number(ledger: &Arc<dyn Ledger>) 
     let all: u64 = ledger.census(None).await?.values().sum();
     assert_eq!(all, 1, "a conflict writes no message");
     let v = begun.remove(0);
-    assert_eq!(
-        ledger.open_verification("main", v.to, at(30)).await?.as_ref(),
-        Some(&v)
-    );
+    assert_eq!(ledger.open_verification("main", v.to, at(30)).await?.as_ref(), Some(&v));
     assert_eq!(ledger.open_verification("other", v.to, at(30)).await?, None);
     let end = v.lifecycle.expires_at;
     assert_eq!(ledger.open_verification("main", v.to, end).await?, None);
@@ -55,23 +52,13 @@ pub(super) async fn a_stale_update_is_a_conflict(ledger: &Arc<dyn Ledger>) -> Re
     v.lifecycle.sends = 2;
     let resend = |v: &VerificationRecord| -> Result<Acceptance> {
         let verification = Some(VerificationWrite::Update(v.clone()));
-        Ok(Acceptance {
-            messages: vec![message(11_000, 1, "x")?],
-            verification,
-            idempotent: None,
-        })
+        Ok(Acceptance { messages: vec![message(11_000, 1, "x")?], verification, idempotent: None })
     };
     ledger.accept(resend(&v)?).await?;
-    assert!(matches!(
-        ledger.accept(resend(&v)?).await,
-        Err(StoreError::Conflict)
-    ));
+    assert!(matches!(ledger.accept(resend(&v)?).await, Err(StoreError::Conflict)));
     v.revision += 1;
     ledger.accept(resend(&v)?).await?;
-    let stored = ledger
-        .verification(Some("main"), v.id)
-        .await?
-        .map(|v| (v.revision, v.lifecycle.sends));
+    let stored = ledger.verification(Some("main"), v.id).await?.map(|v| (v.revision, v.lifecycle.sends));
     assert_eq!(stored, Some((v.revision + 1, 2)));
     Ok(())
 }
@@ -98,10 +85,7 @@ pub(super) async fn checks_are_atomic(ledger: &Arc<dyn Ledger>) -> Result<()> {
         ledger.check("main", second.id, present(false, 2_001)).await?;
     }
     let third = begin(ledger, 3_000, 1).await?;
-    let checked = ledger
-        .check("main", third.id, present(true, 3_001))
-        .await?
-        .map(|(checked, _)| checked);
+    let checked = ledger.check("main", third.id, present(true, 3_001)).await?.map(|(checked, _)| checked);
     assert!(matches!(checked, Some(Checked::Exhausted { .. })));
     Ok(())
 }
@@ -121,9 +105,7 @@ pub(super) async fn a_given_code_ends_with_its_verification(ledger: &Arc<dyn Led
     for n in 1..3 {
         let (mut v, mut m) = verification(0, n)?;
         v.given_code = Some("918273".to_owned());
-        m.content = Some(Content::Text {
-            text: "your code".to_owned(),
-        });
+        m.content = Some(Content::Text { text: "your code".to_owned() });
         ledger.accept(acceptance(v.clone(), m)).await?;
         kept.push(v.id);
     }
@@ -133,10 +115,7 @@ pub(super) async fn a_given_code_ends_with_its_verification(ledger: &Arc<dyn Led
     let given = |v: Option<VerificationRecord>| v.and_then(|v| v.given_code);
     assert!(given(ledger.verification(None, *first).await?).is_some());
     let checked = ledger.check("main", *first, present(true, 1)).await?;
-    assert_eq!(
-        checked.map(|(checked, v)| (checked, v.given_code)),
-        Some((Checked::Right, None))
-    );
+    assert_eq!(checked.map(|(checked, v)| (checked, v.given_code)), Some((Checked::Right, None)));
     assert_eq!(given(ledger.verification(None, *first).await?), None);
     let retention = crate::records::Retention::default();
     ledger.prune(at(299_999), &retention).await?;
@@ -153,9 +132,7 @@ pub(super) async fn a_confirmation_shows_in_past_charges(ledger: &Arc<dyn Ledger
     begin(ledger, 20, 1).await?;
     let mut seen = Vec::new();
     ledger
-        .past_charges(at(0), &mut |c| {
-            seen.push((c.at, c.confirmed, c.subaccount, c.dimensions.key))
-        })
+        .past_charges(at(0), &mut |c| seen.push((c.at, c.confirmed, c.subaccount, c.dimensions.key)))
         .await?;
     let want = |ms, confirmed| (at(ms), confirmed, "main".to_owned(), 9);
     assert_eq!(seen, [want(0, true), want(5, false), want(20, false)]);

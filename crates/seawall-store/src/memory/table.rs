@@ -65,14 +65,7 @@ impl Table {
         let all = ends.last().copied().unwrap_or(1.0);
         let ends = ends.iter().map(|end| scaled(end / all)).collect();
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Table {
-            shards,
-            ends,
-            max_keys,
-            len: 0,
-            next_swept: 0,
-            credit: 0,
-        }
+        Table { shards, ends, max_keys, len: 0, next_swept: 0, credit: 0 }
     }
 
     /// The middle bits choose the shard: the map inside uses the outer ones.
@@ -86,10 +79,7 @@ impl Table {
     }
 
     pub(super) fn get(&self, key: u64) -> Option<&Times> {
-        self.shards
-            .get(self.place(key))?
-            .get(&key)
-            .map(|entry| &entry.times)
+        self.shards.get(self.place(key))?.get(&key).map(|entry| &entry.times)
     }
 
     /// Whether the keys that are not there yet fit. Sweeps a little, and a whole map when there is no room.
@@ -141,12 +131,7 @@ impl Table {
                 let mut times = Some(std::mem::replace(&mut entry.get_mut().times, Times::One(0)));
                 change(rule, &mut times);
                 match times {
-                    Some(times) => {
-                        *entry.get_mut() = Entry {
-                            expires: old.max(expiry(rule, now)),
-                            times,
-                        }
-                    }
+                    Some(times) => *entry.get_mut() = Entry { expires: old.max(expiry(rule, now)), times },
                     None => drop(entry.remove()),
                 }
             }
@@ -154,10 +139,7 @@ impl Table {
                 let mut times = None;
                 change(rule, &mut times);
                 if let Some(times) = times {
-                    entry.insert(Entry {
-                        times,
-                        expires: expiry(rule, now),
-                    });
+                    entry.insert(Entry { times, expires: expiry(rule, now) });
                 }
             }
         }
@@ -166,12 +148,7 @@ impl Table {
 
     pub(super) fn remove(&mut self, key: u64) {
         let place = self.place(key);
-        if self
-            .shards
-            .get_mut(place)
-            .and_then(|shard| shard.remove(&key))
-            .is_some()
-        {
+        if self.shards.get_mut(place).and_then(|shard| shard.remove(&key)).is_some() {
             self.len -= 1;
         }
     }
@@ -182,11 +159,7 @@ fn expiry(rule: &Rule, now: Timestamp) -> i64 {
     now.plus(rule.window()).as_millis()
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "between 0 and 65,536"
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 65,536")]
 fn scaled(part: f64) -> u64 {
     (part * 65_536.0) as u64
 }

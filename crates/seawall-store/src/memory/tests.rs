@@ -10,17 +10,8 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn limit(key: u64, quota: u32, secs: u64) -> Charge {
-    let rule = Rule::Window {
-        quota,
-        window: Duration::from_secs(secs),
-    };
-    Charge {
-        key,
-        rule,
-        always: false,
-        enforced: true,
-        limit: Some(0),
-    }
+    let rule = Rule::Window { quota, window: Duration::from_secs(secs) };
+    Charge { key, rule, always: false, enforced: true, limit: Some(0) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
@@ -47,51 +38,25 @@ async fn at_the_edge_two_hundred_at_once_get_exactly_the_quota() {
 async fn all_or_nothing_but_always_and_shadow() {
     let counters = MemoryCounters::default();
     let (tight, wide) = (limit(1, 1, 60), limit(2, 5, 60));
-    let always = Charge {
-        always: true,
-        ..limit(3, 9, 60)
-    };
-    let shadow = Charge {
-        enforced: false,
-        ..limit(4, 1, 60)
-    };
+    let always = Charge { always: true, ..limit(3, 9, 60) };
+    let shadow = Charge { enforced: false, ..limit(4, 1, 60) };
     let all = [tight.clone(), wide.clone(), always.clone(), shadow.clone()];
     assert!(counters.charge(&all, 1, at(0)).await.unwrap().is_empty());
     let exceeded = counters.charge(&all, 1, at(1)).await.unwrap();
-    assert_eq!(
-        exceeded.iter().map(|e| e.enforced).collect::<Vec<_>>(),
-        [true, false]
-    );
+    assert_eq!(exceeded.iter().map(|e| e.enforced).collect::<Vec<_>>(), [true, false]);
     let count = async |charge: &Charge| {
-        let full = Charge {
-            rule: Rule::Window {
-                quota: 0,
-                window: Duration::from_secs(60),
-            },
-            ..charge.clone()
-        };
+        let full =
+            Charge { rule: Rule::Window { quota: 0, window: Duration::from_secs(60) }, ..charge.clone() };
         counters.peek(&[full], 1, at(2)).await.unwrap()[0].count
     };
-    assert_eq!(
-        (count(&wide).await, count(&always).await, count(&shadow).await),
-        (1, 2, 1)
-    );
-    let only_shadow = counters
-        .charge(&[wide.clone(), shadow.clone()], 1, at(3))
-        .await
-        .unwrap();
+    assert_eq!((count(&wide).await, count(&always).await, count(&shadow).await), (1, 2, 1));
+    let only_shadow = counters.charge(&[wide.clone(), shadow.clone()], 1, at(3)).await.unwrap();
     assert!(only_shadow.len() == 1 && !only_shadow[0].enforced);
     assert_eq!(count(&wide).await, 2, "a full shadow refuses nothing");
     counters.refund(&all, 1, at(0)).await.unwrap();
     assert_eq!((count(&wide).await, count(&always).await), (1, 2));
     counters.clear(&[2, 3]).await.unwrap();
-    assert!(
-        counters
-            .charge(&[limit(2, 1, 60)], 1, at(4))
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(counters.charge(&[limit(2, 1, 60)], 1, at(4)).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -101,10 +66,7 @@ async fn refilling_in_any_order_gives_the_same_window() {
     for ms in [30_000, 10_000, -10_000] {
         counters.fill(&charge, at(ms), at(50_000)).await.unwrap();
     }
-    let full = counters
-        .peek(std::slice::from_ref(&charge), 1, at(50_000))
-        .await
-        .unwrap();
+    let full = counters.peek(std::slice::from_ref(&charge), 1, at(50_000)).await.unwrap();
     assert_eq!(full[0].retry_at, at(70_000));
 }
 
@@ -116,10 +78,7 @@ async fn full_it_refuses_and_swept_it_admits_again() {
         counters.charge(&[limit(key, 9, 60)], 1, at(0)).await.unwrap();
     }
     assert!(counters.charge(&[limit(7, 9, 60)], 1, at(1)).await.is_err());
-    assert!(
-        counters.charge(&[limit(0, 9, 60)], 1, at(1)).await.is_ok(),
-        "known keys go on"
-    );
+    assert!(counters.charge(&[limit(0, 9, 60)], 1, at(1)).await.is_ok(), "known keys go on");
     assert!(counters.peek(&[limit(7, 9, 60)], 1, at(1)).await.is_ok());
     let mut tries = 0;
     while counters.charge(&[limit(7, 9, 60)], 1, at(60_001)).await.is_err() {
@@ -140,22 +99,13 @@ async fn bytes_per_key() {
     let (before, start) = (rss(), std::time::Instant::now());
     for i in 1..=1_000_000u64 {
         let key = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 17);
-        counters
-            .charge(&[limit(key, 10, 86_400)], 1, at(0))
-            .await
-            .unwrap();
+        counters.charge(&[limit(key, 10, 86_400)], 1, at(0)).await.unwrap();
     }
     let one = (rss() - before) / counters.len();
-    println!(
-        "{one} bytes a key with one instant, {:?} a charge",
-        start.elapsed() / 1_000_000
-    );
+    println!("{one} bytes a key with one instant, {:?} a charge", start.elapsed() / 1_000_000);
     for i in 1..=1_000_000u64 {
         let key = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i << 17);
-        counters
-            .charge(&[limit(key, 10, 86_400)], 1, at(1))
-            .await
-            .unwrap();
+        counters.charge(&[limit(key, 10, 86_400)], 1, at(1)).await.unwrap();
     }
     let two = (rss() - before) / counters.len();
     println!("{two} bytes a key with two");

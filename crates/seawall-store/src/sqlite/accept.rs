@@ -36,15 +36,8 @@ impl Sealed {
         };
         let seal = |record| codec::seal_message(vault, record);
         let messages = acceptance.messages.into_iter().map(seal).collect::<Result<_>>()?;
-        let key = acceptance
-            .idempotent
-            .map(|answer| SealedKey::new(vault, &answer))
-            .transpose()?;
-        Ok(Sealed {
-            messages,
-            verification,
-            key,
-        })
+        let key = acceptance.idempotent.map(|answer| SealedKey::new(vault, &answer)).transpose()?;
+        Ok(Sealed { messages, verification, key })
     }
 
     /// About how many rows it writes.
@@ -56,12 +49,7 @@ impl Sealed {
 impl SealedVerification {
     fn new(vault: &Vault, mut record: VerificationRecord, new: bool) -> Result<Self> {
         let body = codec::seal_verification(vault, &mut record)?;
-        Ok(SealedVerification {
-            number: codec::number_hash(vault, record.to),
-            record,
-            new,
-            body,
-        })
+        Ok(SealedVerification { number: codec::number_hash(vault, record.to), record, new, body })
     }
 
     /// The number has no other open one, or the stored revision is the one that the caller saw.
@@ -71,11 +59,7 @@ impl SealedVerification {
         if self.new {
             let now = self.record.lifecycle.sent_at.as_millis();
             let open = sub.and_then(|sub| turn.hot().open.get((sub, self.number), now));
-            return if open.is_none() {
-                Ok(())
-            } else {
-                Err(StoreError::Conflict)
-            };
+            return if open.is_none() { Ok(()) } else { Err(StoreError::Conflict) };
         }
         let conn = turn.view.conn;
         let mut select = conn.prepare_cached(
@@ -84,11 +68,7 @@ impl SealedVerification {
         let revision = self.record.revision.cast_signed();
         let tail = self.record.id.tail().cast_signed();
         let as_seen: i64 = select.query_row(params![row, tail, sub, revision], |r| r.get(0))?;
-        if as_seen == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::Conflict)
-        }
+        if as_seen == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 }
 
@@ -104,19 +84,8 @@ pub(super) fn accept(turn: &mut Turn<'_>, sealed: Sealed) -> Result<()> {
     }
     if let Some(verification) = sealed.verification {
         let sub = intern(turn, &verification.record.subaccount)?;
-        let insert = if verification.new {
-            INSERT_VERIFICATION
-        } else {
-            UPDATE_VERIFICATION
-        };
-        write_verification(
-            turn,
-            insert,
-            sub,
-            verification.number,
-            &verification.record,
-            &verification.body,
-        )?;
+        let insert = if verification.new { INSERT_VERIFICATION } else { UPDATE_VERIFICATION };
+        write_verification(turn, insert, sub, verification.number, &verification.record, &verification.body)?;
     }
     insert_messages(turn, sealed.messages)
 }
@@ -173,8 +142,7 @@ pub(super) fn intern(turn: &mut Turn<'_>, name: &str) -> Result<i64> {
         return Ok(id);
     }
     let conn = turn.view.conn;
-    conn.prepare_cached("INSERT INTO subaccounts (name) VALUES (?1)")?
-        .execute([name])?;
+    conn.prepare_cached("INSERT INTO subaccounts (name) VALUES (?1)")?.execute([name])?;
     let id = conn.last_insert_rowid();
     turn.hot().subs.insert(id, name);
     turn.on_rollback(move |hot| hot.subs.remove(id));
@@ -206,10 +174,7 @@ fn insert_messages(turn: &mut Turn<'_>, messages: Vec<SealedMessage>) -> Result<
 }
 
 fn undo_with_the_group(turn: &mut Turn<'_>, messages: &[SealedMessage]) {
-    let rows: Vec<_> = messages
-        .iter()
-        .map(|m| (m.record.id.row(), place_of(&m.record)))
-        .collect();
+    let rows: Vec<_> = messages.iter().map(|m| (m.record.id.row(), place_of(&m.record))).collect();
     turn.on_rollback(move |hot| {
         for (row, place) in rows {
             hot.records.remove(row);

@@ -48,13 +48,7 @@ fn open() -> (tempfile::TempDir, Arc<SqliteStore>) {
 fn sent(id: seawall_core::id::Id, ms: i64) -> crate::records::Change {
     let mut sent = change(id, MessageState::Sent, ms);
     let (provider, outcome, reference) = ("sandbox".to_owned(), "accepted".to_owned(), Some(id.to_uuid()));
-    sent.attempt = Some(Attempt {
-        provider,
-        at: at(ms),
-        outcome,
-        reference,
-        detail: None,
-    });
+    sent.attempt = Some(Attempt { provider, at: at(ms), outcome, reference, detail: None });
     sent
 }
 
@@ -62,10 +56,7 @@ async fn life(store: &SqliteStore, v: VerificationRecord, m: MessageRecord, ms: 
     let id = m.id;
     store.accept(acceptance(v, m)).await.unwrap();
     store.claim(at(ms), 1).await.unwrap();
-    store
-        .settle(vec![sent(id, ms), change(id, MessageState::Delivered, ms)])
-        .await
-        .unwrap();
+    store.settle(vec![sent(id, ms), change(id, MessageState::Delivered, ms)]).await.unwrap();
 }
 
 fn numbered(i: i64) -> (VerificationRecord, MessageRecord) {
@@ -81,9 +72,11 @@ async fn bench_verifications_in_groups() {
         let records: Vec<_> = (0..count).map(|i| numbered(round * count + i)).collect();
         let meter = Meter::start();
         let ids: Vec<_> = records.iter().map(|(_, m)| m.id).collect();
-        in_parallel(&store, records, |store, (v, m)| async move {
-            store.accept(acceptance(v, m)).await.unwrap()
-        })
+        in_parallel(
+            &store,
+            records,
+            |store, (v, m)| async move { store.accept(acceptance(v, m)).await.unwrap() },
+        )
         .await;
         let accept = meter.show("accept", count as u32);
         let meter = Meter::start();
@@ -92,19 +85,13 @@ async fn bench_verifications_in_groups() {
         let meter = Meter::start();
         in_parallel(&store, ids, |store, id| async move {
             let n = store
-                .settle(vec![
-                    sent(id, 10_000_000),
-                    change(id, MessageState::Delivered, 10_000_000),
-                ])
+                .settle(vec![sent(id, 10_000_000), change(id, MessageState::Delivered, 10_000_000)])
                 .await;
             assert_eq!(n.unwrap().len(), 2);
         })
         .await;
         let settle = meter.show("settle sent and delivered", count as u32);
-        println!(
-            "round {round}: {:.1} µs a verification in all",
-            accept + claim + settle
-        );
+        println!("round {round}: {:.1} µs a verification in all", accept + claim + settle);
     }
     let meter = Meter::start();
     for i in 0..200 {
@@ -154,13 +141,7 @@ async fn bench_a_batch() {
             })
             .collect();
         let meter = Meter::start();
-        store
-            .accept(Acceptance {
-                messages,
-                ..Acceptance::default()
-            })
-            .await
-            .unwrap();
+        store.accept(Acceptance { messages, ..Acceptance::default() }).await.unwrap();
         let each = meter.show("a message of a batch of 10,000", 10_000);
         println!("{:.0} durable messages a second of processor", 1e6 / each);
     }
@@ -178,22 +159,14 @@ async fn bench_a_million() {
             let n = chunk * 1000 + i;
             let (v, m) = verification(n, (n * 7919 % 10_000_000) as u64).unwrap();
             if i < 500 {
-                let accepted = Acceptance {
-                    messages: Vec::new(),
-                    ..acceptance(v, message(n, 1, "").unwrap())
-                };
+                let accepted =
+                    Acceptance { messages: Vec::new(), ..acceptance(v, message(n, 1, "").unwrap()) };
                 let store = store.clone();
                 tokio::spawn(async move { store.accept(accepted).await.unwrap() });
             }
             messages.push(m);
         }
-        store
-            .accept(Acceptance {
-                messages,
-                ..Acceptance::default()
-            })
-            .await
-            .unwrap();
+        store.accept(Acceptance { messages, ..Acceptance::default() }).await.unwrap();
         let claimed = store.claim(at(100_000_000), 1000).await.unwrap();
         let changes = claimed.iter().map(|m| sent(m.id, 1)).collect();
         store.settle(changes).await.unwrap();
@@ -211,46 +184,20 @@ async fn bench_a_million() {
     meter.show("recover", 1);
     let meter = Meter::start();
     let mut count = 0u32;
-    store
-        .past_charges(Timestamp::from_millis(0), &mut |_| count += 1)
-        .await
-        .unwrap();
+    store.past_charges(Timestamp::from_millis(0), &mut |_| count += 1).await.unwrap();
     meter.show("past_charges", 1);
     assert_eq!(count, 1_000_000);
     let meter = Meter::start();
     store.census(None).await.unwrap();
     meter.show("census", 1);
     let meter = Meter::start();
-    let filter = crate::records::MessageFilter {
-        to: message(1, 7919, "").ok().map(|m| m.to),
-        ..Default::default()
-    };
-    let found = store
-        .messages(
-            filter,
-            Page {
-                before: None,
-                limit: 100,
-            },
-        )
-        .await
-        .unwrap();
+    let filter =
+        crate::records::MessageFilter { to: message(1, 7919, "").ok().map(|m| m.to), ..Default::default() };
+    let found = store.messages(filter, Page { before: None, limit: 100 }).await.unwrap();
     meter.show(&format!("messages of one number ({})", found.len()), 1);
     let meter = Meter::start();
-    let filter = crate::records::DecisionFilter {
-        verdict: Some("block".to_owned()),
-        ..Default::default()
-    };
-    store
-        .decisions(
-            filter,
-            Page {
-                before: None,
-                limit: 100,
-            },
-        )
-        .await
-        .unwrap();
+    let filter = crate::records::DecisionFilter { verdict: Some("block".to_owned()), ..Default::default() };
+    store.decisions(filter, Page { before: None, limit: 100 }).await.unwrap();
     meter.show("decisions, none of which matches", 1);
     store.version().await.unwrap();
 }

@@ -60,9 +60,7 @@ pub(super) fn sends(
             at,
             dimensions: dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?,
             subaccount: name,
-            confirmed: confirmed
-                .get(&number)
-                .is_some_and(|&confirmed| confirmed >= at.as_millis()),
+            confirmed: confirmed.get(&number).is_some_and(|&confirmed| confirmed >= at.as_millis()),
         });
         next = row + 1;
     }
@@ -84,28 +82,22 @@ pub(super) fn checkpoint(
             .collect();
         let sql = "INSERT INTO checkpoints (row, body) VALUES \
              (max(?1, (SELECT coalesce(max(row), 0) + 1 FROM checkpoints)), ?2)";
-        conn.prepare_cached(sql)?
-            .execute(params![Id::first_row(newest), body])?;
+        conn.prepare_cached(sql)?.execute(params![Id::first_row(newest), body])?;
     }
     let sql = "DELETE FROM checkpoints WHERE row < ?1";
-    conn.prepare_cached(sql)?
-        .execute([Id::first_row(forget_before)])?;
+    conn.prepare_cached(sql)?.execute([Id::first_row(forget_before)])?;
     Ok(())
 }
 
 /// Everything that was checkpointed since an instant.
 pub(super) fn past_checkpoints(view: View<'_>, since: Timestamp) -> Result<Vec<(u64, Timestamp)>> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT body FROM checkpoints WHERE row >= ?1 ORDER BY row")?;
+    let mut select = view.conn.prepare_cached("SELECT body FROM checkpoints WHERE row >= ?1 ORDER BY row")?;
     let mut rows = select.query([Id::first_row(since)])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let body = row.get_ref(0)?.as_blob().map_err(|_| damaged("a checkpoint"))?;
         for entry in body.chunks_exact(16) {
-            let (key, at) = entry
-                .split_first_chunk::<8>()
-                .ok_or_else(|| damaged("a checkpoint"))?;
+            let (key, at) = entry.split_first_chunk::<8>().ok_or_else(|| damaged("a checkpoint"))?;
             let at: [u8; 8] = at.try_into().map_err(|_| damaged("a checkpoint"))?;
             let at = Timestamp::from_millis(i64::from_le_bytes(at));
             if at >= since {

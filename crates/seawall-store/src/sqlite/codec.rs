@@ -84,10 +84,7 @@ pub(super) fn number_hash(vault: &Vault, msisdn: Msisdn) -> i64 {
 
 /// A country as a column.
 pub(super) fn country_code(country: Country) -> i64 {
-    country
-        .as_str()
-        .bytes()
-        .fold(0, |code, letter| (code << 8) | i64::from(letter))
+    country.as_str().bytes().fold(0, |code, letter| (code << 8) | i64::from(letter))
 }
 
 fn country_of(code: i64) -> Option<Country> {
@@ -100,10 +97,9 @@ fn country_of(code: i64) -> Option<Country> {
 pub(super) fn seal_message(vault: &Vault, mut record: MessageRecord) -> Result<SealedMessage> {
     let row = record.id.row();
     let (text, kept) = match &record.content {
-        Some(Content::Text { text }) => (
-            Some(vault.seal(Place::new(MESSAGE_TEXT, row), text.as_bytes())?),
-            None,
-        ),
+        Some(Content::Text { text }) => {
+            (Some(vault.seal(Place::new(MESSAGE_TEXT, row), text.as_bytes())?), None)
+        }
         other => (None, other.as_ref()),
     };
     let body = BodyRef {
@@ -122,28 +118,13 @@ pub(super) fn seal_message(vault: &Vault, mut record: MessageRecord) -> Result<S
     let marks = super::marks::of(vault, &record.decision);
     record.decision = DecisionBody::default();
     let (dims, progress) = (dims::encode(&record.dimensions), progress_text(&record.progress)?);
-    Ok(SealedMessage {
-        number: number_hash(vault, record.to),
-        marks,
-        dims,
-        progress,
-        body,
-        text,
-        record,
-    })
+    Ok(SealedMessage { number: number_hash(vault, record.to), marks, dims, progress, body, text, record })
 }
 
 /// What changes about a message, as text; the time of the last change is a column of its own.
 pub(super) fn progress_text(progress: &Progress) -> Result<Option<String>> {
-    let kept = Progress {
-        changed_at: None,
-        ..progress.clone()
-    };
-    if kept == Progress::default() {
-        Ok(None)
-    } else {
-        Ok(Some(serde_json::to_string(&kept)?))
-    }
+    let kept = Progress { changed_at: None, ..progress.clone() };
+    if kept == Progress::default() { Ok(None) } else { Ok(Some(serde_json::to_string(&kept)?)) }
 }
 
 /// The columns that [`message`] reads.
@@ -160,17 +141,11 @@ pub(super) fn message(view: View<'_>, r: &Row<'_>) -> Result<MessageRecord> {
         None => body.k,
         Some(sealed) => {
             let text = String::from_utf8(vault.open_sealed(Place::new(MESSAGE_TEXT, row), sealed)?);
-            Some(Content::Text {
-                text: text.map_err(|_| damaged("a text"))?,
-            })
+            Some(Content::Text { text: text.map_err(|_| damaged("a text"))? })
         }
     };
     let dims_bytes = r.get_ref(9)?.as_blob().map_err(|_| damaged("a message"))?;
-    let mut progress = match r
-        .get_ref(10)?
-        .as_str_or_null()
-        .map_err(|_| damaged("a message"))?
-    {
+    let mut progress = match r.get_ref(10)?.as_str_or_null().map_err(|_| damaged("a message"))? {
         Some(text) => serde_json::from_str(text)?,
         None => Progress::default(),
     };
@@ -230,10 +205,7 @@ pub(super) fn seal_verification(vault: &Vault, record: &mut VerificationRecord) 
         m: pair(record.message),
         p: record.purpose.clone(),
     };
-    vault.seal(
-        Place::new(VERIFICATION, record.id.row()),
-        &serde_json::to_vec(&body)?,
-    )
+    vault.seal(Place::new(VERIFICATION, record.id.row()), &serde_json::to_vec(&body)?)
 }
 
 /// The columns that [`verification`] reads.
@@ -267,10 +239,7 @@ pub(super) fn damaged(what: &str) -> StoreError {
 
 /// A message's state from its column.
 pub(super) fn state(column: i64) -> Result<MessageState> {
-    u8::try_from(column)
-        .ok()
-        .and_then(MessageState::from_u8)
-        .ok_or_else(|| damaged("a state"))
+    u8::try_from(column).ok().and_then(MessageState::from_u8).ok_or_else(|| damaged("a state"))
 }
 
 /// A time from its column.
@@ -281,7 +250,5 @@ pub(super) fn time(column: Option<i64>) -> Option<Timestamp> {
 /// The name of a subaccount from its column.
 pub(super) fn subaccount(view: View<'_>, id: i64) -> Result<String> {
     let known = view.hot().subs.name(id);
-    known
-        .map(|name| name.to_string())
-        .ok_or_else(|| damaged("a subaccount"))
+    known.map(|name| name.to_string()).ok_or_else(|| damaged("a subaccount"))
 }

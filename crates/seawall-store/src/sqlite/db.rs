@@ -80,22 +80,14 @@ struct Readers {
 
 impl Readers {
     fn open(dir: &Path) -> Result<Self> {
-        let lists = (0..LIST_READERS)
-            .map(|_| setup::open_reader(dir).map(Mutex::new))
-            .collect::<Result<_>>()?;
-        Ok(Readers {
-            single: Mutex::new(setup::open_reader(dir)?),
-            lists,
-        })
+        let lists =
+            (0..LIST_READERS).map(|_| setup::open_reader(dir).map(Mutex::new)).collect::<Result<_>>()?;
+        Ok(Readers { single: Mutex::new(setup::open_reader(dir)?), lists })
     }
 
     fn list(&self) -> Result<MutexGuard<'_, Connection>> {
         let free = self.lists.iter().find_map(|reader| reader.try_lock().ok());
-        let first = || {
-            self.lists
-                .first()
-                .map(|r| r.lock().unwrap_or_else(PoisonError::into_inner))
-        };
+        let first = || self.lists.first().map(|r| r.lock().unwrap_or_else(PoisonError::into_inner));
         free.or_else(first).ok_or_else(closed)
     }
 }
@@ -132,39 +124,16 @@ impl Db {
         lock: Option<std::fs::File>,
     ) -> Result<Self> {
         let hot = Mutex::new(super::start::load(&conn)?);
-        let shared = Arc::new(Shared {
-            vault,
-            hot,
-            broken: AtomicBool::new(false),
-            latest: AtomicI64::new(0),
-        });
+        let shared =
+            Arc::new(Shared { vault, hot, broken: AtomicBool::new(false), latest: AtomicI64::new(0) });
         let (orders, receiver): (_, Receiver<Order>) = channel(WAITING_JOBS);
         let readers = dir.map(Readers::open).transpose()?.map(Arc::new);
-        let writer = Writer {
-            conn,
-            shared: shared.clone(),
-            orders: receiver,
-            lock,
-        };
+        let writer = Writer { conn, shared: shared.clone(), orders: receiver, lock };
         std::thread::Builder::new()
             .name("seawall-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|e| StoreError::Unavailable(format!("no thread for the database: {e}")))?;
-        Ok(Db {
-            shared,
-            orders,
-            readers,
-        })
-    }
-
-    async fn order<T: Send + 'static>(
-        &self,
-        weight: usize,
-        work: impl FnOnce(&mut Turn<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T>>> {
-        let (job, answer) = Job::new(weight, work);
-        self.orders.send(Order::Run(job)).await.map_err(|_| closed())?;
-        Ok(answer)
+        Ok(Db { shared, orders, readers })
     }
 
     /// Runs a job; returns once it is durable. `weight`: about how many rows it writes.
@@ -173,15 +142,9 @@ impl Db {
         weight: usize,
         work: impl FnOnce(&mut Turn<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.order(weight, work).await?.await.map_err(|_| closed())?
-    }
-
-    /// Hands a job over without waiting for it; it is durable before any job that is handed over later.
-    pub(super) async fn write_later(
-        &self,
-        work: impl FnOnce(&mut Turn<'_>) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
-        self.order(1, work).await.map(drop)
+        let (job, answer) = Job::new(weight, work);
+        self.orders.send(Order::Run(job)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 
     /// Reads a row or two by key, right here: it takes microseconds.
@@ -193,10 +156,7 @@ impl Db {
             return self.write(0, move |turn| read(turn.view)).await;
         };
         let conn = readers.single.lock().unwrap_or_else(PoisonError::into_inner);
-        read(View {
-            conn: &conn,
-            shared: &self.shared,
-        })
+        read(View { conn: &conn, shared: &self.shared })
     }
 
     /// Reads what may take longer, on a thread for such things.
@@ -210,13 +170,9 @@ impl Db {
         let shared = self.shared.clone();
         let task = tokio::task::spawn_blocking(move || {
             let conn = readers.list()?;
-            read(View {
-                conn: &conn,
-                shared: &shared,
-            })
+            read(View { conn: &conn, shared: &shared })
         });
-        task.await
-            .map_err(|_| StoreError::Unavailable("a read stopped half-way".to_owned()))?
+        task.await.map_err(|_| StoreError::Unavailable("a read stopped half-way".to_owned()))?
     }
 
     /// Finishes everything that was handed over, writes the log back and ends the writer.

@@ -38,11 +38,7 @@ pub(super) struct SealedBatch {
 /// Packs and seals decisions.
 pub(super) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
     decisions.sort_unstable_by_key(|d| d.id);
-    let packed = decisions.into_iter().map(|d| Packed {
-        r: d.id.row(),
-        t: d.id.tail(),
-        x: d.body,
-    });
+    let packed = decisions.into_iter().map(|d| Packed { r: d.id.row(), t: d.id.tail(), x: d.body });
     let packed: Vec<Packed> = packed.collect();
     packed
         .chunks(BATCH)
@@ -67,22 +63,13 @@ pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
 fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecord>> {
     let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
     let packed: Vec<Packed> = serde_json::from_slice(&plain)?;
-    Ok(packed
-        .into_iter()
-        .map(|p| DecisionRecord {
-            id: Id::new(p.r, p.t),
-            body: p.x,
-        })
-        .collect())
+    Ok(packed.into_iter().map(|p| DecisionRecord { id: Id::new(p.r, p.t), body: p.x }).collect())
 }
 
 /// One decision.
 pub(super) fn get(view: View<'_>, id: Id) -> Result<Option<DecisionRecord>> {
     if let Some(message) = messages::get(view, None, id)? {
-        return Ok(Some(DecisionRecord {
-            id,
-            body: message.decision,
-        }));
+        return Ok(Some(DecisionRecord { id, body: message.decision }));
     }
     let mut select = view.conn.prepare_cached(
         "SELECT first, last, body FROM decision_batches WHERE first <= ?1 ORDER BY first DESC LIMIT ?2",
@@ -105,19 +92,10 @@ fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: 
     page.before.is_none_or(|before| decision.id.row() < before)
         && filter.from.is_none_or(|from| at >= from)
         && filter.to_time.is_none_or(|to| at < to)
-        && filter
-            .subaccount
-            .as_ref()
-            .is_none_or(|s| *s == body.subaccount_id)
+        && filter.subaccount.as_ref().is_none_or(|s| *s == body.subaccount_id)
         && filter.verdict.as_ref().is_none_or(|v| *v == body.verdict)
-        && filter
-            .reason
-            .as_ref()
-            .is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
-        && filter
-            .ip
-            .as_ref()
-            .is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
+        && filter.reason.as_ref().is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
+        && filter.ip.as_ref().is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
         && to_hash.is_none_or(|hash| hash == body.to_hash)
 }
 
@@ -125,11 +103,8 @@ fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: 
 pub(super) fn list(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
     let mut found = of_messages(view, filter, page)?;
     // Once the page is full of messages, batches matter only above the oldest of them.
-    let floor = if found.len() < page.limit {
-        i64::MIN
-    } else {
-        found.last().map_or(i64::MIN, |d| d.id.row())
-    };
+    let floor =
+        if found.len() < page.limit { i64::MIN } else { found.last().map_or(i64::MIN, |d| d.id.row()) };
     found.extend(of_batches(view, filter, page, floor)?);
     found.sort_unstable_by_key(|d| std::cmp::Reverse(d.id));
     found.truncate(page.limit);
@@ -153,10 +128,7 @@ fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Ve
             read += 1;
             let message = codec::message(view, r)?;
             before = Some(message.id.row());
-            let decision = DecisionRecord {
-                id: message.id,
-                body: message.decision,
-            };
+            let decision = DecisionRecord { id: message.id, body: message.decision };
             // The column was compared already, so the hash in the body need not be.
             if found.len() < page.limit && matches(filter, page, None, &decision) {
                 found.push(decision);
@@ -176,10 +148,7 @@ fn of_batches(
     floor: i64,
 ) -> Result<Vec<DecisionRecord>> {
     let from = filter.from.map_or(floor, |from| floor.max(Id::first_row(from)));
-    let until = filter
-        .to_time
-        .map_or(i64::MAX, Id::first_row)
-        .min(page.before.unwrap_or(i64::MAX));
+    let until = filter.to_time.map_or(i64::MAX, Id::first_row).min(page.before.unwrap_or(i64::MAX));
     let to_hash = filter.to.map(|to| number_hash(view.vault(), to).cast_unsigned());
     let mut select = view.conn.prepare_cached(
         "SELECT first, last, body FROM decision_batches WHERE first < ?1 ORDER BY first DESC",
@@ -187,11 +156,8 @@ fn of_batches(
     let mut rows = select.query([until])?;
     let (mut found, mut beyond): (Vec<DecisionRecord>, u8) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let oldest_needed = if found.len() < page.limit {
-            from
-        } else {
-            oldest(&mut found, page.limit).max(from)
-        };
+        let oldest_needed =
+            if found.len() < page.limit { from } else { oldest(&mut found, page.limit).max(from) };
         if row.get::<_, i64>(1)? < oldest_needed {
             beyond += 1;
             if beyond > NEIGHBOURS {

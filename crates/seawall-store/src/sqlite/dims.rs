@@ -10,24 +10,12 @@ const PRINT: u8 = 16;
 
 /// Flags, operation, then eight bytes for each value that is there; the number itself is a column beside it.
 pub(super) fn encode(d: &Dimensions) -> Vec<u8> {
-    let optional = [
-        (IP, d.ip),
-        (IP48, d.ip48),
-        (CALLER48, d.caller48),
-        (USER, d.user),
-        (PRINT, d.print),
-    ];
-    let flags = optional
-        .iter()
-        .filter(|(_, v)| v.is_some())
-        .fold(0, |flags, (bit, _)| flags | bit);
+    let optional = [(IP, d.ip), (IP48, d.ip48), (CALLER48, d.caller48), (USER, d.user), (PRINT, d.print)];
+    let flags = optional.iter().filter(|(_, v)| v.is_some()).fold(0, |flags, (bit, _)| flags | bit);
     let mut out = Vec::with_capacity(64);
     out.extend_from_slice(&[flags, d.op]);
     let fixed = [d.range, d.caller, d.key, d.sub, d.country];
-    for value in fixed
-        .into_iter()
-        .chain(optional.into_iter().filter_map(|(_, v)| v))
-    {
+    for value in fixed.into_iter().chain(optional.into_iter().filter_map(|(_, v)| v)) {
         out.extend_from_slice(&value.to_le_bytes());
     }
     for (digits, range) in &d.ranges {
@@ -47,11 +35,7 @@ pub(super) fn decode(bytes: &[u8], number: i64) -> Option<Dimensions> {
     };
     let (range, caller, key, sub, country) = (next()?, next()?, next()?, next()?, next()?);
     let mut optional = |bit: u8| {
-        if flags & bit == 0 {
-            Some(None)
-        } else {
-            next().map(Some)
-        }
+        if flags & bit == 0 { Some(None) } else { next().map(Some) }
     };
     let (ip, ip48, caller48) = (optional(IP)?, optional(IP48)?, optional(CALLER48)?);
     let (user, print) = (optional(USER)?, optional(PRINT)?);
@@ -62,21 +46,7 @@ pub(super) fn decode(bytes: &[u8], number: i64) -> Option<Dimensions> {
         rest = tail;
     }
     let to = number.cast_unsigned();
-    Some(Dimensions {
-        op,
-        to,
-        range,
-        ip,
-        ip48,
-        caller,
-        caller48,
-        key,
-        sub,
-        country,
-        user,
-        print,
-        ranges,
-    })
+    Some(Dimensions { op, to, range, ip, ip48, caller, caller48, key, sub, country, user, print, ranges })
 }
 
 #[cfg(test)]

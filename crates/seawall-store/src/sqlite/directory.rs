@@ -16,22 +16,16 @@ impl Directory for SqliteStore {
     }
 
     async fn create(&self, document: Document, audit: AuditEntry) -> Result<u64> {
-        self.db
-            .write(2, move |turn| documents::create(turn, &document, &audit))
-            .await
+        self.db.write(2, move |turn| documents::create(turn, &document, &audit)).await
     }
 
     async fn replace(&self, document: Document, audit: AuditEntry) -> Result<u64> {
-        self.db
-            .write(2, move |turn| documents::replace(turn, &document, &audit))
-            .await
+        self.db.write(2, move |turn| documents::replace(turn, &document, &audit)).await
     }
 
     async fn delete(&self, collection: &str, id: &str, audit: AuditEntry) -> Result<bool> {
         let (collection, id) = (collection.to_owned(), id.to_owned());
-        self.db
-            .write(2, move |turn| documents::delete(turn, &collection, &id, &audit))
-            .await
+        self.db.write(2, move |turn| documents::delete(turn, &collection, &id, &audit)).await
     }
 
     async fn version(&self) -> Result<u64> {
@@ -45,9 +39,7 @@ impl Directory for SqliteStore {
     }
 
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut> {
-        self.db
-            .write(2, move |turn| opt_outs::add(turn, entry, &audit))
-            .await
+        self.db.write(2, move |turn| opt_outs::add(turn, entry, &audit)).await
     }
 
     async fn remove_opt_out(
@@ -57,11 +49,7 @@ impl Directory for SqliteStore {
         audit: AuditEntry,
     ) -> Result<usize> {
         let subaccount = subaccount.map(str::to_owned);
-        self.db
-            .write(2, move |turn| {
-                opt_outs::remove(turn, msisdn, subaccount.as_deref(), &audit)
-            })
-            .await
+        self.db.write(2, move |turn| opt_outs::remove(turn, msisdn, subaccount.as_deref(), &audit)).await
     }
 
     async fn opt_outs(&self, page: Page) -> Result<Vec<OptOut>> {
@@ -69,9 +57,7 @@ impl Directory for SqliteStore {
     }
 
     async fn touch_keys(&self, used: Vec<(String, Timestamp, String)>) -> Result<()> {
-        self.db
-            .write(used.len(), move |turn| documents::touch_keys(turn, &used))
-            .await
+        self.db.write(used.len(), move |turn| documents::touch_keys(turn, &used)).await
     }
 
     async fn key_uses(&self) -> Result<Vec<(String, Timestamp, String)>> {

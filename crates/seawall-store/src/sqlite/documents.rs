@@ -17,13 +17,7 @@ const KEY_USE: [u8; 2] = *b"ku";
 
 /// Where a document's body stands: its name in the collection, hashed, stands in for a row.
 fn place(vault: &Vault, collection: &str, id: &str) -> Place {
-    Place::new(
-        *b"do",
-        vault
-            .index()
-            .text(b'd', &format!("{collection}/{id}"))
-            .cast_signed(),
-    )
+    Place::new(*b"do", vault.index().text(b'd', &format!("{collection}/{id}")).cast_signed())
 }
 
 /// All documents of a collection, oldest first.
@@ -35,9 +29,8 @@ pub(super) fn list(view: View<'_>, collection: &str) -> Result<Vec<Document>> {
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let id: String = r.get(0)?;
-        let plain = view
-            .vault()
-            .open_sealed(place(view.vault(), collection, &id), &r.get::<_, Vec<u8>>(2)?)?;
+        let plain =
+            view.vault().open_sealed(place(view.vault(), collection, &id), &r.get::<_, Vec<u8>>(2)?)?;
         found.push(Document {
             collection: collection.to_owned(),
             name: r.get(1)?,
@@ -127,33 +120,21 @@ pub(super) fn delete(turn: &mut Turn<'_>, collection: &str, id: &str, audit: &Au
 
 /// Grows with every change.
 pub(super) fn version(view: View<'_>) -> Result<u64> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT value FROM meta WHERE key = 'version'")?;
-    Ok(select
-        .query_row([], |r| r.get::<_, i64>(0))
-        .optional()?
-        .unwrap_or(0)
-        .cast_unsigned())
+    let mut select = view.conn.prepare_cached("SELECT value FROM meta WHERE key = 'version'")?;
+    Ok(select.query_row([], |r| r.get::<_, i64>(0)).optional()?.unwrap_or(0).cast_unsigned())
 }
 
 fn next_version(turn: &Turn<'_>) -> Result<u64> {
     let next = version(turn.view)? + 1;
     let sql = "INSERT OR REPLACE INTO meta VALUES ('version', ?1)";
-    turn.view
-        .conn
-        .prepare_cached(sql)?
-        .execute([next.cast_signed()])?;
+    turn.view.conn.prepare_cached(sql)?.execute([next.cast_signed()])?;
     Ok(next)
 }
 
 /// Adds to the audit log. Its keys grow with time and never repeat.
 pub(super) fn write_audit(turn: &mut Turn<'_>, entry: &AuditEntry) -> Result<()> {
     let row = Id::first_row(entry.at).max(turn.hot().last_audit + 1);
-    let body = turn
-        .view
-        .vault()
-        .seal(Place::new(AUDIT, row), &serde_json::to_vec(entry)?)?;
+    let body = turn.view.vault().seal(Place::new(AUDIT, row), &serde_json::to_vec(entry)?)?;
     let sql = "INSERT INTO audit (row, body) VALUES (?1, ?2)";
     turn.view.conn.prepare_cached(sql)?.execute(params![row, body])?;
     turn.hot().last_audit = row;
@@ -167,9 +148,8 @@ pub(super) fn audit_log(view: View<'_>, page: Page) -> Result<Vec<AuditEntry>> {
     let mut found = Vec::new();
     conditions.select(view, "row, body FROM audit", "row", page.limit, &mut |r| {
         let sealed: Vec<u8> = r.get(1)?;
-        found.push(serde_json::from_slice(
-            &view.vault().open_sealed(Place::new(AUDIT, r.get(0)?), &sealed)?,
-        )?);
+        found
+            .push(serde_json::from_slice(&view.vault().open_sealed(Place::new(AUDIT, r.get(0)?), &sealed)?)?);
         Ok(())
     })?;
     Ok(found)
@@ -181,19 +161,14 @@ pub(super) fn touch_keys(turn: &Turn<'_>, used: &[(String, Timestamp, String)]) 
          ON CONFLICT (key) DO UPDATE SET at = excluded.at, ip = excluded.ip WHERE excluded.at >= at";
     for (key, at, ip) in used {
         let sealed = turn.view.vault().seal(Place::new(KEY_USE, 0), ip.as_bytes())?;
-        turn.view
-            .conn
-            .prepare_cached(sql)?
-            .execute(params![key, at.as_millis(), sealed])?;
+        turn.view.conn.prepare_cached(sql)?.execute(params![key, at.as_millis(), sealed])?;
     }
     Ok(())
 }
 
 /// All uses of keys.
 pub(super) fn key_uses(view: View<'_>) -> Result<Vec<(String, Timestamp, String)>> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT key, at, ip FROM key_uses ORDER BY key")?;
+    let mut select = view.conn.prepare_cached("SELECT key, at, ip FROM key_uses ORDER BY key")?;
     let read = |r: &Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
     let rows: Vec<(String, i64, Vec<u8>)> = select.query_map([], read)?.collect::<rusqlite::Result<_>>()?;
     rows.into_iter()

@@ -21,10 +21,7 @@ impl From<Error> for StoreError {
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
         // The words of serde_json may quote the value.
-        StoreError::Corrupt(format!(
-            "a stored value has an unknown form ({:?})",
-            error.classify()
-        ))
+        StoreError::Corrupt(format!("a stored value has an unknown form ({:?})", error.classify()))
     }
 }
 
@@ -33,9 +30,7 @@ impl From<serde_json::Error> for StoreError {
 pub(super) fn is_final(error: &Error) -> bool {
     let extended = error.sqlite_error().map_or(0, |e| e.extended_code);
     let fsync = matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC);
-    let damaged = matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    );
+    let damaged =
+        matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase));
     fsync || damaged
 }

@@ -24,12 +24,7 @@ pub(super) struct SealedHook {
 /// Seals a delivery.
 pub(super) fn seal(vault: &Vault, hook: &HookDelivery) -> Result<SealedHook> {
     let body = vault.seal(Place::new(PLACE, hook.id.row()), &serde_json::to_vec(hook)?)?;
-    Ok(SealedHook {
-        id: hook.id,
-        due: hook.due.as_millis(),
-        tries: hook.tries,
-        body,
-    })
+    Ok(SealedHook { id: hook.id, due: hook.due.as_millis(), tries: hook.tries, body })
 }
 
 /// Writes deliveries; one that is there already stays.
@@ -38,13 +33,8 @@ pub(super) fn insert(turn: &mut Turn<'_>, hooks: Vec<SealedHook>) -> Result<()> 
     for hook in hooks {
         let row = hook.id.row();
         let mut insert = turn.view.conn.prepare_cached(sql)?;
-        let new = insert.execute(params![
-            row,
-            hook.id.tail().cast_signed(),
-            hook.due,
-            hook.tries,
-            hook.body
-        ])? == 1;
+        let new =
+            insert.execute(params![row, hook.id.tail().cast_signed(), hook.due, hook.tries, hook.body])? == 1;
         if new {
             turn.hot().hooks.set(row, Some(hook.due));
             turn.on_rollback(move |hot| {
@@ -55,12 +45,10 @@ pub(super) fn insert(turn: &mut Turn<'_>, hooks: Vec<SealedHook>) -> Result<()> 
     Ok(())
 }
 
-/// Reads deliveries that were leased in memory. One whose writing has not been committed yet is not there;
-/// it comes up again when its lease ends.
+/// Reads deliveries that were leased in memory.
 pub(super) fn read(view: View<'_>, rows: &[i64]) -> Result<Vec<HookDelivery>> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT row, tail, due, tries, body FROM hooks WHERE row = ?1")?;
+    let mut select =
+        view.conn.prepare_cached("SELECT row, tail, due, tries, body FROM hooks WHERE row = ?1")?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         type Raw = (i64, i64, i64, u8, Vec<u8>);
@@ -72,28 +60,19 @@ pub(super) fn read(view: View<'_>, rows: &[i64]) -> Result<Vec<HookDelivery>> {
         let plain = view.vault().open_sealed(Place::new(PLACE, row), &sealed)?;
         let hook: HookDelivery = serde_json::from_slice(&plain)?;
         let (id, due) = (Id::new(row, tail.cast_unsigned()), Timestamp::from_millis(due));
-        found.push(HookDelivery {
-            id,
-            due,
-            tries,
-            ..hook
-        });
+        found.push(HookDelivery { id, due, tries, ..hook });
     }
     Ok(found)
 }
 
 /// Ends a delivery or puts it off.
 pub(super) fn settle(turn: &mut Turn<'_>, id: Id, again_at: Option<Timestamp>) -> Result<()> {
-    let (row, tail, due) = (
-        id.row(),
-        id.tail().cast_signed(),
-        again_at.map(Timestamp::as_millis),
-    );
+    let (row, tail, due) = (id.row(), id.tail().cast_signed(), again_at.map(Timestamp::as_millis));
     let conn = turn.view.conn;
     let changed = match due {
-        None => conn
-            .prepare_cached("DELETE FROM hooks WHERE row = ?1 AND tail = ?2")?
-            .execute([row, tail])?,
+        None => {
+            conn.prepare_cached("DELETE FROM hooks WHERE row = ?1 AND tail = ?2")?.execute([row, tail])?
+        }
         Some(due) => conn
             .prepare_cached(
                 "UPDATE hooks SET due = ?3, tries = min(tries + 1, 255) WHERE row = ?1 AND tail = ?2",

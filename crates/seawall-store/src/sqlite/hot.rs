@@ -33,8 +33,6 @@ pub(super) struct Hot {
     pub(super) buckets: Buckets,
     /// Stretches of the idempotency keys.
     pub(super) key_buckets: BTreeSet<i64>,
-    /// How many messages the sandbox phone holds.
-    pub(super) phone: usize,
     /// The newest key in the audit log.
     pub(super) last_audit: i64,
 }
@@ -81,10 +79,7 @@ pub(super) struct OpenVerifications {
 impl OpenVerifications {
     /// The one that is pending at `now`.
     pub(super) fn get(&self, key: (i64, i64), now: i64) -> Option<i64> {
-        self.map
-            .get(&key)
-            .filter(|(_, expires)| *expires > now)
-            .map(|(row, _)| *row)
+        self.map.get(&key).filter(|(_, expires)| *expires > now).map(|(row, _)| *row)
     }
 
     /// Sets or removes; returns what was there.
@@ -166,20 +161,8 @@ impl Queue {
 
     /// Below this row nothing is queued or being submitted (scheduled ones have an index).
     pub(super) fn settled_below(&self) -> Option<i64> {
-        let later = self
-            .later
-            .iter()
-            .filter(|(.., scheduled)| !scheduled)
-            .map(|&(_, row, _)| row)
-            .min();
-        [
-            self.ready.first().copied(),
-            self.submitting.first().copied(),
-            later,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let later = self.later.iter().filter(|(.., scheduled)| !scheduled).map(|&(_, row, _)| row).min();
+        [self.ready.first().copied(), self.submitting.first().copied(), later].into_iter().flatten().min()
     }
 }
 
@@ -206,15 +189,15 @@ impl HookQueue {
         before
     }
 
+    /// Whether one is due.
+    pub(super) fn is_due(&self, now: i64) -> bool {
+        self.by_due.first().is_some_and(|(due, _)| *due <= now)
+    }
+
     /// Takes those that are due, oldest first, and puts them off until `lease_until`.
     pub(super) fn lease(&mut self, now: i64, lease_until: i64, limit: usize) -> Vec<i64> {
-        let due: Vec<i64> = self
-            .by_due
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .take(limit)
-            .map(|&(_, row)| row)
-            .collect();
+        let due: Vec<i64> =
+            self.by_due.iter().take_while(|(due, _)| *due <= now).take(limit).map(|&(_, row)| row).collect();
         for &row in &due {
             self.set(row, Some(lease_until));
         }
@@ -271,11 +254,7 @@ pub(super) struct Buckets {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Buckets {
-            starts: vec![0],
-            held: 0,
-            newest: 0,
-        }
+        Buckets { starts: vec![0], held: 0, newest: 0 }
     }
 }
 
@@ -285,11 +264,7 @@ impl Buckets {
         if starts.first() != Some(&0) {
             starts.insert(0, 0);
         }
-        Buckets {
-            starts,
-            held,
-            newest: newest_row >> SEQUENCE_BITS,
-        }
+        Buckets { starts, held, newest: newest_row >> SEQUENCE_BITS }
     }
 
     /// The bucket of a row.
@@ -341,14 +316,7 @@ mod tests {
             .collect();
         assert!(before.is_sorted());
         assert_eq!(buckets.starts, [0, 4096, 8192]);
-        assert_eq!(
-            (
-                buckets.of(row(4095)),
-                buckets.of(row(4096)),
-                buckets.of(row(99_999))
-            ),
-            (0, 4096, 8192)
-        );
+        assert_eq!((buckets.of(row(4095)), buckets.of(row(4096)), buckets.of(row(99_999))), (0, 4096, 8192));
     }
 
     #[test]
@@ -357,14 +325,8 @@ mod tests {
         queue.add(5, Waiting::Ready);
         queue.add(3, Waiting::Later(100, true));
         queue.add(1, Waiting::Later(101, false));
-        assert_eq!(
-            queue.next(100, 9),
-            [(3, Waiting::Later(100, true)), (5, Waiting::Ready)]
-        );
-        assert_eq!(
-            queue.next(200, 2),
-            [(1, Waiting::Later(101, false)), (3, Waiting::Later(100, true))]
-        );
+        assert_eq!(queue.next(100, 9), [(3, Waiting::Later(100, true)), (5, Waiting::Ready)]);
+        assert_eq!(queue.next(200, 2), [(1, Waiting::Later(101, false)), (3, Waiting::Later(100, true))]);
         assert_eq!(queue.settled_below(), Some(1));
     }
 }

@@ -28,11 +28,7 @@ impl SealedKey {
     pub(super) fn new(vault: &Vault, answer: &Idempotent) -> Result<Self> {
         let hash = hash(vault, &answer.key);
         let body = vault.seal(Place::new(PLACE, hash), &serde_json::to_vec(answer)?)?;
-        Ok(SealedKey {
-            bucket: answer.at.as_millis() / STRETCH,
-            hash,
-            body,
-        })
+        Ok(SealedKey { bucket: answer.at.as_millis() / STRETCH, hash, body })
     }
 
     /// False when the key is taken; nothing is written then.
@@ -41,10 +37,7 @@ impl SealedKey {
             return Ok(false);
         }
         let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
-        turn.view
-            .conn
-            .prepare_cached(sql)?
-            .execute(params![self.bucket, self.hash, self.body])?;
+        turn.view.conn.prepare_cached(sql)?.execute(params![self.bucket, self.hash, self.body])?;
         // A stretch that holds nothing after a rollback costs one look-up and is no error.
         turn.hot().key_buckets.insert(self.bucket);
         Ok(true)
@@ -53,9 +46,8 @@ impl SealedKey {
 
 fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
     let buckets: Vec<i64> = view.hot().key_buckets.iter().rev().copied().collect();
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT body FROM idempotency WHERE bucket = ?1 AND hash = ?2")?;
+    let mut select =
+        view.conn.prepare_cached("SELECT body FROM idempotency WHERE bucket = ?1 AND hash = ?2")?;
     for bucket in buckets {
         if let Some(body) = select.query_row([bucket, hash], |r| r.get(0)).optional()? {
             return Ok(Some(body));

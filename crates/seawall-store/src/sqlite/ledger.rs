@@ -10,12 +10,13 @@ use seawall_core::verification::Checked;
 use super::accept::{Sealed, accept};
 use super::db::View;
 use super::travel::{SealedChange, claim, settle};
+use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, hooks, idempotency, messages, phone, prune, start, verifications,
+    SqliteStore, charges, codec, decisions, hooks, idempotency, messages, prune, start, verifications,
 };
 use crate::records::{
     Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, MessageFilter,
-    MessageRecord, Page, PhoneMessage, Recovery, Retention, VerificationFilter, VerificationRecord,
+    MessageRecord, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -26,9 +27,7 @@ impl Ledger for SqliteStore {
             self.db.shared.note(newest);
         }
         let sealed = Sealed::new(&self.db.shared.vault, acceptance)?;
-        self.db
-            .write(sealed.weight(), move |turn| accept(turn, sealed))
-            .await
+        self.db.write(sealed.weight(), move |turn| accept(turn, sealed)).await
     }
 
     async fn record_decisions(&self, decisions: Vec<DecisionRecord>) -> Result<()> {
@@ -36,15 +35,11 @@ impl Ledger for SqliteStore {
             return Ok(());
         }
         let batches = decisions::seal(&self.db.shared.vault, decisions)?;
-        self.db
-            .write(batches.len() * 64, move |turn| decisions::record(turn, batches))
-            .await
+        self.db.write(batches.len() * 64, move |turn| decisions::record(turn, batches)).await
     }
 
     async fn checkpoint(&self, charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> Result<()> {
-        self.db
-            .write(1, move |turn| charges::checkpoint(turn, &charged, forget_before))
-            .await
+        self.db.write(1, move |turn| charges::checkpoint(turn, &charged, forget_before)).await
     }
 
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
@@ -53,32 +48,21 @@ impl Ledger for SqliteStore {
         if !waits || limit == 0 {
             return Ok(Vec::new());
         }
-        self.db
-            .write(limit.min(64), move |turn| claim(turn, now, limit))
-            .await
+        self.db.write(limit.min(64), move |turn| claim(turn, now, limit)).await
     }
 
     async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>> {
         let vault = &self.db.shared.vault;
         let seal = |mut change: Change| {
-            let sealed = change
-                .hooks
-                .iter()
-                .map(|hook| hooks::seal(vault, hook))
-                .collect::<Result<_>>()?;
+            let sealed = change.hooks.iter().map(|hook| hooks::seal(vault, hook)).collect::<Result<_>>()?;
             change.hooks.clear();
-            Ok(SealedChange {
-                change,
-                hooks: sealed,
-            })
+            Ok(SealedChange { change, hooks: sealed })
         };
         let changes = changes.into_iter().map(seal).collect::<Result<Vec<_>>>()?;
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.db
-            .write(changes.len(), move |turn| settle(turn, changes))
-            .await
+        self.db.write(changes.len(), move |turn| settle(turn, changes)).await
     }
 
     async fn check(
@@ -88,16 +72,12 @@ impl Ledger for SqliteStore {
         step: CheckStep,
     ) -> Result<Option<(Checked, VerificationRecord)>> {
         let subaccount = subaccount.to_owned();
-        self.db
-            .write(2, move |turn| verifications::check(turn, &subaccount, id, step))
-            .await
+        self.db.write(2, move |turn| verifications::check(turn, &subaccount, id, step)).await
     }
 
     async fn verification(&self, subaccount: Option<&str>, id: Id) -> Result<Option<VerificationRecord>> {
         let subaccount = subaccount.map(str::to_owned);
-        self.db
-            .point(move |view| verifications::get(view, subaccount.as_deref(), id))
-            .await
+        self.db.point(move |view| verifications::get(view, subaccount.as_deref(), id)).await
     }
 
     async fn open_verification(
@@ -109,35 +89,25 @@ impl Ledger for SqliteStore {
         let Some(row) = verifications::open_row(&self.db.shared, subaccount, to, now) else {
             return Ok(None);
         };
-        self.db
-            .point(move |view| verifications::open_in(view, row, now))
-            .await
+        self.db.point(move |view| verifications::open_in(view, row, now)).await
     }
 
     async fn verifications(&self, filter: VerificationFilter, page: Page) -> Result<Vec<VerificationRecord>> {
-        self.db
-            .list(move |view| verifications::list(view, &filter, page))
-            .await
+        self.db.list(move |view| verifications::list(view, &filter, page)).await
     }
 
     async fn message(&self, subaccount: Option<&str>, id: Id) -> Result<Option<MessageRecord>> {
         let subaccount = subaccount.map(str::to_owned);
-        self.db
-            .point(move |view| messages::get(view, subaccount.as_deref(), id))
-            .await
+        self.db.point(move |view| messages::get(view, subaccount.as_deref(), id)).await
     }
 
     async fn messages(&self, filter: MessageFilter, page: Page) -> Result<Vec<MessageRecord>> {
-        self.db
-            .list(move |view| messages::list(view, &filter, page))
-            .await
+        self.db.list(move |view| messages::list(view, &filter, page)).await
     }
 
     async fn by_reference(&self, provider: &str, reference: &str) -> Result<Option<Id>> {
         let (provider, reference) = (provider.to_owned(), reference.to_owned());
-        self.db
-            .point(move |view| messages::by_reference(view, &provider, &reference))
-            .await
+        self.db.point(move |view| messages::by_reference(view, &provider, &reference)).await
     }
 
     async fn decision(&self, id: Id) -> Result<Option<DecisionRecord>> {
@@ -145,9 +115,7 @@ impl Ledger for SqliteStore {
     }
 
     async fn decisions(&self, filter: DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
-        self.db
-            .list(move |view| decisions::list(view, &filter, page))
-            .await
+        self.db.list(move |view| decisions::list(view, &filter, page)).await
     }
 
     async fn idempotent(&self, key: &str) -> Result<Option<Idempotent>> {
@@ -162,41 +130,25 @@ impl Ledger for SqliteStore {
         limit: usize,
     ) -> Result<Vec<HookDelivery>> {
         let (now, until) = (now.as_millis(), lease_until.as_millis());
-        let rows = self.db.shared.hot().hooks.lease(now, until, limit);
-        if rows.is_empty() {
+        if !self.db.shared.hot().hooks.is_due(now) {
             return Ok(Vec::new());
         }
-        self.db.list(move |view| hooks::read(view, &rows)).await
+        // On the writer's thread, which sees what is being committed: a lease without its row would be lost.
+        let lease = move |turn: &mut Turn<'_>| {
+            let rows = turn.hot().hooks.lease(now, until, limit);
+            hooks::read(turn.view, &rows)
+        };
+        self.db.write(1, lease).await
     }
 
     async fn add_hooks(&self, hooks: Vec<HookDelivery>) -> Result<()> {
         let vault = &self.db.shared.vault;
-        let sealed = hooks
-            .iter()
-            .map(|hook| hooks::seal(vault, hook))
-            .collect::<Result<Vec<_>>>()?;
-        self.db
-            .write(sealed.len(), move |turn| hooks::insert(turn, sealed))
-            .await
+        let sealed = hooks.iter().map(|hook| hooks::seal(vault, hook)).collect::<Result<Vec<_>>>()?;
+        self.db.write(sealed.len(), move |turn| hooks::insert(turn, sealed)).await
     }
 
     async fn settle_hook(&self, id: Id, again_at: Option<Timestamp>) -> Result<()> {
-        self.db
-            .write(1, move |turn| hooks::settle(turn, id, again_at))
-            .await
-    }
-
-    async fn phone_receive(&self, message: PhoneMessage) -> Result<()> {
-        let sealed = phone::seal(&self.db.shared.vault, message)?;
-        self.db
-            .write_later(move |turn| phone::receive(turn, &sealed))
-            .await
-    }
-
-    async fn phone_messages(&self, to: Option<Msisdn>, page: Page) -> Result<Vec<PhoneMessage>> {
-        // What was handed over before is committed before this returns.
-        self.db.write(0, |_| Ok(())).await?;
-        self.db.list(move |view| phone::list(view, to, page)).await
+        self.db.write(1, move |turn| hooks::settle(turn, id, again_at)).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<Recovery> {
@@ -218,9 +170,7 @@ impl Ledger for SqliteStore {
     }
 
     async fn past_checkpoints(&self, since: Timestamp) -> Result<Vec<(u64, Timestamp)>> {
-        self.db
-            .list(move |view| charges::past_checkpoints(view, since))
-            .await
+        self.db.list(move |view| charges::past_checkpoints(view, since)).await
     }
 
     async fn census(&self, subaccount: Option<&str>) -> Result<Census> {
@@ -233,9 +183,7 @@ impl Ledger for SqliteStore {
 
     async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool> {
         let retention = *retention;
-        self.db
-            .write(2_000, move |turn| prune::step(turn, now, &retention))
-            .await
+        self.db.write(2_000, move |turn| prune::step(turn, now, &retention)).await
     }
 
     async fn newest_row(&self) -> Result<i64> {
@@ -244,11 +192,7 @@ impl Ledger for SqliteStore {
 
     async fn ping(&self) -> Result<()> {
         let sql = "INSERT INTO meta VALUES ('pings', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1";
-        self.db
-            .write(1, move |turn| {
-                Ok(turn.view.conn.prepare_cached(sql)?.execute([]).map(drop)?)
-            })
-            .await
+        self.db.write(1, move |turn| Ok(turn.view.conn.prepare_cached(sql)?.execute([]).map(drop)?)).await
     }
 
     async fn close(&self) {
@@ -260,10 +204,7 @@ fn census(view: View<'_>, sub: Option<i64>) -> Result<Census> {
     let sql = "SELECT state, count(*) FROM messages NOT INDEXED WHERE ?1 IS NULL OR sub = ?1 GROUP BY state";
     let mut select = view.conn.prepare_cached(sql)?;
     let mut rows = select.query([sub])?;
-    let mut census: Census = MessageState::ALL
-        .into_iter()
-        .map(|state| (state.as_str(), 0))
-        .collect();
+    let mut census: Census = MessageState::ALL.into_iter().map(|state| (state.as_str(), 0)).collect();
     while let Some(row) = rows.next()? {
         let count: i64 = row.get(1)?;
         census.insert(codec::state(row.get(0)?)?.as_str(), count.cast_unsigned());

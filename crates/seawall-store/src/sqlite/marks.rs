@@ -12,9 +12,7 @@ fn bits(vault: &Vault, kind: u8, value: &str, count: u32) -> i64 {
 
 /// All reason codes of a decision.
 pub(super) fn reasons(body: &DecisionBody) -> impl Iterator<Item = &str> {
-    body.reasons
-        .iter()
-        .filter_map(|reason| reason.get("code")?.as_str())
+    body.reasons.iter().filter_map(|reason| reason.get("code")?.as_str())
 }
 
 /// The word of a decision.
@@ -28,13 +26,7 @@ pub(super) fn of(vault: &Vault, body: &DecisionBody) -> i64 {
 /// The bits that a matching decision has at least.
 pub(super) fn wanted(vault: &Vault, filter: &DecisionFilter) -> i64 {
     let ip = filter.ip.as_deref().map_or(0, |ip| bits(vault, b'1', ip, 3));
-    let reason = filter
-        .reason
-        .as_deref()
-        .map_or(0, |code| bits(vault, b'2', code, 2));
-    let verdict = filter
-        .verdict
-        .as_deref()
-        .map_or(0, |verdict| bits(vault, b'3', verdict, 1));
+    let reason = filter.reason.as_deref().map_or(0, |code| bits(vault, b'2', code, 2));
+    let verdict = filter.verdict.as_deref().map_or(0, |verdict| bits(vault, b'3', verdict, 1));
     ip | reason | verdict
 }

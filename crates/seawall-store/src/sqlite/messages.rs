@@ -17,9 +17,7 @@ use crate::vault::Vault;
 
 /// The message in a row.
 pub(super) fn by_row(view: View<'_>, row: i64) -> Result<Option<MessageRecord>> {
-    let mut select = view
-        .conn
-        .prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} WHERE m.row = ?1"))?;
+    let mut select = view.conn.prepare_cached(&format!("SELECT {MESSAGE_COLUMNS} WHERE m.row = ?1"))?;
     let mut rows = select.query([row])?;
     rows.next()?.map(|r| codec::message(view, r)).transpose()
 }
@@ -32,10 +30,7 @@ pub(super) fn get(view: View<'_>, subaccount: Option<&str>, id: Id) -> Result<Op
 
 /// Keyed hash of a provider's reference.
 pub(super) fn reference_hash(vault: &Vault, provider: &str, reference: &str) -> i64 {
-    vault
-        .index()
-        .text(b'p', &format!("{provider}\n{reference}"))
-        .cast_signed()
+    vault.index().text(b'p', &format!("{provider}\n{reference}")).cast_signed()
 }
 
 /// The message that a provider knows by this reference.
@@ -77,8 +72,7 @@ impl Conditions {
 
     /// Adds a condition without a value.
     pub(super) fn raw(&mut self, condition: &str) {
-        self.sql
-            .push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(condition);
     }
 
@@ -156,11 +150,8 @@ pub(super) fn list(view: View<'_>, filter: &MessageFilter, page: Page) -> Result
         conditions.and("m.batch =", batch.row());
     }
     if !filter.countries.is_empty() {
-        let codes: Vec<String> = filter
-            .countries
-            .iter()
-            .map(|&country| codec::country_code(country).to_string())
-            .collect();
+        let codes: Vec<String> =
+            filter.countries.iter().map(|&country| codec::country_code(country).to_string()).collect();
         conditions.raw(&format!("m.country IN ({})", codes.join(",")));
     }
     let mut found = Vec::new();

@@ -29,9 +29,7 @@ const COLUMNS: &str = "row, tail, sub, body FROM opt_outs";
 
 fn read(view: View<'_>, r: &Row<'_>) -> Result<OptOut> {
     let row: i64 = r.get(0)?;
-    let plain = view
-        .vault()
-        .open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(3)?)?;
+    let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(3)?)?;
     let body: Body = serde_json::from_slice(&plain)?;
     Ok(OptOut {
         id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
@@ -52,11 +50,7 @@ pub(super) fn opted_out(view_hot: &super::hot::Hot, number: i64, subaccount: &st
 /// Adds an entry, or returns the one that is there.
 pub(super) fn add(turn: &mut Turn<'_>, entry: OptOut, audit: &AuditEntry) -> Result<OptOut> {
     let number = number_hash(turn.view.vault(), entry.msisdn);
-    let known = turn
-        .hot()
-        .opt_outs
-        .get(&number)
-        .is_some_and(|all| all.contains(&entry.subaccount));
+    let known = turn.hot().opt_outs.get(&number).is_some_and(|all| all.contains(&entry.subaccount));
     if known {
         let sql = format!("SELECT {COLUMNS} WHERE number = ?1 AND sub IS ?2");
         let mut select = turn.view.conn.prepare_cached(&sql)?;
@@ -72,23 +66,13 @@ pub(super) fn add(turn: &mut Turn<'_>, entry: OptOut, audit: &AuditEntry) -> Res
         a: entry.at.as_millis(),
     };
     let row = entry.id.row();
-    let sealed = turn
-        .view
-        .vault()
-        .seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
+    let sealed = turn.view.vault().seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
     let sql = "INSERT INTO opt_outs (row, tail, number, sub, body) VALUES (?1, ?2, ?3, ?4, ?5)";
     let tail = entry.id.tail().cast_signed();
-    turn.view
-        .conn
-        .prepare_cached(sql)?
-        .execute(params![row, tail, number, entry.subaccount, sealed])?;
+    turn.view.conn.prepare_cached(sql)?.execute(params![row, tail, number, entry.subaccount, sealed])?;
     write_audit(turn, audit)?;
     let before = turn.hot().opt_outs.get(&number).cloned();
-    turn.hot()
-        .opt_outs
-        .entry(number)
-        .or_default()
-        .push(entry.subaccount.clone());
+    turn.hot().opt_outs.entry(number).or_default().push(entry.subaccount.clone());
     restore_on_rollback(turn, number, before);
     Ok(entry)
 }
@@ -102,11 +86,7 @@ pub(super) fn remove(
 ) -> Result<usize> {
     let number = number_hash(turn.view.vault(), msisdn);
     let sql = "DELETE FROM opt_outs WHERE number = ?1 AND (?2 IS NULL OR sub = ?2)";
-    let gone = turn
-        .view
-        .conn
-        .prepare_cached(sql)?
-        .execute(params![number, subaccount])?;
+    let gone = turn.view.conn.prepare_cached(sql)?.execute(params![number, subaccount])?;
     if gone == 0 {
         return Ok(0);
     }

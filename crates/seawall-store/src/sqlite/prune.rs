@@ -26,26 +26,16 @@ pub(super) fn step(turn: &mut Turn<'_>, now: Timestamp, retention: &Retention) -
     most = most.max(delete(turn, "verifications", "row", messages)?);
     most = most.max(delete(turn, "decision_batches", "first", messages)?);
     most = most.max(delete(turn, "audit", "row", before(retention.audit))?);
-    most = most.max(idempotency::prune(
-        turn,
-        now.minus(retention.idempotency).as_millis(),
-        STEP,
-    )?);
+    most = most.max(idempotency::prune(turn, now.minus(retention.idempotency).as_millis(), STEP)?);
     // The number of rows says how many pages were given back.
-    let mut vacuum = turn
-        .view
-        .conn
-        .prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+    let mut vacuum = turn.view.conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
     let mut pages = vacuum.query([])?;
     while pages.next()?.is_some() {}
     Ok(most >= STEP.unsigned_abs())
 }
 
 fn watermark(turn: &Turn<'_>, key: &str) -> Result<i64> {
-    let mut select = turn
-        .view
-        .conn
-        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    let mut select = turn.view.conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
     Ok(select.query_row([key], |r| r.get(0)).optional()?.unwrap_or(0))
 }
 
@@ -94,25 +84,17 @@ fn delete_messages(turn: &mut Turn<'_>, until: i64) -> Result<u64> {
         "SELECT row, bucket FROM messages WHERE row < ?1 AND state >= 3 ORDER BY row LIMIT ?2",
     )?;
     let read = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?));
-    let rows: Vec<(i64, i64)> = select
-        .query_map([until, STEP], read)?
-        .collect::<rusqlite::Result<_>>()?;
+    let rows: Vec<(i64, i64)> = select.query_map([until, STEP], read)?.collect::<rusqlite::Result<_>>()?;
     for &(row, _) in &rows {
-        conn.prepare_cached("DELETE FROM messages WHERE row = ?1")?
-            .execute([row])?;
-        conn.prepare_cached("DELETE FROM bodies WHERE row = ?1")?
-            .execute([row])?;
+        conn.prepare_cached("DELETE FROM messages WHERE row = ?1")?.execute([row])?;
+        conn.prepare_cached("DELETE FROM bodies WHERE row = ?1")?.execute([row])?;
         turn.hot().records.remove(row);
     }
     if let Some((_, bucket)) = rows.last() {
-        let oldest: Option<i64> = conn.query_row(
-            "SELECT min(bucket) FROM messages INDEXED BY messages_number",
-            [],
-            |r| r.get(0),
-        )?;
+        let oldest: Option<i64> =
+            conn.query_row("SELECT min(bucket) FROM messages INDEXED BY messages_number", [], |r| r.get(0))?;
         let oldest = oldest.unwrap_or(*bucket);
-        conn.prepare_cached("DELETE FROM provider_refs WHERE bucket < ?1")?
-            .execute([oldest])?;
+        conn.prepare_cached("DELETE FROM provider_refs WHERE bucket < ?1")?.execute([oldest])?;
         turn.hot().buckets.forget_below(oldest);
     }
     Ok(u64::try_from(rows.len()).unwrap_or(0))

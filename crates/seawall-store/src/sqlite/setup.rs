@@ -25,12 +25,7 @@ pub(super) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(LOCK_FILE);
     let failed = |e: std::io::Error| StoreError::Unavailable(format!("cannot lock {}: {e}", path.display()));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked),
@@ -84,14 +79,8 @@ fn refuse(path: &Path, error: StoreError) -> StoreError {
 /// The log and the shared-memory file take their permissions from this one.
 fn create_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let made = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    made.map(drop)
-        .map_err(|e| StoreError::Unavailable(format!("cannot open {}: {e}", path.display())))
+    let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    made.map(drop).map_err(|e| StoreError::Unavailable(format!("cannot open {}: {e}", path.display())))
 }
 
 /// Schema of the file; 0 when it is new and empty. Reads only.
@@ -109,9 +98,7 @@ fn inspect(conn: &Connection) -> Result<i64> {
 fn tune_writer(conn: &Connection, new: bool) -> Result<()> {
     if new {
         // Only an empty file takes these.
-        conn.execute_batch(&format!(
-            "PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL;"
-        ))?;
+        conn.execute_batch(&format!("PRAGMA page_size = {PAGE_SIZE}; PRAGMA auto_vacuum = INCREMENTAL;"))?;
     }
     conn.set_prepared_statement_cache_capacity(128);
     // Without spilling, the log is written and synced by COMMIT alone: one place where it can fail.
@@ -151,9 +138,7 @@ fn migrate(
     for step in steps.iter().skip(usize::try_from(schema).unwrap_or(0)) {
         tx.execute_batch(step)?;
     }
-    tx.execute_batch(&format!(
-        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"
-    ))?;
+    tx.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
     tx.commit()?;
     Ok(())
 }
@@ -175,10 +160,8 @@ fn check_vault(conn: &Connection, vault: &Vault) -> Result<()> {
         insert.execute(params!["vault_hash", hash])?;
         return Ok(());
     };
-    let ours = stored_hash == hash
-        && vault
-            .open_sealed(place, &sealed)
-            .is_ok_and(|plain| plain == VAULT_CHECK);
+    let ours =
+        stored_hash == hash && vault.open_sealed(place, &sealed).is_ok_and(|plain| plain == VAULT_CHECK);
     if ours {
         return Ok(());
     }
@@ -200,30 +183,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut conn = Connection::open(dir.path().join("x.db")).unwrap();
         let copy = |schema| backup_path(dir.path(), schema);
-        migrate(
-            &mut conn,
-            0,
-            &["CREATE TABLE a (x); INSERT INTO a VALUES (1)"],
-            &copy,
-        )
-        .unwrap();
+        migrate(&mut conn, 0, &["CREATE TABLE a (x); INSERT INTO a VALUES (1)"], &copy).unwrap();
         let broken = ["", "DELETE FROM a", "no sql"];
         assert!(migrate(&mut conn, 1, &broken, &copy).is_err());
-        assert_eq!(
-            conn.query_row("SELECT count(*) FROM a", [], |r| r.get::<_, i64>(0))
-                .unwrap(),
-            1
-        );
+        assert_eq!(conn.query_row("SELECT count(*) FROM a", [], |r| r.get::<_, i64>(0)).unwrap(), 1);
         assert_eq!(inspect(&conn).unwrap(), 1);
         migrate(&mut conn, 1, &["", "DELETE FROM a"], &copy).unwrap();
         assert_eq!(inspect(&conn).unwrap(), 2);
         let saved = Connection::open(copy(2)).unwrap();
-        assert_eq!(
-            saved
-                .query_row("SELECT count(*) FROM a", [], |r| r.get::<_, i64>(0))
-                .unwrap(),
-            1
-        );
+        assert_eq!(saved.query_row("SELECT count(*) FROM a", [], |r| r.get::<_, i64>(0)).unwrap(), 1);
         assert!(matches!(
             migrate(&mut conn, 9, &["", ""], &copy),
             Err(StoreError::Newer { found: 9, known: 2 })

@@ -31,8 +31,6 @@ pub(super) fn load(conn: &Connection) -> Result<Hot> {
         hot.key_buckets.insert(r.get(0)?);
         Ok(())
     })?;
-    hot.phone = usize::try_from(conn.query_row("SELECT count(*) FROM phone", [], |r| r.get::<_, i64>(0))?)
-        .unwrap_or(0);
     hot.last_audit = conn.query_row("SELECT coalesce(max(row), 0) FROM audit", [], |r| r.get(0))?;
     hot.buckets = buckets(conn)?;
     load_queue(conn, &mut hot)?;
@@ -62,9 +60,7 @@ fn buckets(conn: &Connection) -> Result<Buckets> {
         starts.push(start);
         last = start;
     }
-    let held = conn.query_row("SELECT count(*) FROM messages WHERE bucket = ?1", [last], |r| {
-        r.get(0)
-    })?;
+    let held = conn.query_row("SELECT count(*) FROM messages WHERE bucket = ?1", [last], |r| r.get(0))?;
     let newest = conn.query_row("SELECT coalesce(max(row), 0) FROM messages", [], |r| r.get(0))?;
     Ok(Buckets::load(starts, held, newest))
 }
@@ -97,8 +93,7 @@ fn load_open(conn: &Connection, hot: &mut Hot) -> Result<()> {
     )?;
     let mut rows = select.query([now])?;
     while let Some(row) = rows.next()? {
-        hot.open
-            .set((row.get(0)?, row.get(1)?), Some((row.get(2)?, row.get(3)?)));
+        hot.open.set((row.get(0)?, row.get(1)?), Some((row.get(2)?, row.get(3)?)));
     }
     Ok(())
 }
@@ -112,20 +107,14 @@ pub(super) fn recover(turn: &mut Turn<'_>, now: Timestamp) -> Result<Recovery> {
     let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1 AND state = ?4";
     let (unknown, submitting) = (MessageState::Unknown.as_u8(), MessageState::Submitting.as_u8());
     for &row in &rows {
-        turn.view
-            .conn
-            .prepare_cached(sql)?
-            .execute(params![row, unknown, now.as_millis(), submitting])?;
+        turn.view.conn.prepare_cached(sql)?.execute(params![row, unknown, now.as_millis(), submitting])?;
         let mut hot = turn.hot();
         hot.queue.remove(row, Waiting::Submitting);
         hot.records.remove(row);
         drop(hot);
         turn.on_rollback(move |hot| hot.queue.add(row, Waiting::Submitting));
     }
-    Ok(Recovery {
-        unknown: rows.len(),
-        waiting,
-    })
+    Ok(Recovery { unknown: rows.len(), waiting })
 }
 
 /// The newest key of any row that an id became.

@@ -10,10 +10,7 @@ use crate::{Directory, Ledger, StoreError};
 
 fn backend(store: SqliteStore) -> Backend {
     let store = Arc::new(store);
-    Backend {
-        directory: store.clone(),
-        ledger: store,
-    }
+    Backend { directory: store.clone(), ledger: store }
 }
 
 fn vault() -> Arc<Vault> {
@@ -26,9 +23,7 @@ fn error(dir: &Path, vault: Arc<Vault>) -> StoreError {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_every_promise() {
-    conformance::run(|| backend(SqliteStore::open_in_memory(vault()).unwrap()))
-        .await
-        .unwrap();
+    conformance::run(|| backend(SqliteStore::open_in_memory(vault()).unwrap())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -41,9 +36,7 @@ async fn a_directory_keeps_every_promise() {
     };
     conformance::run(open).await.unwrap();
     let same = root.path().join("same");
-    conformance::run_persistent(|| backend(SqliteStore::open(&same, vault()).unwrap()))
-        .await
-        .unwrap();
+    conformance::run_persistent(|| backend(SqliteStore::open(&same, vault()).unwrap())).await.unwrap();
 }
 
 #[tokio::test]
@@ -72,10 +65,7 @@ async fn a_newer_schema_is_refused() {
     let conn = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
     conn.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(conn);
-    assert!(matches!(
-        error(dir.path(), vault()),
-        StoreError::Newer { found: 99, known: 1 }
-    ));
+    assert!(matches!(error(dir.path(), vault()), StoreError::Newer { found: 99, known: 1 }));
 }
 
 #[test]
@@ -87,10 +77,7 @@ fn what_is_no_database_of_ours_is_left_alone() {
     assert!(matches!(error(dir.path(), vault()), StoreError::Corrupt(why) if why.contains("left as it is")));
     assert_eq!(std::fs::read(&path).unwrap(), garbage);
     std::fs::remove_file(&path).unwrap();
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE other (x)")
-        .unwrap();
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
     let before = std::fs::read(&path).unwrap();
     assert!(
         matches!(error(dir.path(), vault()), StoreError::Corrupt(why) if why.contains("another program"))
@@ -109,32 +96,15 @@ async fn no_number_text_or_code_is_in_any_file() {
     let mut accepted = acceptance(v.clone(), m.clone());
     let body = "answer to 6580004242".to_owned();
     let key = "main POST key-123".to_owned();
-    accepted.idempotent = Some(Idempotent {
-        key,
-        fingerprint: 1,
-        status: 200,
-        body,
-        at: at(1),
-    });
+    accepted.idempotent = Some(Idempotent { key, fingerprint: 1, status: 200, body, at: at(1) });
     store.accept(accepted).await.unwrap();
     let text = message(2, 4_242, "zanzibar").unwrap();
-    store
-        .accept(Acceptance {
-            messages: vec![text],
-            ..Acceptance::default()
-        })
-        .await
-        .unwrap();
+    store.accept(Acceptance { messages: vec![text], ..Acceptance::default() }).await.unwrap();
     store.claim(at(3), 9).await.unwrap();
     let mut sent = change(m.id, MessageState::Sent, 4);
     let (provider, outcome) = ("p".to_owned(), "accepted".to_owned());
-    sent.attempt = Some(Attempt {
-        provider,
-        at: at(4),
-        outcome,
-        reference: Some("r-1".to_owned()),
-        detail: None,
-    });
+    sent.attempt =
+        Some(Attempt { provider, at: at(4), outcome, reference: Some("r-1".to_owned()), detail: None });
     sent.hooks = vec![HookDelivery {
         id: id(4),
         url: "https://hook.example/s3cret".to_owned(),
@@ -145,25 +115,9 @@ async fn no_number_text_or_code_is_in_any_file() {
         due: at(4),
     }];
     store.settle(vec![sent]).await.unwrap();
-    let phone = "code 735190 zanzibar".to_owned();
-    let received = PhoneMessage {
-        id: m.id,
-        to: m.to,
-        from: None,
-        text: phone,
-        channel: Channel::Sms,
-        at: at(5),
-    };
-    store.phone_receive(received).await.unwrap();
     let note = Some("zanzibar".to_owned());
-    let opt_out = OptOut {
-        id: id(6),
-        msisdn: m.to,
-        subaccount: None,
-        source: "stop".to_owned(),
-        note,
-        at: at(6),
-    };
+    let opt_out =
+        OptOut { id: id(6), msisdn: m.to, subaccount: None, source: "stop".to_owned(), note, at: at(6) };
     let audit = crate::records::AuditEntry {
         at: at(6),
         actor: "a".to_owned(),
@@ -173,37 +127,14 @@ async fn no_number_text_or_code_is_in_any_file() {
         ip: Some("203.0.113.99".to_owned()),
     };
     store.add_opt_out(opt_out, audit).await.unwrap();
-    store
-        .touch_keys(vec![("key_1".to_owned(), at(6), "203.0.113.99".to_owned())])
-        .await
-        .unwrap();
-    store
-        .phone_messages(
-            None,
-            Page {
-                before: None,
-                limit: 1,
-            },
-        )
-        .await
-        .unwrap();
+    store.touch_keys(vec![("key_1".to_owned(), at(6), "203.0.113.99".to_owned())]).await.unwrap();
     let number = m.to.as_u64();
-    let needles: Vec<Vec<u8>> = [
-        "6580004242",
-        "zanzibar",
-        "735190",
-        "s3cret",
-        "203.0.113.99",
-        "198.51.100.7",
-        "key-123",
-    ]
-    .iter()
-    .map(|s| s.as_bytes().to_vec())
-    .chain([
-        number.to_le_bytes()[..5].to_vec(),
-        number.to_be_bytes()[3..].to_vec(),
-    ])
-    .collect();
+    let needles: Vec<Vec<u8>> =
+        ["6580004242", "zanzibar", "735190", "s3cret", "203.0.113.99", "198.51.100.7", "key-123"]
+            .iter()
+            .map(|s| s.as_bytes().to_vec())
+            .chain([number.to_le_bytes()[..5].to_vec(), number.to_be_bytes()[3..].to_vec()])
+            .collect();
     let mut seen = 0;
     for close in [false, true] {
         if close {
@@ -232,13 +163,7 @@ async fn a_full_disk_refuses_whole_and_recovers() {
         let sql = format!("PRAGMA max_page_count = {n}");
         let store = store.clone();
         async move {
-            store
-                .db
-                .write(0, move |turn| {
-                    Ok(turn.view.conn.query_row(&sql, [], |_| Ok(()))?)
-                })
-                .await
-                .unwrap();
+            store.db.write(0, move |turn| Ok(turn.view.conn.query_row(&sql, [], |_| Ok(()))?)).await.unwrap();
         }
     };
     pages("120").await;
@@ -251,12 +176,7 @@ async fn a_full_disk_refuses_whole_and_recovers() {
             Err(other) => panic!("{other}"),
         }
     }
-    assert!(
-        accepted.len() > 20 && refused.len() > 20,
-        "{} {}",
-        accepted.len(),
-        refused.len()
-    );
+    assert!(accepted.len() > 20 && refused.len() > 20, "{} {}", accepted.len(), refused.len());
     for (v, m) in &accepted {
         assert!(store.message(None, m.id).await.unwrap().is_some());
         assert!(store.verification(None, v.id).await.unwrap().is_some());
@@ -264,13 +184,7 @@ async fn a_full_disk_refuses_whole_and_recovers() {
     for (v, m) in &refused {
         assert!(store.message(None, m.id).await.unwrap().is_none());
         assert!(store.verification(None, v.id).await.unwrap().is_none());
-        assert!(
-            store
-                .open_verification("main", v.to, at(400))
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert!(store.open_verification("main", v.to, at(400)).await.unwrap().is_none());
     }
     pages("1000000").await;
     store.ping().await.unwrap();
@@ -284,21 +198,11 @@ async fn a_full_disk_refuses_whole_and_recovers() {
 async fn a_write_that_fails_half_way_takes_its_group_back() {
     let store = SqliteStore::open_in_memory(vault()).unwrap();
     let m = message(1, 1, "x").unwrap();
-    let accept = |m| {
-        store.accept(Acceptance {
-            messages: vec![m],
-            ..Acceptance::default()
-        })
-    };
+    let accept = |m| store.accept(Acceptance { messages: vec![m], ..Acceptance::default() });
     accept(m.clone()).await.unwrap();
-    let twice = Acceptance {
-        messages: vec![message(2, 1, "y").unwrap(), m.clone()],
-        ..Acceptance::default()
-    };
-    assert!(matches!(
-        store.accept(twice).await,
-        Err(StoreError::Unavailable(_))
-    ));
+    let twice =
+        Acceptance { messages: vec![message(2, 1, "y").unwrap(), m.clone()], ..Acceptance::default() };
+    assert!(matches!(store.accept(twice).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.census(None).await.unwrap().values().sum::<u64>(), 1);
     let panics = store.db.write(1, |turn| -> Result<()> {
         turn.hot().subs.insert(99, "never");

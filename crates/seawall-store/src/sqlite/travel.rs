@@ -23,17 +23,10 @@ pub(super) fn claim(turn: &mut Turn<'_>, now: Timestamp, limit: usize) -> Result
             continue;
         };
         let late = record.expires_at.is_some_and(|end| end <= now);
-        record.state = if late {
-            MessageState::Expired
-        } else {
-            MessageState::Submitting
-        };
+        record.state = if late { MessageState::Expired } else { MessageState::Submitting };
         record.progress.changed_at = Some(now);
         let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1";
-        turn.view
-            .conn
-            .prepare_cached(sql)?
-            .execute(params![row, record.state.as_u8(), now.as_millis()])?;
+        turn.view.conn.prepare_cached(sql)?.execute(params![row, record.state.as_u8(), now.as_millis()])?;
         step(turn, Some(place), &record);
         claimed.push(record);
     }
@@ -46,10 +39,7 @@ fn current(turn: &Turn<'_>, row: i64) -> Result<Option<MessageRecord>> {
         return Ok(Some(record.clone()));
     }
     let found = messages::by_row(turn.view, row)?;
-    Ok(found.map(|record| MessageRecord {
-        decision: DecisionBody::default(),
-        ..record
-    }))
+    Ok(found.map(|record| MessageRecord { decision: DecisionBody::default(), ..record }))
 }
 
 /// Keeps memory in step with a changed row.
@@ -120,9 +110,7 @@ fn apply(record: &mut MessageRecord, change: &Change) -> bool {
         }
         record.state = state;
         record.progress.changed_at = Some(change.at);
-        record.due = change
-            .due
-            .or(record.due.filter(|_| state != MessageState::Queued));
+        record.due = change.due.or(record.due.filter(|_| state != MessageState::Queued));
     }
     if let Some(attempt) = &change.attempt {
         record.progress.attempts.push(attempt.clone());
@@ -146,11 +134,7 @@ fn write(turn: &Turn<'_>, record: &MessageRecord) -> Result<()> {
         record.due.map(|at| at.as_millis()),
         codec::progress_text(&record.progress)?,
     ])?;
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Corrupt("a message lost its row".to_owned()))
-    }
+    if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("a message lost its row".to_owned())) }
 }
 
 /// Makes the provider's reference findable, unless it is the message's own id in some spelling.
@@ -161,10 +145,7 @@ fn write_reference(turn: &Turn<'_>, id: Id, attempt: &Attempt) -> Result<()> {
     let bucket = turn.hot().buckets.of(id.row());
     let hash = messages::reference_hash(turn.view.vault(), &attempt.provider, reference);
     let sql = "INSERT OR REPLACE INTO provider_refs (bucket, hash, row) VALUES (?1, ?2, ?3)";
-    turn.view
-        .conn
-        .prepare_cached(sql)?
-        .execute([bucket, hash, id.row()])?;
+    turn.view.conn.prepare_cached(sql)?.execute([bucket, hash, id.row()])?;
     Ok(())
 }
 

@@ -15,9 +15,7 @@ use crate::records::{Page, VerificationFilter, VerificationRecord};
 use crate::{CheckStep, Result};
 
 fn by_row(view: View<'_>, row: i64) -> Result<Option<VerificationRecord>> {
-    let mut select = view
-        .conn
-        .prepare_cached(&format!("SELECT {VERIFICATION_COLUMNS} WHERE row = ?1"))?;
+    let mut select = view.conn.prepare_cached(&format!("SELECT {VERIFICATION_COLUMNS} WHERE row = ?1"))?;
     let mut rows = select.query([row])?;
     rows.next()?.map(|r| codec::verification(view, r)).transpose()
 }
@@ -57,11 +55,7 @@ pub(super) fn check(
     let checked = step(&mut record, &mut budget);
     if record != before {
         let body = codec::seal_verification(turn.view.vault(), &mut record)?;
-        let sub = turn
-            .hot()
-            .subs
-            .id(subaccount)
-            .ok_or_else(|| codec::damaged("a subaccount"))?;
+        let sub = turn.hot().subs.id(subaccount).ok_or_else(|| codec::damaged("a subaccount"))?;
         write_verification(turn, UPDATE_VERIFICATION, sub, number, &record, &body)?;
         record.revision += 1;
     }
@@ -72,25 +66,18 @@ pub(super) fn check(
 }
 
 fn budget(view: View<'_>, number: i64) -> Result<FailureBudget> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT body FROM failure_budgets WHERE number = ?1")?;
+    let mut select = view.conn.prepare_cached("SELECT body FROM failure_budgets WHERE number = ?1")?;
     let text: Option<String> = select.query_row([number], |r| r.get(0)).optional()?;
-    Ok(text
-        .map(|text| serde_json::from_str(&text))
-        .transpose()?
-        .unwrap_or_default())
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
 fn write_budget(turn: &Turn<'_>, number: i64, budget: &FailureBudget) -> Result<()> {
     let conn = turn.view.conn;
     if *budget == FailureBudget::default() {
-        conn.prepare_cached("DELETE FROM failure_budgets WHERE number = ?1")?
-            .execute([number])?;
+        conn.prepare_cached("DELETE FROM failure_budgets WHERE number = ?1")?.execute([number])?;
     } else {
         let sql = "INSERT OR REPLACE INTO failure_budgets (number, body) VALUES (?1, ?2)";
-        conn.prepare_cached(sql)?
-            .execute(params![number, serde_json::to_string(budget)?])?;
+        conn.prepare_cached(sql)?.execute(params![number, serde_json::to_string(budget)?])?;
     }
     Ok(())
 }
@@ -130,10 +117,8 @@ fn in_state(conditions: &mut Conditions, state: VerificationState, now: i64) {
         }
         VerificationState::Expired => {
             let pending = VerificationState::Pending.as_u8();
-            conditions.raw(&format!(
-                "(state = {} OR (state = {pending} AND expires <= {now}))",
-                state.as_u8()
-            ));
+            conditions
+                .raw(&format!("(state = {} OR (state = {pending} AND expires <= {now}))", state.as_u8()));
         }
         _ => conditions.and("state =", i64::from(state.as_u8())),
     }
@@ -144,17 +129,10 @@ fn of_number(view: View<'_>, to: Msisdn) -> Result<Vec<String>> {
     let mut conditions = Conditions::default();
     conditions.raw("m.verification IS NOT NULL");
     let mut rows = Vec::new();
-    messages::run(
-        view,
-        &conditions,
-        Some(to),
-        10_000,
-        "m.verification FROM messages m",
-        &mut |r| {
-            rows.push(r.get::<_, i64>(0)?);
-            Ok(())
-        },
-    )?;
+    messages::run(view, &conditions, Some(to), 10_000, "m.verification FROM messages m", &mut |r| {
+        rows.push(r.get::<_, i64>(0)?);
+        Ok(())
+    })?;
     rows.sort_unstable();
     rows.dedup();
     Ok(rows.iter().map(i64::to_string).collect())
@@ -164,9 +142,7 @@ fn of_number(view: View<'_>, to: Msisdn) -> Result<Vec<String>> {
 pub(super) fn erase_given(turn: &mut Turn<'_>, now: i64, limit: i64) -> Result<u64> {
     let conn = turn.view.conn;
     let mut select = conn.prepare_cached("SELECT row FROM verifications WHERE given_until <= ?1 LIMIT ?2")?;
-    let rows: Vec<i64> = select
-        .query_map([now, limit], |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let rows: Vec<i64> = select.query_map([now, limit], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
     for &row in &rows {
         let Some(mut record) = by_row(turn.view, row)? else {
             continue;

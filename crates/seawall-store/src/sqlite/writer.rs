@@ -69,10 +69,7 @@ impl Job {
                 // Nobody waits any more when the request was dropped; what it wrote stays.
                 let _ = sender.send(result);
             });
-            Finished {
-                failed,
-                answer: answer as Answer,
-            }
+            Finished { failed, answer: answer as Answer }
         });
         (Job { weight, run }, receiver)
     }
@@ -132,11 +129,8 @@ impl Writer {
         let mut trouble = self.begin();
         while let Some(job) = next.take() {
             weight += job.weight;
-            let finished = if trouble.is_none() {
-                self.step(job, &mut undo, &mut trouble)
-            } else {
-                refuse(job)
-            };
+            let finished =
+                if trouble.is_none() { self.step(job, &mut undo, &mut trouble) } else { refuse(job) };
             answers.extend(finished);
             if trouble.is_none() && weight < GROUP_WEIGHT && answers.len() < GROUP_JOBS {
                 next = match self.orders.try_recv() {
@@ -161,10 +155,7 @@ impl Writer {
         if self.shared.is_broken() {
             return Some("an earlier write failed in a way that only a restart can mend".to_owned());
         }
-        let begun = self
-            .conn
-            .prepare_cached("BEGIN IMMEDIATE")
-            .and_then(|mut s| s.execute([]));
+        let begun = self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
         begun.err().map(|error| self.failed(&error))
     }
 
@@ -186,13 +177,7 @@ impl Writer {
     fn step(&self, job: Job, undo: &mut Vec<Undo>, trouble: &mut Option<String>) -> Option<Answer> {
         let (written, undone) = (self.conn.total_changes(), undo.len());
         let run = job.run;
-        let mut turn = Turn {
-            view: View {
-                conn: &self.conn,
-                shared: &self.shared,
-            },
-            undo,
-        };
+        let mut turn = Turn { view: View { conn: &self.conn, shared: &self.shared }, undo };
         let Ok(finished) = catch_unwind(AssertUnwindSafe(|| run(&mut turn))) else {
             *trouble = Some("a write stopped half-way".to_owned());
             return None;

@@ -8,7 +8,11 @@ use super::{App, Refusal};
 
 /// Takes a verification back: no code is accepted from then on, and a message that waits is not sent.
 /// Says whether it is canceled now, which includes that it was before.
-pub async fn cancel_verification(app: &App, subaccount: &str, id: Id) -> Result<(bool, VerificationRecord), Refusal> {
+pub async fn cancel_verification(
+    app: &App,
+    subaccount: &str,
+    id: Id,
+) -> Result<(bool, VerificationRecord), Refusal> {
     let now = app.now();
     // The ledger's step for codes is the one that changes a verification with nothing in between. What it
     // returns is about codes, and none was looked at.

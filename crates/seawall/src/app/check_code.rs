@@ -23,7 +23,12 @@ pub struct CodeChecked {
 
 /// Presents a code. One atomic step in the ledger: 200 at once are evaluated one after the other, and never
 /// more than the verification and its number allow.
-pub async fn check_code(app: &App, subaccount: &str, id: Id, presented: &str) -> Result<CodeChecked, Refusal> {
+pub async fn check_code(
+    app: &App,
+    subaccount: &str,
+    id: Id,
+    presented: &str,
+) -> Result<CodeChecked, Refusal> {
     let at = app.now();
     let Some(current) = app.store.ledger.verification(Some(subaccount), id).await? else {
         return Err(Refusal::NotFound);

@@ -127,8 +127,12 @@ pub fn message_changed(
 ) -> Vec<HookDelivery> {
     // The callback URL of a verification is told about checks, not about its messages.
     let own = record.details.callback_url.as_ref().filter(|_| record.verification.is_none());
-    let Some(listener) = listener(app, &record.subaccount, own) else { return Vec::new() };
-    let Some((state, detail)) = report(record, state) else { return Vec::new() };
+    let Some(listener) = listener(app, &record.subaccount, own) else {
+        return Vec::new();
+    };
+    let Some((state, detail)) = report(record, state) else {
+        return Vec::new();
+    };
     if at.since(record.due.unwrap_or(record.id.at())) > REPORTED_FOR {
         return Vec::new();
     }
@@ -146,7 +150,12 @@ pub fn message_changed(
 }
 
 /// The receipt of a message that a decision stopped before it was one.
-pub fn rejected(app: &App, screened: &Screened, details: &Details, batch: Option<Id>) -> Option<HookDelivery> {
+pub fn rejected(
+    app: &App,
+    screened: &Screened,
+    details: &Details,
+    batch: Option<Id>,
+) -> Option<HookDelivery> {
     let listener = listener(app, &screened.request.subaccount, details.callback_url.as_ref())?;
     let error = rejection(screened.leading_reason().map(ReasonCode::as_str));
     let status = Status { state: "rejected", detail: None, at: screened.at, error: Some(&error) };
@@ -178,7 +187,9 @@ pub fn inbound(
     inbound: &Inbound,
     now: Timestamp,
 ) -> Result<Vec<HookDelivery>, StoreError> {
-    let Some(listener) = listener(app, subaccount, None) else { return Ok(Vec::new()) };
+    let Some(listener) = listener(app, subaccount, None) else {
+        return Ok(Vec::new());
+    };
     let text = inbound.text.reveal();
     let sized = segment(text, EncodingChoice::Auto).ok();
     let body = json!({
@@ -354,4 +365,3 @@ fn kept(delivery: Result<HookDelivery, StoreError>) -> Option<HookDelivery> {
 pub fn event_id(id: Id) -> String {
     id.show(IdKind::Event)
 }
-

@@ -47,7 +47,9 @@ pub struct Initialised {
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// There is an installation already.
-    #[error("account `{0}` exists already in this data directory; nothing was changed. Use its admin token, or another --data-dir")]
+    #[error(
+        "account `{0}` exists already in this data directory; nothing was changed. Use its admin token, or another --data-dir"
+    )]
     Exists(String),
     /// A name that cannot be used.
     #[error("{field} `{value}` cannot be used: {SUBACCOUNT_RULE}")]

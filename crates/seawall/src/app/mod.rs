@@ -11,6 +11,7 @@ pub mod entities;
 pub mod hooks;
 pub mod idempotency;
 pub mod init;
+pub mod outbox;
 pub mod phone;
 pub mod recorder;
 pub mod reload;
@@ -49,8 +50,8 @@ pub struct App {
     pub snapshot: ArcSwap<Snapshot>,
     /// Decisions that send nothing, on their way to the ledger.
     pub recorder: recorder::Recorder,
-    /// Wakes the outbox.
-    pub outbox: Notify,
+    /// The way to the outbox.
+    pub outbox: outbox::Outbox,
     /// Wakes the webhook deliveries.
     pub hook_work: Notify,
     /// Requests under way by idempotency key.

@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 
 use super::App;
 use super::entities::{ApiKey, Provider, Route, Subaccount, collection};
-use super::phone::Phone;
 use super::snapshot::{RunningProvider, Snapshot};
 
 mod refill;
@@ -67,7 +66,8 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
         subaccounts.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect();
     let settings = read(app, collection::SETTINGS).await?.into_iter().next().unwrap_or_default();
     let limits: Vec<Limit> = read(app, collection::LIMITS).await?;
-    let limits = limits.into_iter().map(|limit| refill::named_by_shape(limit, app.store.vault.index())).collect();
+    let limits =
+        limits.into_iter().map(|limit| refill::named_by_shape(limit, app.store.vault.index())).collect();
     let version = app.store.directory.version().await?;
     let policy = Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
     let mut routes: Vec<Route> = read(app, collection::ROUTES).await?;
@@ -151,7 +151,6 @@ fn connect(app: &App, provider: &Provider) -> Arc<dyn Connector> {
     let around = Surroundings {
         name: provider.name.clone(),
         echoes: app.echoes.clone(),
-        phone: Arc::new(Phone::new(app.store.ledger.clone(), app.clock.clone())),
         allow_insecure_smpp: app.config.smpp.allow_insecure,
     };
     seawall_connect::build(provider.kind, &provider.settings, around).unwrap_or_else(|error| {
@@ -180,7 +179,8 @@ mod tests {
     use serde_json::json;
 
     fn route(id: &str, position: i64, matches: serde_json::Value, at: &str) -> Route {
-        let body = json!({"id": id, "position": position, "match": matches, "providers": ["a"], "created_at": at});
+        let body =
+            json!({"id": id, "position": position, "match": matches, "providers": ["a"], "created_at": at});
         serde_json::from_value(body).unwrap()
     }
 

@@ -75,7 +75,12 @@ fn fact<T>(answer: Result<T>) -> Fact<T> {
 }
 
 /// What sends charges everything; anything else only what counts requests, and looks at the rest.
-async fn charge(app: &App, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Vec<seawall_core::limit::Exceeded>> {
+async fn charge(
+    app: &App,
+    all: &[Charge],
+    sends: bool,
+    now: Timestamp,
+) -> Fact<Vec<seawall_core::limit::Exceeded>> {
     let counters = &app.store.counters;
     let answer = if sends {
         counters.charge(all, 1, now).await
@@ -101,6 +106,14 @@ impl Screened {
     pub fn leading_reason(&self) -> Option<ReasonCode> {
         let in_force = self.decision.reasons.iter().filter(|r| r.in_force());
         in_force.max_by_key(|r| r.code.verdict()).map(|r| r.code)
+    }
+
+    /// When the back-off of the number ends, now that this code counts as unconfirmed.
+    pub async fn next_back_off(&self, app: &App, now: Timestamp) -> Option<Timestamp> {
+        let back_off: Vec<Charge> =
+            self.charged.iter().filter(|c| c.limit.is_none() && c.enforced).cloned().collect();
+        let full = app.store.counters.peek(&back_off, 1, now).await.ok()?;
+        full.iter().map(|f| f.retry_at).max()
     }
 
     /// What it charged is taken back: it will not be sent after all.

@@ -6,9 +6,9 @@ use seawall_core::id::Id;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Operation, Request};
-use seawall_core::segments::{Segmentation};
+use seawall_core::segments::Segmentation;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price, Progress};
+use seawall_store::records::{Acceptance, Content, DecisionBody, Details, MessageRecord, Price, Progress};
 
 use super::idempotency::Wish;
 use super::screen::{Screened, screen};
@@ -61,10 +61,16 @@ pub async fn send_messages(
     let operation = if batch.is_some() { Operation::SmsBatch } else { Operation::SmsSend };
     let mut sent = Vec::with_capacity(asks.len());
     let mut messages = Vec::with_capacity(asks.len());
+    let mut express = None;
     for ask in asks {
         let screened = screen(app, request(caller, subaccount, operation, &ask), now).await?;
         if screened.allowed() {
-            messages.push(message(app, subaccount, ask, batch, &screened));
+            let mut message = message(app, subaccount, ask, batch, &screened);
+            // A batch waits its turn in the ledger, so that it cannot hold up codes.
+            if batch.is_none() && message.state == MessageState::Queued && express.is_none() {
+                express = app.outbox.board(&mut message).map(|place| (message.clone(), place));
+            }
+            messages.push(MessageRecord { decision: screened.body(None), ..message });
         } else {
             app.recorder.record(screened.record());
         }
@@ -75,13 +81,17 @@ pub async fn send_messages(
     }
     // By reference: the wish holds its key until the answer is stored, or the same request could pass twice.
     let idempotent = wish.as_ref().map(|wish| wish.answer(&sent, now));
-    if let Err(error) = app.store.ledger.accept(Acceptance { messages, verification: None, idempotent }).await {
+    if let Err(error) = app.store.ledger.accept(Acceptance { messages, verification: None, idempotent }).await
+    {
         for one in sent.iter().filter(|s| s.screened.allowed()) {
             one.screened.undo(app).await;
         }
         return Err(error.into());
     }
-    app.outbox.notify_one();
+    match express {
+        Some((message, place)) => app.outbox.depart(message, Some(place)),
+        None => app.outbox.work.notify_one(),
+    }
     Ok(sent)
 }
 
@@ -105,13 +115,23 @@ fn request(caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMe
     }
 }
 
-fn message(app: &App, subaccount: &str, ask: SendMessage, batch: Option<Id>, screened: &Screened) -> MessageRecord {
+fn message(
+    app: &App,
+    subaccount: &str,
+    ask: SendMessage,
+    batch: Option<Id>,
+    screened: &Screened,
+) -> MessageRecord {
     MessageRecord {
         id: screened.id,
         subaccount: subaccount.to_owned(),
         to: ask.to.msisdn,
         country: ask.to.country,
-        state: if ask.due.is_some_and(|due| due > screened.at) { MessageState::Scheduled } else { MessageState::Queued },
+        state: if ask.due.is_some_and(|due| due > screened.at) {
+            MessageState::Scheduled
+        } else {
+            MessageState::Queued
+        },
         channel: Channel::Sms,
         verification: None,
         batch,
@@ -124,7 +144,7 @@ fn message(app: &App, subaccount: &str, ask: SendMessage, batch: Option<Id>, scr
         price: price(app, ask.to.country, ask.sized.segments),
         progress: Progress::default(),
         dimensions: screened.dimensions.clone(),
-        decision: screened.body(None),
+        decision: DecisionBody::default(),
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use seawall_connect::Connector;
+use seawall_core::country::Country;
 use seawall_core::limit::Limit;
 use seawall_core::message::Channel;
 use seawall_core::policy::{Policy, VerificationBounds};
-use seawall_core::country::Country;
 
 use super::entities::{
     Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, Webhook,
@@ -70,7 +70,13 @@ impl Snapshot {
     }
 
     /// Providers for a message, in fail-over order: those of the first route that matches.
-    pub fn route(&self, country: Country, channel: Channel, purpose: &str, subaccount: &str) -> Vec<RunningProvider> {
+    pub fn route(
+        &self,
+        country: Country,
+        channel: Channel,
+        purpose: &str,
+        subaccount: &str,
+    ) -> Vec<RunningProvider> {
         let fits = |route: &&Route| {
             let m = &route.matches;
             m.country.is_none_or(|c| c == country)
@@ -84,7 +90,9 @@ impl Snapshot {
 
     /// What a segment to a country costs. Operators are told apart once look-ups exist.
     pub fn price(&self, country: Country) -> Option<&PriceEntry> {
-        self.prices.iter().find(|p| p.country == country && p.mcc.is_none())
+        self.prices
+            .iter()
+            .find(|p| p.country == country && p.mcc.is_none())
             .or_else(|| self.prices.iter().find(|p| p.country == country))
     }
 

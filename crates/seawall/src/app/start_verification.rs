@@ -12,7 +12,8 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
 use seawall_store::records::{
-    Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord, VerificationWrite, VoiceWish,
+    Acceptance, Content, DecisionBody, Details, MessageRecord, Progress, VerificationRecord,
+    VerificationWrite, VoiceWish,
 };
 
 use super::idempotency::Wish;
@@ -110,16 +111,18 @@ async fn attempt(
     };
     let (VerificationWrite::Begin(verification) | VerificationWrite::Update(verification)) = &write;
     let verification = verification.clone();
-    let message = message(app, ask, sized, &verification, &screened);
-    let retry_at = retry_at(app, &verification, now);
+    let mut message = message(app, ask, sized, &verification, &screened);
+    let place = app.outbox.board(&mut message);
+    let kept = MessageRecord { decision: screened.body(Some(verification.id)), ..message.clone() };
+    let retry_at = retry_at(app, &verification, &screened, now).await;
     let started = Started { verification, screened, retry_at };
     let idempotent = wish.map(|wish| wish.answer(&started, now));
-    let acceptance = Acceptance { messages: vec![message], verification: Some(write), idempotent };
+    let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };
     if let Err(error) = app.store.ledger.accept(acceptance).await {
         started.screened.undo(app).await;
         return Err(error.into());
     }
-    app.outbox.notify_one();
+    app.outbox.depart(message, place);
     Ok(started)
 }
 
@@ -147,7 +150,10 @@ fn request(caller: &Caller, ask: &StartVerification, sized: &Segmentation) -> Re
 fn fits(app: &App, ask: &StartVerification) -> Result<Segmentation, Refusal> {
     let least = app.config.verification.min_code_length;
     if ask.shape.length() < least {
-        let problem = format!("a code of {} characters is shorter than the {least} that are required here", ask.shape.length());
+        let problem = format!(
+            "a code of {} characters is shorter than the {least} that are required here",
+            ask.shape.length()
+        );
         return Err(Refusal::Invalid { field: "code_length", problem });
     }
     let sample = "0".repeat(usize::from(ask.shape.length()));
@@ -177,7 +183,12 @@ fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<Veri
     })
 }
 
-fn resent(app: &App, mut open: VerificationRecord, ask: &StartVerification, screened: &Screened) -> VerificationRecord {
+fn resent(
+    app: &App,
+    mut open: VerificationRecord,
+    ask: &StartVerification,
+    screened: &Screened,
+) -> VerificationRecord {
     open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, ask.channel, ask.reset);
     if ask.reset {
         open.shape = ask.shape;
@@ -228,17 +239,17 @@ fn message(
         price: price(app, ask.to.country, sized.segments),
         progress: Progress::default(),
         dimensions: screened.dimensions.clone(),
-        decision: screened.body(Some(verification.id)),
+        decision: DecisionBody::default(),
     }
 }
 
-/// The later of the resending interval and the first back-off delay that a next code would meet.
-fn retry_at(app: &App, verification: &VerificationRecord, now: Timestamp) -> Timestamp {
-    let policy = &app.snapshot.load().policy;
-    let enforced = policy.backoff.mode == seawall_core::limit::Mode::Enforce;
-    let sends = usize::from(verification.lifecycle.sends).saturating_sub(1);
-    let delays = &policy.backoff.delays;
-    let delay = delays.get(sends).or(delays.last()).copied().unwrap_or_default();
+/// The later of the resending interval and the back-off that a next code would meet.
+async fn retry_at(
+    app: &App,
+    verification: &VerificationRecord,
+    screened: &Screened,
+    now: Timestamp,
+) -> Timestamp {
     let interval = verification.lifecycle.resend_at();
-    if enforced { interval.max(now.plus(delay)) } else { interval }
+    screened.next_back_off(app, now).await.map_or(interval, |at| at.max(interval))
 }

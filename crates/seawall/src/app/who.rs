@@ -67,7 +67,12 @@ pub fn hash_secret(secret: &str) -> [u8; 32] {
 }
 
 /// Finds the caller by the secret of an API key. `secret`: what stands behind `Bearer`.
-pub fn authenticate(app: &App, secret: Option<&str>, ip: ClientIp, now: Timestamp) -> Result<Caller, Stranger> {
+pub fn authenticate(
+    app: &App,
+    secret: Option<&str>,
+    ip: ClientIp,
+    now: Timestamp,
+) -> Result<Caller, Stranger> {
     let snapshot = app.snapshot.load();
     let hash = hash_secret(secret.unwrap_or_default());
     let key = snapshot.keys.get(&hash).ok_or(Stranger::NoKey)?;
@@ -122,8 +127,11 @@ pub async fn enter(
 
 /// Whether the IP allow-list lets this address use this subaccount: no entries, or one that covers it.
 fn allowed(snapshot: &Snapshot, subaccount: &str, ip: ClientIp) -> bool {
-    let mut concerning =
-        snapshot.allowed.iter().filter(|e| e.subaccount_id.as_deref().is_none_or(|s| s == subaccount)).peekable();
+    let mut concerning = snapshot
+        .allowed
+        .iter()
+        .filter(|e| e.subaccount_id.as_deref().is_none_or(|s| s == subaccount))
+        .peekable();
     concerning.peek().is_none() || concerning.any(|entry| entry.cidr.contains(&ip.ip()))
 }
 
@@ -143,8 +151,10 @@ async fn charge_rates(
         limit: None,
     };
     let rates = snapshot.settings.api_rates;
-    let charges =
-        [rate(2, index.text(b's', subaccount), rates.per_subaccount), rate(3, index.client(ip), rates.per_caller_ip)];
+    let charges = [
+        rate(2, index.text(b's', subaccount), rates.per_subaccount),
+        rate(3, index.client(ip), rates.per_caller_ip),
+    ];
     let full = app.store.counters.charge(&charges, 1, now).await.map_err(Stranger::Unavailable)?;
     match full.iter().map(|f| f.retry_at).max() {
         Some(retry_at) => Err(Stranger::Rate { retry_at }),

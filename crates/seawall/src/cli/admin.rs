@@ -31,12 +31,7 @@ pub(super) struct AdminArgs {
     #[arg(long, env = "SEAWALL_ADMIN_TOKEN", hide_env_values = true)]
     admin_token: Option<String>,
     /// File with the admin token.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "SEAWALL_ADMIN_TOKEN_FILE",
-        conflicts_with = "admin_token"
-    )]
+    #[arg(long, value_name = "FILE", env = "SEAWALL_ADMIN_TOKEN_FILE", conflicts_with = "admin_token")]
     admin_token_file: Option<PathBuf>,
 }
 
@@ -57,9 +52,7 @@ impl Admin {
             Some(url) => (url.clone(), None),
             None => reach(args.place.load(None)?).await?,
         };
-        let base: Url = base
-            .parse()
-            .map_err(|error| Failure::Wrong(format!("--url {base}: {error}")))?;
+        let base: Url = base.parse().map_err(|error| Failure::Wrong(format!("--url {base}: {error}")))?;
         if base.scheme() != "https" && !is_loopback(&base) {
             let reason =
                 format!("--url {base}: the admin token would cross the network unencrypted; use https");
@@ -69,12 +62,7 @@ impl Admin {
             .timeout(PATIENCE)
             .build()
             .map_err(|error| format!("no HTTP client: {error}"))?;
-        Ok(Admin {
-            base,
-            token,
-            client,
-            own,
-        })
+        Ok(Admin { base, token, client, own })
     }
 
     /// One request. `Ok(None)`: done, and nothing to show.
@@ -85,9 +73,7 @@ impl Admin {
         body: Option<Value>,
     ) -> Result<Option<Value>, String> {
         let mut url = self.base.clone();
-        let (path, query) = path
-            .split_once('?')
-            .map_or((path, None), |(path, query)| (path, Some(query)));
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(&format!("/admin/v1/{path}"));
         url.set_query(query);
         let mut request = self.client.request(method, url).bearer_auth(&self.token);
@@ -95,24 +81,14 @@ impl Admin {
             request = request.json(body);
         }
         let base = &self.base;
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| format!("{base} does not answer: {error}"))?;
+        let answer = request.send().await.map_err(|error| format!("{base} does not answer: {error}"))?;
         let status = answer.status();
-        let text = answer
-            .text()
-            .await
-            .map_err(|error| format!("the answer of {base} broke off: {error}"))?;
+        let text = answer.text().await.map_err(|error| format!("the answer of {base} broke off: {error}"))?;
         let value: Option<Value> = serde_json::from_str(&text).ok();
         if status.is_success() {
             return Ok(value);
         }
-        let detail = value
-            .as_ref()
-            .and_then(|v| v.get("detail"))
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let detail = value.as_ref().and_then(|v| v.get("detail")).and_then(Value::as_str).unwrap_or_default();
         Err(format!("{base} answered {status}: {detail}"))
     }
 
@@ -132,9 +108,7 @@ fn token(args: &AdminArgs) -> Result<String, Failure> {
             .map_err(|error| Failure::Wrong(format!("{}: {error}", path.display())));
     }
     let missing = "an admin token is needed: set SEAWALL_ADMIN_TOKEN or SEAWALL_ADMIN_TOKEN_FILE (`seawall init` printed it)";
-    args.admin_token
-        .clone()
-        .ok_or_else(|| Failure::Wrong(missing.to_owned()))
+    args.admin_token.clone().ok_or_else(|| Failure::Wrong(missing.to_owned()))
 }
 
 /// The store that the configuration names; when its lock is held, the gateway that holds it.
@@ -156,9 +130,7 @@ async fn elsewhere(config: &Config, error: &StoreError) -> Result<(String, Optio
     let listen = reachable(config.server.listen);
     match timeout(Duration::from_secs(2), TcpStream::connect(listen)).await {
         Ok(Ok(_)) => Ok((running(config), None)),
-        _ => Err(Failure::Failed(format!(
-            "{error}; and no gateway answers on {listen}"
-        ))),
+        _ => Err(Failure::Failed(format!("{error}; and no gateway answers on {listen}"))),
     }
 }
 

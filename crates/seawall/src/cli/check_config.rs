@@ -22,10 +22,6 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     for warning in &config.warnings {
         eprintln!("seawall: warning: {warning}");
     }
-    let say = if args.print {
-        config.effective().trim_end()
-    } else {
-        "The configuration is in order."
-    };
+    let say = if args.print { config.effective().trim_end() } else { "The configuration is in order." };
     Ok(output::line(say)?)
 }

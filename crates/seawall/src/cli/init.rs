@@ -32,7 +32,5 @@ pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
         ("API key", &made.api_key),
         ("admin token", &made.admin_token),
     ])?;
-    Ok(output::line(
-        "\nThe key and the token are shown only now. Start the gateway with `seawall serve`.",
-    )?)
+    Ok(output::line("\nThe key and the token are shown only now. Start the gateway with `seawall serve`.")?)
 }

@@ -119,23 +119,12 @@ impl What {
 
     /// The body that makes a key; what was not said is left to the gateway's defaults.
     fn wanted(&self) -> Value {
-        let What::Create {
-            name,
-            subaccounts,
-            scopes,
-            networks,
-            expires_at,
-            ..
-        } = self
-        else {
+        let What::Create { name, subaccounts, scopes, networks, expires_at, .. } = self else {
             return Value::Null;
         };
         let mut body = Map::from_iter([("name".to_owned(), json!(name))]);
-        for (field, values) in [
-            ("subaccounts", subaccounts),
-            ("scopes", scopes),
-            ("ip_allowlist", networks),
-        ] {
+        for (field, values) in [("subaccounts", subaccounts), ("scopes", scopes), ("ip_allowlist", networks)]
+        {
             if !values.is_empty() {
                 body.insert(field.to_owned(), json!(values));
             }
@@ -148,9 +137,7 @@ impl What {
 }
 
 async fn switch(admin: &Admin, which: &Which, on: bool) -> Result<Option<Value>, String> {
-    admin
-        .call(Method::PATCH, &path(which), Some(json!({ "enabled": on })))
-        .await
+    admin.call(Method::PATCH, &path(which), Some(json!({ "enabled": on }))).await
 }
 
 /// The path of a key. A name may hold anything, so it is percent-encoded.
@@ -167,21 +154,12 @@ async fn all(admin: &Admin) -> Result<Value, String> {
     let mut keys = Vec::new();
     let mut next = Some(String::new());
     while let Some(cursor) = next {
-        let after = if cursor.is_empty() {
-            String::new()
-        } else {
-            format!("&cursor={cursor}")
-        };
+        let after = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
         let page = admin
             .call(Method::GET, &format!("api-keys?limit={PAGE}{after}"), None)
             .await?
             .unwrap_or_default();
-        keys.extend(
-            page.get("data")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default(),
-        );
+        keys.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
         next = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
     }
     Ok(json!({ "data": keys, "next_cursor": null }))

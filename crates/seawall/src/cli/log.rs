@@ -11,10 +11,8 @@ use crate::config::{Log, LogFormat};
 pub(super) fn start(log: &Log) -> Result<(), String> {
     let filter =
         EnvFilter::try_new(&log.level).map_err(|error| format!("log.level {}: {error}", log.level))?;
-    let lines = fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let lines =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = match log.format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

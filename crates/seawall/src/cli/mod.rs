@@ -83,10 +83,7 @@ struct ServeArgs {
 impl Place {
     /// The configuration in force, or everything that is wrong with it.
     fn load(&self, listen: Option<SocketAddr>) -> Result<Config, Failure> {
-        let flags = Overrides {
-            data_dir: self.data_dir.clone(),
-            listen,
-        };
+        let flags = Overrides { data_dir: self.data_dir.clone(), listen };
         // Variables that are not text cannot be ours.
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

@@ -22,28 +22,19 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), String> {
 /// Names and values, one a line.
 pub(super) fn pairs(pairs: &[(&str, &str)]) -> Result<(), String> {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    pairs
-        .iter()
-        .try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
+    pairs.iter().try_for_each(|(name, value)| line(&format!("{name:width$}  {value}")))
 }
 
 /// A table whose columns are as wide as they need to be.
 pub(super) fn table(rows: &[Vec<String>]) -> Result<(), String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |n: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(n))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     rows.iter().try_for_each(|row| {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         line(cells.join("  ").trim_end())
     })
 }

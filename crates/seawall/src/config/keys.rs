@@ -36,33 +36,15 @@ pub(super) struct Key {
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        default: Some(default),
-        secret: false,
-        meaning,
-    }
+    Key { name, kind, default: Some(default), secret: false, meaning }
 }
 
 const fn unset(name: &'static str, kind: Kind, meaning: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        default: None,
-        secret: false,
-        meaning,
-    }
+    Key { name, kind, default: None, secret: false, meaning }
 }
 
 const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        name,
-        kind: Kind::Text,
-        default: Some(default),
-        secret: true,
-        meaning,
-    }
+    Key { name, kind: Kind::Text, default: Some(default), secret: true, meaning }
 }
 
 /// All keys, section by section.

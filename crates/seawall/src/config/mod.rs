@@ -80,11 +80,7 @@ impl Config {
         env::overlay(&mut raw, env);
         flags.apply(&mut raw);
         let config = build(&mut raw);
-        if raw.errors.is_empty() {
-            Ok(config)
-        } else {
-            Err(raw.errors)
-        }
+        if raw.errors.is_empty() { Ok(config) } else { Err(raw.errors) }
     }
 
     /// Everything as it is in force, as TOML with its sources, passwords masked.
@@ -101,11 +97,7 @@ impl Config {
 impl Overrides {
     fn apply(self, raw: &mut Raw) {
         if let Some(dir) = self.data_dir {
-            raw.set(
-                "--data-dir",
-                "store.url",
-                Value::String(format!("sqlite:{}", dir.display())),
-            );
+            raw.set("--data-dir", "store.url", Value::String(format!("sqlite:{}", dir.display())));
         }
         if let Some(listen) = self.listen {
             raw.set("--listen", "server.listen", Value::String(listen.to_string()));
@@ -147,25 +139,18 @@ fn peers(raw: &mut Raw, server: &Server, tls: bool) -> Peers {
     if server.trusted_proxies.nets().is_empty() {
         let problem = "API keys would cross the network unencrypted; set [tls] certificate and key, or \
             server.trusted_proxies if a proxy in front speaks TLS, or server.allow_plain_http = true";
-        raw.fail(
-            "configuration",
-            "server.listen",
-            &format!("\"{}\"", server.listen),
-            problem.to_owned(),
-        );
+        raw.fail("configuration", "server.listen", &format!("\"{}\"", server.listen), problem.to_owned());
     }
     Peers::ProxiesOnly
 }
 
 fn warnings(raw: &mut Raw, server: &Server) -> Vec<String> {
-    let given = raw.read("server.trusted_proxies", Vec::new(), |v| {
-        Ok(parse::networks(v).unwrap_or_default())
-    });
+    let given =
+        raw.read("server.trusted_proxies", Vec::new(), |v| Ok(parse::networks(v).unwrap_or_default()));
     let used = server.trusted_proxies.nets();
     let changed = given.iter().zip(used).filter(|(given, used)| given != used);
-    let mut warnings: Vec<String> = changed
-        .map(|(given, used)| format!("server.trusted_proxies: {given} is taken as {used}"))
-        .collect();
+    let mut warnings: Vec<String> =
+        changed.map(|(given, used)| format!("server.trusted_proxies: {given} is taken as {used}")).collect();
     let unspecified = matches!(server.listen.ip(), IpAddr::V4(ip) if ip.is_unspecified());
     if server.peers == Peers::ProxiesOnly && unspecified {
         let listen = server.listen;

@@ -10,10 +10,7 @@ use toml::Value;
 
 /// Any text.
 pub(super) fn text(value: &Value) -> Result<String, String> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| "write text in quotes".to_owned())
+    value.as_str().map(str::to_owned).ok_or_else(|| "write text in quotes".to_owned())
 }
 
 /// Text that is not empty.
@@ -26,9 +23,7 @@ pub(super) fn some_text(value: &Value) -> Result<Option<String>, String> {
 
 /// `true` or `false`.
 pub(super) fn switch(value: &Value) -> Result<bool, String> {
-    value
-        .as_bool()
-        .ok_or_else(|| "write true or false, without quotes".to_owned())
+    value.as_bool().ok_or_else(|| "write true or false, without quotes".to_owned())
 }
 
 /// Address and port.
@@ -41,11 +36,7 @@ pub(super) fn address(value: &Value) -> Result<SocketAddr, String> {
 pub(super) fn count(bounds: RangeInclusive<u64>) -> impl FnOnce(&Value) -> Result<u64, String> {
     move |value| {
         let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
-        let fix = format!(
-            "write a whole number from {} to {}, without quotes",
-            bounds.start(),
-            bounds.end()
-        );
+        let fix = format!("write a whole number from {} to {}, without quotes", bounds.start(), bounds.end());
         number.filter(|n| bounds.contains(n)).ok_or(fix)
     }
 }
@@ -53,10 +44,7 @@ pub(super) fn count(bounds: RangeInclusive<u64>) -> impl FnOnce(&Value) -> Resul
 /// A duration within bounds.
 pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl FnOnce(&Value) -> Result<Duration, String> {
     move |value| {
-        let read = value
-            .as_str()
-            .and_then(|t| span::parse(t.trim()))
-            .filter(|d| bounds.contains(d));
+        let read = value.as_str().and_then(|t| span::parse(t.trim())).filter(|d| bounds.contains(d));
         let (from, to) = (span::format(*bounds.start()), span::format(*bounds.end()));
         read.ok_or_else(|| format!("write a duration from {from} to {to}, e.g. \"30s\" (ms, s, m, h, d)"))
     }
@@ -92,12 +80,7 @@ fn bytes(value: &Value) -> Option<usize> {
 /// Several texts.
 fn texts(value: &Value) -> Result<Vec<String>, String> {
     let fix = "write a list of texts, e.g. [\"10.0.0.0/8\"]";
-    value
-        .as_array()
-        .ok_or(fix)?
-        .iter()
-        .map(|v| v.as_str().map(str::to_owned).ok_or(fix.to_owned()))
-        .collect()
+    value.as_array().ok_or(fix)?.iter().map(|v| v.as_str().map(str::to_owned).ok_or(fix.to_owned())).collect()
 }
 
 /// Networks; an address alone is a network of one.
@@ -124,8 +107,6 @@ pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(&Value) -> Resul
     move |value| {
         let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
-        found
-            .map(|(_, meaning)| *meaning)
-            .ok_or_else(|| format!("write {}", known.join(" or ")))
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| format!("write {}", known.join(" or ")))
     }
 }

@@ -40,14 +40,10 @@ impl Raw {
             }
         };
         match text.parse::<Table>() {
-            Ok(table) => table
-                .into_iter()
-                .for_each(|(section, value)| self.section(&from, &section, value)),
+            Ok(table) => table.into_iter().for_each(|(section, value)| self.section(&from, &section, value)),
             Err(error) => {
-                let line = error
-                    .span()
-                    .and_then(|span| text.get(..span.start))
-                    .map_or(1, |t| t.split('\n').count());
+                let line =
+                    error.span().and_then(|span| text.get(..span.start)).map_or(1, |t| t.split('\n').count());
                 let message = error.message().replace('\n', "; ");
                 self.fail(&from, "", "", format!("line {line} is not TOML: {message}"));
             }
@@ -69,20 +65,9 @@ impl Raw {
     pub fn set(&mut self, from: &str, name: &str, value: Value) {
         match keys::find(name) {
             Some(key) => {
-                self.values.insert(
-                    key.name,
-                    Given {
-                        value,
-                        from: from.to_owned(),
-                    },
-                );
+                self.values.insert(key.name, Given { value, from: from.to_owned() });
             }
-            None => self.fail(
-                from,
-                name,
-                "",
-                format!("unknown key; did you mean `{}`?", nearest(name)),
-            ),
+            None => self.fail(from, name, "", format!("unknown key; did you mean `{}`?", nearest(name))),
         }
     }
 
@@ -122,14 +107,8 @@ impl Raw {
 
 /// The default of a key.
 fn default(key: &Key) -> Option<Given> {
-    let value = format!("v = {}", key.default?)
-        .parse::<Table>()
-        .ok()?
-        .remove("v")?;
-    Some(Given {
-        value,
-        from: "default".to_owned(),
-    })
+    let value = format!("v = {}", key.default?).parse::<Table>().ok()?.remove("v")?;
+    Some(Given { value, from: "default".to_owned() })
 }
 
 /// A value as TOML, with passwords masked.

@@ -16,14 +16,9 @@ pub fn configuration() -> String {
         let (of, name) = key.name.split_once('.').unwrap_or(("", key.name));
         if of != section {
             section = of;
-            let _ = write!(
-                page,
-                "\n## [{of}]\n\n| key | default | meaning |\n|---|---|---|\n"
-            );
+            let _ = write!(page, "\n## [{of}]\n\n| key | default | meaning |\n|---|---|---|\n");
         }
-        let default = key
-            .default
-            .map_or_else(|| "unset".to_owned(), |text| format!("`{text}`"));
+        let default = key.default.map_or_else(|| "unset".to_owned(), |text| format!("`{text}`"));
         let _ = writeln!(page, "| `{name}` | {default} | {}{} |", key.meaning, written(key));
     }
     page
@@ -69,11 +64,7 @@ pub fn reasons() -> String {
     );
     for code in ReasonCode::ALL {
         let (verdict, meaning, remedy) = (code.verdict().as_str(), code.meaning().trim(), code.remedy());
-        let _ = write!(
-            page,
-            "\n## {}\n\nVerdict: {verdict}. {meaning}\n\n{remedy}\n",
-            code.as_str()
-        );
+        let _ = write!(page, "\n## {}\n\nVerdict: {verdict}. {meaning}\n\n{remedy}\n", code.as_str());
     }
     page
 }

@@ -143,11 +143,7 @@ pub(super) fn server(raw: &mut Raw) -> Server {
         TrustedProxies::new(parse::networks(value)?, any).map_err(|error| format!("{error}{fix}"))
     });
     Server {
-        listen: raw.read(
-            "server.listen",
-            SocketAddr::from(([127, 0, 0, 1], 8080)),
-            parse::address,
-        ),
+        listen: raw.read("server.listen", SocketAddr::from(([127, 0, 0, 1], 8080)), parse::address),
         trusted_proxies: trusted,
         client_ip_header: ForwardHeader::from_name(&header),
         peers: Peers::Anyone,
@@ -166,12 +162,7 @@ pub(super) fn tls(raw: &mut Raw) -> Option<TlsFiles> {
     let (certificate, key) = (PathBuf::from(certificate?), PathBuf::from(key?));
     for (name, path) in [("tls.certificate", &certificate), ("tls.key", &key)] {
         if let Err(error) = std::fs::File::open(path) {
-            raw.fail(
-                "configuration",
-                name,
-                &path.display().to_string(),
-                format!("cannot be read: {error}"),
-            );
+            raw.fail("configuration", name, &path.display().to_string(), format!("cannot be read: {error}"));
         }
     }
     Some(TlsFiles { certificate, key })
@@ -183,12 +174,8 @@ pub(super) fn store(raw: &mut Raw) -> StoreConfig {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             return Err("PostgreSQL is not in this version; use \"sqlite:DIR\"".to_owned());
         }
-        let dir = url
-            .strip_prefix("sqlite:")
-            .map(|rest| rest.strip_prefix("//").unwrap_or(rest).trim());
-        dir.filter(|d| !d.is_empty())
-            .map(PathBuf::from)
-            .ok_or_else(|| "write \"sqlite:DIR\"".to_owned())
+        let dir = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest).trim());
+        dir.filter(|d| !d.is_empty()).map(PathBuf::from).ok_or_else(|| "write \"sqlite:DIR\"".to_owned())
     });
     StoreConfig { data_dir }
 }
@@ -200,46 +187,29 @@ pub(super) fn counters(raw: &mut Raw) -> Counters {
         _ => Err("write \"memory:\"".to_owned()),
     });
     let words = [("refuse", OnLoss::Refuse), ("allow", OnLoss::Allow)];
-    Counters {
-        on_loss: raw.read("counters.on_loss", OnLoss::Refuse, parse::word(&words)),
-    }
+    Counters { on_loss: raw.read("counters.on_loss", OnLoss::Refuse, parse::word(&words)) }
 }
 
 pub(super) fn log(raw: &mut Raw) -> Log {
     let level = raw.read("log.level", String::new(), |value| {
         let text = parse::text(value)?;
         let fix = |error| format!("{error}; write e.g. \"info\" or \"info,seawall=debug\"");
-        tracing_subscriber::EnvFilter::builder()
-            .parse(&text)
-            .map(|_| text)
-            .map_err(fix)
+        tracing_subscriber::EnvFilter::builder().parse(&text).map(|_| text).map_err(fix)
     });
     let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-    Log {
-        level,
-        format: raw.read("log.format", LogFormat::Text, parse::word(&words)),
-    }
+    Log { level, format: raw.read("log.format", LogFormat::Text, parse::word(&words)) }
 }
 
 pub(super) fn metrics(raw: &mut Raw) -> Metrics {
-    Metrics {
-        listen: raw.read("metrics.listen", None, |value| parse::address(value).map(Some)),
-    }
+    Metrics { listen: raw.read("metrics.listen", None, |value| parse::address(value).map(Some)) }
 }
 
 pub(super) fn switches(raw: &mut Raw) -> (Sandbox, Webhooks, Smpp) {
     let mut on = |name| raw.read(name, false, parse::switch);
     (
-        Sandbox {
-            clock: on("sandbox.clock"),
-        },
-        Webhooks {
-            allow_private: on("webhooks.allow_private"),
-            allow_http: on("webhooks.allow_http"),
-        },
-        Smpp {
-            allow_insecure: on("smpp.allow_insecure"),
-        },
+        Sandbox { clock: on("sandbox.clock") },
+        Webhooks { allow_private: on("webhooks.allow_private"), allow_http: on("webhooks.allow_http") },
+        Smpp { allow_insecure: on("smpp.allow_insecure") },
     )
 }
 
@@ -258,11 +228,7 @@ pub(super) fn verification(raw: &mut Raw) -> VerificationBounds {
 
 pub(super) fn retention(raw: &mut Raw) -> Retention {
     let hour = Duration::from_secs(3600);
-    let messages = raw.read(
-        "retention.messages",
-        FOR_EVER,
-        parse::duration(DAY * 2..=FOR_EVER),
-    );
+    let messages = raw.read("retention.messages", FOR_EVER, parse::duration(DAY * 2..=FOR_EVER));
     Retention {
         texts: raw.read("retention.texts", DAY, parse::duration(Duration::ZERO..=messages)),
         messages,
@@ -274,10 +240,8 @@ pub(super) fn retention(raw: &mut Raw) -> Retention {
 pub(super) fn limits(raw: &mut Raw) -> ConnectionLimits {
     let mut some =
         |name| usize::try_from(raw.read(name, 1, parse::count(1..=1_000_000))).unwrap_or(usize::MAX);
-    let (max_connections, per_address) = (
-        some("limits.max_connections"),
-        some("limits.max_connections_per_address"),
-    );
+    let (max_connections, per_address) =
+        (some("limits.max_connections"), some("limits.max_connections_per_address"));
     let mut wait = |name| {
         let bounds = Duration::from_millis(50)..=Duration::from_secs(3600);
         raw.read(name, Duration::from_secs(1), parse::duration(bounds))

@@ -9,10 +9,7 @@ pub(super) fn nearest(unknown: &str) -> &'static str {
         // The right key in the wrong section is nearer than it looks.
         distance(unknown, name).min(distance(&alone(unknown), &alone(name)).saturating_add(1))
     };
-    KEYS.iter()
-        .map(|key| key.name)
-        .min_by_key(|name| near(name))
-        .unwrap_or("server.listen")
+    KEYS.iter().map(|key| key.name).min_by_key(|name| near(name)).unwrap_or("server.listen")
 }
 
 /// Levenshtein's distance: how many characters to change, add or leave out.
@@ -40,12 +37,7 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, want) in [
-            ("", "abc", 3),
-            ("abc", "abc", 0),
-            ("kitten", "sitting", 3),
-            ("ab", "ba", 2),
-        ] {
+        for (a, b, want) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
             assert_eq!(distance(a, b), want, "{a} {b}");
         }
     }

@@ -69,7 +69,11 @@ fn provider(app: &App, name: &str, token: &str) -> Result<Arc<dyn Connector>, Pr
     let right = !known.is_empty() && bool::from(known.ct_eq(token.as_bytes()));
     match found {
         Some(running) if right => Ok(running.connector.clone()),
-        _ => Err(Problem::new(StatusCode::NOT_FOUND, "not-found", "There is no provider with this callback address.")),
+        _ => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "There is no provider with this callback address.",
+        )),
     }
 }
 
@@ -83,7 +87,12 @@ fn callback(uri: &Uri, body: Vec<u8>, content_type: String) -> Callback {
     Callback { query: query.map(|query| query.0).unwrap_or_default(), body, content_type }
 }
 
-fn take(app: &App, name: String, connector: &dyn Connector, callback: &Callback) -> Result<StatusCode, Problem> {
+fn take(
+    app: &App,
+    name: String,
+    connector: &dyn Connector,
+    callback: &Callback,
+) -> Result<StatusCode, Problem> {
     let echoes = connector.callback(callback).map_err(|problem| {
         // What was wrong is for the operator; it names fields, never their values.
         tracing::warn!(provider = %name, %problem, "a callback was not understood");

@@ -32,11 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             let detail = "The body has to be JSON; send the header Content-Type: application/json.";
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                detail,
-            ));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
         }
         let bytes = body(request, state).await?;
         parse(&bytes).map(Json)
@@ -45,9 +41,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 /// The whole body within its bound, or why not. Also for other dialects, which map the problem to their own.
 pub async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| unread(&rejection))
+    Bytes::from_request(request, state).await.map_err(|rejection| unread(&rejection))
 }
 
 fn unread(rejection: &BytesRejection) -> Problem {
@@ -68,25 +62,16 @@ fn unread(rejection: &BytesRejection) -> Problem {
 
 /// Whether the headers announce JSON.
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let announced = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media = announced
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let announced =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
 /// Reads JSON, or says where it does not fit.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if is_too_deep(bytes) {
-        return Err(malformed(format!(
-            "The JSON is nested deeper than {MAX_DEPTH} levels; flatten it."
-        )));
+        return Err(malformed(format!("The JSON is nested deeper than {MAX_DEPTH} levels; flatten it.")));
     }
     // Following the path costs time, so only what is refused is read twice.
     serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
@@ -94,11 +79,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
     if error.is_syntax() || error.is_eof() {
-        let empty = if bytes.is_empty() {
-            "The body is empty"
-        } else {
-            "The body is not JSON"
-        };
+        let empty = if bytes.is_empty() { "The body is empty" } else { "The body is not JSON" };
         return malformed(format!("{empty}: {error}."));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -143,12 +124,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        axum::extract::Query::try_from_uri(&parts.uri)
-            .map(|query| Query(query.0))
-            .map_err(|error| {
-                let detail = format!("The query of the URL does not fit: {}.", error.body_text());
-                Problem::new(StatusCode::BAD_REQUEST, "invalid-query", detail)
-            })
+        axum::extract::Query::try_from_uri(&parts.uri).map(|query| Query(query.0)).map_err(|error| {
+            let detail = format!("The query of the URL does not fit: {}.", error.body_text());
+            Problem::new(StatusCode::BAD_REQUEST, "invalid-query", detail)
+        })
     }
 }
 
@@ -220,12 +199,8 @@ mod tests {
 
     #[test]
     fn media_types_of_json() {
-        let json = |text: &str| {
-            is_json(&HeaderMap::from_iter([(
-                header::CONTENT_TYPE,
-                text.parse().unwrap(),
-            )]))
-        };
+        let json =
+            |text: &str| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, text.parse().unwrap())]));
         assert!(
             json("application/json")
                 && json("Application/JSON; charset=utf-8")

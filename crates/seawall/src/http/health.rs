@@ -85,7 +85,10 @@ async fn alive() -> Json<Alive> {
         (status = 503, description = "They would not.", body = Readiness),
     )
 )]
-async fn ready(State(app): State<Arc<App>>, Extension(recent): Extension<Recent>) -> (StatusCode, Json<Readiness>) {
+async fn ready(
+    State(app): State<Arc<App>>,
+    Extension(recent): Extension<Recent>,
+) -> (StatusCode, Json<Readiness>) {
     let mut kept = recent.0.lock().await;
     let now = app.now();
     let readiness = match &*kept {

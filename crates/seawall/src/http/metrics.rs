@@ -69,7 +69,8 @@ fn is_admin(app: &App, headers: &HeaderMap) -> bool {
     let hash = hash_secret(secret.map(|(_, secret)| secret.trim()).unwrap_or_default());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     let snapshot = app.snapshot.load();
-    let known = snapshot.account.as_ref().map(|account| account.admin_token_hash.as_bytes()).unwrap_or_default();
+    let known =
+        snapshot.account.as_ref().map(|account| account.admin_token_hash.as_bytes()).unwrap_or_default();
     secret.is_some() && known.ct_eq(hex.as_bytes()).into()
 }
 
@@ -99,6 +100,8 @@ mod tests {
         };
         assert!(local("127.0.0.1", None) && local("::1", None) && local("::ffff:127.0.0.1", None));
         assert!(!local("192.0.2.1", None) && !is_local(None, &HeaderMap::new(), "x"));
-        assert!(!local("127.0.0.1", Some("x-forwarded-for")) && !local("127.0.0.1", Some("cf-connecting-ip")));
+        assert!(
+            !local("127.0.0.1", Some("x-forwarded-for")) && !local("127.0.0.1", Some("cf-connecting-ip"))
+        );
     }
 }

@@ -37,9 +37,16 @@ pub fn router(app: Arc<App>) -> Router {
 fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
     let own_listener = config.metrics.listen.is_some();
     let metrics = if own_listener { OpenApiRouter::default() } else { metrics::router() };
-    [native::router(config), admin::router(), health::router(), openapi::router(), metrics, callbacks::router()]
-        .into_iter()
-        .fold(eight::router(), OpenApiRouter::merge)
+    [
+        native::router(config),
+        admin::router(),
+        health::router(),
+        openapi::router(),
+        metrics,
+        callbacks::router(),
+    ]
+    .into_iter()
+    .fold(eight::router(), OpenApiRouter::merge)
 }
 
 async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -65,7 +72,10 @@ mod tests {
     fn operations(document: &Value) -> Vec<(String, &Value)> {
         let paths = document["paths"].as_object().unwrap();
         let methods = paths.iter().flat_map(|(path, item)| {
-            item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+            item.as_object()
+                .unwrap()
+                .iter()
+                .map(move |(method, operation)| (format!("{method} {path}"), operation))
         });
         methods.collect()
     }
@@ -78,7 +88,10 @@ mod tests {
             std::fs::write(path, &served).unwrap();
         }
         let tracked = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(tracked == served, "openapi.json is out of date; write it with UPDATE_DOCS=1 and read the difference");
+        assert!(
+            tracked == served,
+            "openapi.json is out of date; write it with UPDATE_DOCS=1 and read the difference"
+        );
     }
 
     #[test]
@@ -88,7 +101,8 @@ mod tests {
         for (which, operation) in operations(&document) {
             let name = operation["operationId"].as_str();
             names.push(name.unwrap_or_else(|| panic!("{which} has no operationId")));
-            for scheme in operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object) {
+            for scheme in operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object)
+            {
                 for name in scheme.keys() {
                     let known = &document["components"]["securitySchemes"][name];
                     assert!(known.is_object(), "{which}: security scheme {name} is not described");

@@ -98,17 +98,8 @@ impl Problem {
 
     /// One more field. The fields of RFC 9457 and of this type cannot be replaced.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        const TAKEN: [&str; 9] = [
-            "type",
-            "title",
-            "status",
-            "detail",
-            "instance",
-            "code",
-            "request_id",
-            "decision_id",
-            "reasons",
-        ];
+        const TAKEN: [&str; 9] =
+            ["type", "title", "status", "detail", "instance", "code", "request_id", "decision_id", "reasons"];
         if !TAKEN.contains(&name) && name != "retry_after" {
             self.0.extra.insert(name.to_owned(), value.into());
         }
@@ -134,17 +125,10 @@ impl Problem {
         let id = RequestId::current();
         let written = Written {
             kind: format!("/docs/problems#{}", self.0.code),
-            title: self
-                .0
-                .title
-                .as_deref()
-                .or_else(|| self.0.status.canonical_reason())
-                .unwrap_or("Error"),
+            title: self.0.title.as_deref().or_else(|| self.0.status.canonical_reason()).unwrap_or("Error"),
             status: self.0.status.as_u16(),
             detail: &self.0.detail,
-            instance: id
-                .as_ref()
-                .map(|id| format!("urn:seawall:request:{}", id.as_str())),
+            instance: id.as_ref().map(|id| format!("urn:seawall:request:{}", id.as_str())),
             code: &self.0.code,
             request_id: id.as_ref().map(RequestId::as_str),
             decision_id: self.0.decision_id.as_deref(),

@@ -55,13 +55,17 @@ async fn take_receipt(app: &App, provider: &str, receipt: Receipt) {
 }
 
 async fn apply_receipt(app: &App, provider: &str, receipt: &Receipt) -> Result<bool, StoreError> {
-    let Some(id) = app.store.ledger.by_reference(provider, &receipt.reference).await? else { return Ok(false) };
+    let Some(id) = app.store.ledger.by_reference(provider, &receipt.reference).await? else {
+        return Ok(false);
+    };
     let Some(record) = app.store.ledger.message(None, id).await? else { return Ok(false) };
     let (state, error) = match receipt.state {
         // Not final, and `sent` already.
         ReceiptState::Sent => return Ok(true),
         ReceiptState::Delivered => (MessageState::Delivered, None),
-        ReceiptState::Failed => (MessageState::Failed, Some(receipt.class.unwrap_or(seawall_connect::ErrorClass::Unknown))),
+        ReceiptState::Failed => {
+            (MessageState::Failed, Some(receipt.class.unwrap_or(seawall_connect::ErrorClass::Unknown)))
+        }
         ReceiptState::Expired => (MessageState::Expired, Some(seawall_connect::ErrorClass::Expired)),
     };
     let error = error.map(|class| (class.receipt_code(), class.message().to_owned()));

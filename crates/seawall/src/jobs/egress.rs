@@ -143,7 +143,8 @@ fn check_host(url: &Url, rules: Rules) -> Result<(), &'static str> {
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return if allowed(ip, rules) { Ok(()) } else { Err(FORBIDDEN) };
     }
-    let local = host.is_empty() || host == "localhost" || host.ends_with(".localhost") || host.ends_with(".internal");
+    let local =
+        host.is_empty() || host == "localhost" || host.ends_with(".localhost") || host.ends_with(".internal");
     if local && !rules.allow_private { Err(FORBIDDEN) } else { Ok(()) }
 }
 
@@ -175,22 +176,17 @@ fn checked(found: Vec<SocketAddr>, rules: Rules) -> Result<Vec<SocketAddr>, Forb
 /// A client that keeps the rules. [`check_url`] has to be asked before each request, because an address
 /// that stands in a URL is not resolved.
 pub fn client(rules: Rules) -> Result<Client, String> {
-    // Whoever was first wins, and everybody installs the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || {
-        Client::builder()
-            .dns_resolver(Guard(rules))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(TIMEOUT)
-            .pool_idle_timeout(Duration::from_secs(4))
-            .user_agent(concat!("seawall/", env!("CARGO_PKG_VERSION")))
-    };
-    builder().build().or_else(|error| {
-        tracing::warn!(%error, "the system's certificates cannot be read; webhooks over https will fail");
-        builder().tls_certs_only([]).build().map_err(|e| format!("the HTTP client cannot be set up: {e}"))
-    })
+    Client::builder()
+        .tls_backend_preconfigured(seawall_connect::tls_config(None)?)
+        .dns_resolver(Guard(rules))
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(4))
+        .user_agent(concat!("seawall/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|e| format!("the HTTP client cannot be set up: {e}"))
 }
 
 #[cfg(test)]
@@ -204,26 +200,107 @@ mod tests {
     fn addresses() -> Vec<(&'static str, bool, bool)> {
         let mut all = Vec::new();
         let open = [
-            "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
-            "128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
-            "192.0.3.0", "192.88.98.255", "192.88.100.0", "192.167.255.255", "192.169.0.0", "198.17.255.255",
-            "198.20.0.0", "198.51.99.255", "198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255",
-            "2606:4700::1111", "2a00:1450::1", "2400:cb00::1", "::ffff:1.1.1.1", "2002:101:101::1", "2001:200::1",
+            "1.1.1.1",
+            "8.8.8.8",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.0.3.0",
+            "192.88.98.255",
+            "192.88.100.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "198.51.99.255",
+            "198.51.101.0",
+            "203.0.112.255",
+            "203.0.114.0",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "2400:cb00::1",
+            "::ffff:1.1.1.1",
+            "2002:101:101::1",
+            "2001:200::1",
         ];
         let never = [
-            "0.0.0.0", "0.1.2.3", "0.255.255.255", "192.0.0.1", "192.0.0.255", "192.0.2.1", "192.88.99.1",
-            "198.18.0.1", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255",
-            "240.0.0.1", "255.255.255.255", "::", "::2", "::1.2.3.4", "::127.0.0.1", "64:ff9b::7f00:1",
-            "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:10::1", "2001:1ff::1",
-            "2001:db8::1", "3fff::1", "5f00::1", "fec0::1", "feff::1", "ff02::1", "ff0e::1", "::ffff:0.0.0.0",
-            "::ffff:224.0.0.1", "2002:e000:1::1", "2002:0:0::1", "4000::1", "8000::1", "bfff::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "0.255.255.255",
+            "192.0.0.1",
+            "192.0.0.255",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::2",
+            "::1.2.3.4",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:10::1",
+            "2001:1ff::1",
+            "2001:db8::1",
+            "3fff::1",
+            "5f00::1",
+            "fec0::1",
+            "feff::1",
+            "ff02::1",
+            "ff0e::1",
+            "::ffff:0.0.0.0",
+            "::ffff:224.0.0.1",
+            "2002:e000:1::1",
+            "2002:0:0::1",
+            "4000::1",
+            "8000::1",
+            "bfff::1",
         ];
         let private = [
-            "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.254",
-            "169.254.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255",
-            "::1", "fc00::1", "fd00:ec2::254", "fdff::1", "fe80::1", "febf::1", "::ffff:127.0.0.1",
-            "::ffff:7f00:1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "2002:7f00:1::1", "2002:a9fe:a9fe::1",
-            "2002:c0a8:1::1", "2002:a00:1::",
+            "10.0.0.1",
+            "10.255.255.255",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.0.1",
+            "192.168.255.255",
+            "::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fdff::1",
+            "fe80::1",
+            "febf::1",
+            "::ffff:127.0.0.1",
+            "::ffff:7f00:1",
+            "::ffff:169.254.169.254",
+            "::ffff:10.0.0.1",
+            "2002:7f00:1::1",
+            "2002:a9fe:a9fe::1",
+            "2002:c0a8:1::1",
+            "2002:a00:1::",
         ];
         all.extend(open.map(|a| (a, true, true)));
         all.extend(never.map(|a| (a, false, false)));
@@ -244,21 +321,63 @@ mod tests {
     #[test]
     fn urls_are_judged_after_parsing() {
         let open = [
-            "https://example.com/hook", "HTTPS://EXAMPLE.com", "https://example.com:8443/a?b=c", "https://1.1.1.1/",
+            "https://example.com/hook",
+            "HTTPS://EXAMPLE.com",
+            "https://example.com:8443/a?b=c",
+            "https://1.1.1.1/",
             "https://[2606:4700::1111]/",
         ];
         let refused = [
-            "", "example.com", "/hook", "http://example.com/", "HTTP://example.com/", "ftp://example.com/", "file:///etc/passwd",
-            "gopher://example.com/", "javascript:alert(1)", "data:text/plain,x", "https://", "https://user@example.com/",
-            "https://user:pw@example.com/", "https://example.com:22/", "https://example.com:25/", "https://example.com:6379/",
-            "https://example.com:0/", "https://localhost/", "https://LOCALHOST/", "https://localhost./", "https://a.localhost/",
-            "https://metadata.google.internal/", "https://127.0.0.1/", "https://127.1/", "https://2130706433/",
-            "https://0x7f000001/", "https://0177.0.0.1/", "https://0x7f.1/", "https://0/", "https://0.0.0.0/",
-            "https://169.254.169.254/latest/meta-data/", "https://[::1]/", "https://[::]/", "https://[::ffff:127.0.0.1]/",
-            "https://[::ffff:7f00:1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "https://[fec0::1]/",
-            "https://[fe80::1]/", "https://[fc00::1]/", "https://10.1.2.3/", "https://192.168.1.1/", "https://172.16.0.1/",
-            "https://100.64.0.1/", "https://192.0.0.8/", "https://224.0.0.1/", "https://255.255.255.255/", "https://①②⑦.⓪.⓪.①/",
-            "https://127.0.0.1./", "https://0300.0250.1.1/",
+            "",
+            "example.com",
+            "/hook",
+            "http://example.com/",
+            "HTTP://example.com/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "gopher://example.com/",
+            "javascript:alert(1)",
+            "data:text/plain,x",
+            "https://",
+            "https://user@example.com/",
+            "https://user:pw@example.com/",
+            "https://example.com:22/",
+            "https://example.com:25/",
+            "https://example.com:6379/",
+            "https://example.com:0/",
+            "https://localhost/",
+            "https://LOCALHOST/",
+            "https://localhost./",
+            "https://a.localhost/",
+            "https://metadata.google.internal/",
+            "https://127.0.0.1/",
+            "https://127.1/",
+            "https://2130706433/",
+            "https://0x7f000001/",
+            "https://0177.0.0.1/",
+            "https://0x7f.1/",
+            "https://0/",
+            "https://0.0.0.0/",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[::1]/",
+            "https://[::]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[::ffff:7f00:1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[fec0::1]/",
+            "https://[fe80::1]/",
+            "https://[fc00::1]/",
+            "https://10.1.2.3/",
+            "https://192.168.1.1/",
+            "https://172.16.0.1/",
+            "https://100.64.0.1/",
+            "https://192.0.0.8/",
+            "https://224.0.0.1/",
+            "https://255.255.255.255/",
+            "https://①②⑦.⓪.⓪.①/",
+            "https://127.0.0.1./",
+            "https://0300.0250.1.1/",
         ];
         for url in open {
             assert!(check_url(url, CLOSED).is_ok(), "{url}");
@@ -287,8 +406,9 @@ mod tests {
     async fn a_name_that_points_home_is_not_called() {
         let client = client(Rules { allow_http: true, ..CLOSED }).unwrap();
         let error = client.get("http://localhost:1/").send().await.unwrap_err();
-        let all: Vec<String> =
-            std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source()).map(|e| e.to_string()).collect();
+        let all: Vec<String> = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+            .map(|e| e.to_string())
+            .collect();
         assert!(all.iter().any(|e| e.contains("not called")), "{all:?}");
     }
 }

@@ -35,8 +35,10 @@ const IN_LINE: usize = 1_000;
 const HELD: usize = 10_000;
 /// Taken from the store at a time.
 const AT_A_TIME: usize = 256;
-/// Not taken by anybody else for so long. A process that dies leaves its deliveries to be made then.
-const LEASE: Duration = Duration::from_secs(120);
+/// How long the store keeps a delivery to itself after it gave it out. Short, because the embedded store also
+/// holds back for so long what it was asked for a moment before its commit; what is in line or under way here
+/// is known by its id and not taken twice. Stores that several nodes share need more than a try's time-out.
+const LEASE: Duration = Duration::from_secs(3);
 /// How often the store is looked at when nothing wakes us. Retries are due by the gateway's clock, which
 /// the sandbox moves.
 const TICK: Duration = Duration::from_millis(250);
@@ -65,13 +67,18 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         let pause = if more { Duration::from_millis(5) } else { TICK };
         tokio::select! {
             _ = shutdown.changed() => break,
-            Some(done) = under_way.join_next() => if let Ok((endpoint, id)) = done { desk.done(&endpoint, id) },
+            Some(done) = under_way.join_next() => {
+                if let Ok((endpoint, id)) = done {
+                    desk.done(&endpoint, id);
+                }
+            }
             () = app.hook_work.notified() => {}
             () = app.clock.moved.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
-    let _ = tokio::time::timeout(egress::TIMEOUT, async { while under_way.join_next().await.is_some() {} }).await;
+    let _ =
+        tokio::time::timeout(egress::TIMEOUT, async { while under_way.join_next().await.is_some() {} }).await;
 }
 
 /// Who waits for whom.
@@ -108,7 +115,7 @@ impl Desk {
         }
     }
 
-    /// What finds its line full stays in the store and comes back when its lease ends.
+    /// What finds its line full stays in the store and comes up again when its lease ends.
     fn line_up(&mut self, hook: HookDelivery) {
         let endpoint = self.endpoints.entry(call::endpoint(&hook.url)).or_default();
         if endpoint.waiting.len() < IN_LINE && self.held.insert(hook.id) {
@@ -154,10 +161,13 @@ impl Desk {
 
 impl Courier {
     async fn deliver(&self, hook: HookDelivery) {
-        let call = call::Call { app: &self.app, client: &self.client, rules: self.rules, tokens: &self.tokens };
+        let call =
+            call::Call { app: &self.app, client: &self.client, rules: self.rules, tokens: &self.tokens };
         let outcome = call.make(&hook).await;
         let again_at = match &outcome {
-            Outcome::Failed(_) => PAUSES.get(usize::from(hook.tries)).map(|pause| self.app.now().plus(*pause)),
+            Outcome::Failed(_) => {
+                PAUSES.get(usize::from(hook.tries)).map(|pause| self.app.now().plus(*pause))
+            }
             Outcome::Done | Outcome::Over(_) => None,
         };
         self.report(&hook, &outcome, again_at.is_some());
@@ -172,7 +182,9 @@ impl Courier {
         let (event, endpoint) = (event_id(hook.id), call::endpoint(&hook.url));
         match outcome {
             Outcome::Done => tracing::debug!(event, endpoint, "webhook delivered"),
-            Outcome::Failed(why) if again => tracing::debug!(event, endpoint, why, "webhook failed; it is tried again"),
+            Outcome::Failed(why) if again => {
+                tracing::debug!(event, endpoint, why, "webhook failed; it is tried again")
+            }
             Outcome::Failed(why) | Outcome::Over(why) => {
                 tracing::warn!(event, endpoint, why, tries = u16::from(hook.tries) + 1, "webhook given up");
             }

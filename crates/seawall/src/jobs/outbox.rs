@@ -9,14 +9,13 @@ use seawall_core::id::IdKind;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Attempt, Change, Content, MessageRecord};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::circuit::Circuits;
+use crate::app::outbox::{Arrivals, Express};
 use crate::app::snapshot::RunningProvider;
 use crate::app::{App, check_code, hooks, start_verification};
 
-/// Messages on their way at once.
-const IN_FLIGHT: usize = 2048;
 /// Messages claimed in one step.
 const CLAIM: usize = 256;
 /// Changes settled in one step.
@@ -24,55 +23,79 @@ const SETTLE: usize = 512;
 /// How often scheduled messages are looked for.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Sends until told to stop, then finishes what it claimed.
-pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
+/// Sends until told to stop, then finishes what is on its way.
+pub async fn run(app: Arc<App>, mut arrivals: Arrivals, mut shutdown: watch::Receiver<bool>) {
     let (changes, settled) = mpsc::channel(SETTLE * 4);
     let settler = tokio::spawn(settle_all(app.clone(), settled));
-    let slots = Arc::new(Semaphore::new(IN_FLIGHT));
-    let circuits = Arc::new(Circuits::default());
+    let road = Road { app: app.clone(), circuits: Arc::default(), changes };
+    let mut express = Vec::with_capacity(CLAIM);
     while !*shutdown.borrow() {
-        if !claim_and_send(&app, &slots, &circuits, &changes).await {
-            tokio::select! {
-                () = app.outbox.notified() => {}
-                () = app.clock.moved.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
-                _ = shutdown.changed() => {}
-            }
+        let more = claim_and_send(&road).await;
+        if more && arrivals.is_empty() {
+            continue;
         }
+        tokio::select! {
+            _ = arrivals.recv_many(&mut express, CLAIM) => {}
+            () = app.outbox.work.notified() => {}
+            () = app.clock.moved.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+            _ = shutdown.changed() => {}
+        }
+        express.drain(..).for_each(|Express { message, place }| road.take(message, place));
     }
-    drop(changes);
+    arrivals.close();
+    while let Some(Express { message, place }) = arrivals.recv().await {
+        road.take(message, place);
+    }
+    app.outbox.wait_until_idle().await;
+    drop(road);
     let _ = settler.await;
 }
 
-/// One step; true if there may be more at once.
-async fn claim_and_send(
-    app: &Arc<App>,
-    slots: &Arc<Semaphore>,
-    circuits: &Arc<Circuits>,
-    changes: &mpsc::Sender<Change>,
-) -> bool {
-    let Ok(permit) = slots.clone().acquire_owned().await else { return false };
-    drop(permit);
-    let claimed = match app.store.ledger.claim(app.now(), CLAIM.min(slots.available_permits().max(1))).await {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            tracing::error!(%error, "the outbox cannot claim messages");
-            return false;
-        }
-    };
-    let more = !claimed.is_empty();
-    for record in claimed {
-        let (app, circuits, changes, slots) = (app.clone(), circuits.clone(), changes.clone(), slots.clone());
+/// What every message on its way needs.
+struct Road {
+    app: Arc<App>,
+    circuits: Arc<Circuits>,
+    changes: mpsc::Sender<Change>,
+}
+
+impl Road {
+    /// One message goes.
+    fn take(&self, message: MessageRecord, place: OwnedSemaphorePermit) {
+        let (app, circuits, changes) = (self.app.clone(), self.circuits.clone(), self.changes.clone());
         tokio::spawn(async move {
-            let _slot = slots.acquire_owned().await;
-            for change in carry(&app, &circuits, record).await {
+            for change in carry(&app, &circuits, message).await {
                 if changes.send(change).await.is_err() {
                     tracing::error!("a result came after the outbox had closed");
                 }
             }
+            drop(place);
         });
     }
-    more
+}
+
+/// Claims what waits in the ledger, as far as there are places; true if there may be more at once.
+async fn claim_and_send(road: &Road) -> bool {
+    let mut places = Vec::with_capacity(CLAIM);
+    while places.len() < CLAIM
+        && let Ok(place) = road.app.outbox.places.clone().try_acquire_owned()
+    {
+        places.push(place);
+    }
+    if places.is_empty() {
+        return false;
+    }
+    match road.app.store.ledger.claim(road.app.now(), places.len()).await {
+        Ok(claimed) => {
+            let more = !claimed.is_empty();
+            claimed.into_iter().zip(places).for_each(|(message, place)| road.take(message, place));
+            more
+        }
+        Err(error) => {
+            tracing::error!(%error, "the outbox cannot claim messages");
+            false
+        }
+    }
 }
 
 /// Writes results in groups. A result is never given up: until the store takes it, it is tried again.
@@ -148,7 +171,13 @@ async fn try_providers(
                 circuits.succeeded(name);
                 refused = Some(class);
                 if !class.worth_another_route() {
-                    changes.push(finish_failed(app, record, class.receipt_code(), class.message(), change.attempt));
+                    changes.push(finish_failed(
+                        app,
+                        record,
+                        class.receipt_code(),
+                        class.message(),
+                        change.attempt,
+                    ));
                     return changes;
                 }
             }
@@ -202,13 +231,24 @@ fn blank(app: &App, record: &MessageRecord) -> Change {
     }
 }
 
-fn finish(app: &App, record: &MessageRecord, state: Option<MessageState>, attempt: Option<Attempt>) -> Change {
+fn finish(
+    app: &App,
+    record: &MessageRecord,
+    state: Option<MessageState>,
+    attempt: Option<Attempt>,
+) -> Change {
     let mut change = Change { state, attempt, ..blank(app, record) };
     change.hooks = hooks::message_changed(app, record, state.unwrap_or(record.state), None, change.at);
     change
 }
 
-fn finish_failed(app: &App, record: &MessageRecord, code: u16, message: &str, attempt: Option<Attempt>) -> Change {
+fn finish_failed(
+    app: &App,
+    record: &MessageRecord,
+    code: u16,
+    message: &str,
+    attempt: Option<Attempt>,
+) -> Change {
     let error = (code, message.to_owned());
     let mut change = Change { state: Some(MessageState::Failed), attempt, ..blank(app, record) };
     change.hooks = hooks::message_changed(app, record, MessageState::Failed, Some(&error), change.at);
@@ -223,8 +263,12 @@ fn fail(app: &App, record: &MessageRecord, code: u16, message: &str) -> Change {
 fn attempt(provider: &str, submission: &Submission, at: Timestamp) -> Attempt {
     let (outcome, reference, detail) = match submission {
         Submission::Accepted { reference, .. } => ("accepted", reference.clone(), None),
-        Submission::Refused { class, detail } => ("refused", None, Some(format!("{}: {detail}", class.message()))),
-        Submission::Throttled { retry_after } => ("throttled", None, Some(format!("for {} s", retry_after.as_secs()))),
+        Submission::Refused { class, detail } => {
+            ("refused", None, Some(format!("{}: {detail}", class.message())))
+        }
+        Submission::Throttled { retry_after } => {
+            ("throttled", None, Some(format!("for {} s", retry_after.as_secs())))
+        }
         Submission::Unreachable { detail } => ("unreachable", None, Some(detail.clone())),
         Submission::Unknown { detail } => ("unknown", None, Some(detail.clone())),
     };
@@ -234,33 +278,43 @@ fn attempt(provider: &str, submission: &Submission, at: Timestamp) -> Attempt {
 /// A STOP that arrived while the message waited is honoured.
 async fn opted_out_since(app: &App, record: &MessageRecord) -> bool {
     let exempt = record.verification.is_some()
-        && app.snapshot.load().subaccounts.get(&record.subaccount).is_some_and(|s| s.policy.codes_despite_opt_out);
+        && app
+            .snapshot
+            .load()
+            .subaccounts
+            .get(&record.subaccount)
+            .is_some_and(|s| s.policy.codes_despite_opt_out);
     // A list that does not answer is answered like one that says yes: nothing is sent on a guess.
     !exempt && app.store.directory.opted_out(record.to, &record.subaccount).await.unwrap_or(true)
 }
 
-/// The text with its code exists from here to the provider only.
-async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, String> {
-    let text = match record.content.as_ref().ok_or("its text was erased before it was sent")? {
-        Content::Text { text } => text.clone(),
+/// The text of a message. With its code it exists from here to the provider only.
+pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, String> {
+    match record.content.as_ref().ok_or("its text was erased")? {
+        Content::Text { text } => Ok(text.clone()),
         Content::Code { template, brand, generation, shape, key_id, given } => {
             let id = record.verification.ok_or("a code without a verification")?;
             let code = if *given {
                 let found = app.store.ledger.verification(None, id).await.map_err(|e| e.to_string())?;
-                let verification = found.ok_or("its verification is gone")?;
-                if verification.given_code.is_none() {
-                    return Err("its verification ended before it was sent".to_owned());
-                }
-                check_code::code_of(app, &verification)
+                let verification = found.filter(|v| v.given_code.is_some());
+                check_code::code_of(
+                    app,
+                    &verification.ok_or("its verification ended, and its code was erased")?,
+                )
             } else {
                 app.store.vault.code(*key_id, id, *generation, *shape)
             };
             let code = code.map_err(|e| e.to_string())?;
-            start_verification::render(template, code.reveal(), brand.as_deref())
+            Ok(start_verification::render(template, code.reveal(), brand.as_deref()))
         }
-    };
+    }
+}
+
+async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, String> {
+    let text = text_of(app, record).await?;
     let source = record.details.source.clone();
-    let default = || app.snapshot.load().subaccounts.get(&record.subaccount).and_then(|s| s.default_source.clone());
+    let default =
+        || app.snapshot.load().subaccounts.get(&record.subaccount).and_then(|s| s.default_source.clone());
     let voice = record.details.voice.clone().map_or_else(Voice::default, |wish| Voice {
         language: wish.language,
         profile: wish.profile,

@@ -9,11 +9,27 @@ fn examples(sub: &str) -> Vec<(&'static str, Value, Value)> {
     vec![
         ("subaccounts", json!({"id": "shop.eu"}), json!({"name": "Shop"})),
         ("api-keys", json!({"name": "app", "subaccounts": [sub]}), json!({"enabled": false})),
-        ("limits", json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": 3, "window": "30m"}), json!({"quota": 4})),
-        ("providers", json!({"name": "second", "kind": "sandbox"}), json!({"settings": {"outcome": "unreachable"}})),
-        ("routes", json!({"name": "sg", "match": {"country": "SG"}, "providers": ["sandbox"]}), json!({"match": {"channel": "sms"}})),
+        (
+            "limits",
+            json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": 3, "window": "30m"}),
+            json!({"quota": 4}),
+        ),
+        (
+            "providers",
+            json!({"name": "second", "kind": "sandbox"}),
+            json!({"settings": {"outcome": "unreachable"}}),
+        ),
+        (
+            "routes",
+            json!({"name": "sg", "match": {"country": "SG"}, "providers": ["sandbox"]}),
+            json!({"match": {"channel": "sms"}}),
+        ),
         ("prices", json!({"country": "SG", "amount": 30000, "currency": "USD"}), json!({"amount": 31000})),
-        ("webhooks", json!({"url": "https://example.com/hook", "authorization": "Basic abc"}), json!({"enabled": false})),
+        (
+            "webhooks",
+            json!({"url": "https://example.com/hook", "authorization": "Basic abc"}),
+            json!({"enabled": false}),
+        ),
         ("templates", json!({"name": "short", "text": "{code}: {brand}"}), json!({"text": "Code: {code}"})),
         ("opt-outs", json!({"msisdn": "+6591234567", "note": "asked"}), json!({})),
         ("ip-allowlist", json!({"cidr": "127.0.0.0/8"}), json!({"description": "this machine"})),
@@ -28,7 +44,10 @@ async fn every_collection_creates_shows_changes_and_deletes() {
         let made = gateway.admin("POST", &all, Some(body.clone())).await.expect(201);
         let one = format!("{all}/{}", made["id"].as_str().unwrap());
         let shown = gateway.admin("GET", &one, None).await.expect(200);
-        assert!(shown["id"] == made["id"] && shown.get("key").is_none() && shown.get("secret").is_none(), "{shown}");
+        assert!(
+            shown["id"] == made["id"] && shown.get("key").is_none() && shown.get("secret").is_none(),
+            "{shown}"
+        );
         let listed = gateway.admin("GET", &all, None).await.expect(200);
         assert!(listed["data"].as_array().unwrap().iter().any(|entry| entry["id"] == made["id"]), "{listed}");
         if name != "opt-outs" {
@@ -42,7 +61,11 @@ async fn every_collection_creates_shows_changes_and_deletes() {
                 }
             }
             let unknown = gateway.admin("PATCH", &one, Some(json!({"colour": "red"}))).await.expect(400);
-            assert_eq!((&unknown["field"], &unknown["code"]), (&json!("colour"), &json!("invalid-request")), "{name}");
+            assert_eq!(
+                (&unknown["field"], &unknown["code"]),
+                (&json!("colour"), &json!("invalid-request")),
+                "{name}"
+            );
         }
         gateway.admin("DELETE", &one, None).await.expect(204);
         assert_eq!(gateway.admin("GET", &one, None).await.expect(404)["code"], "not-found", "{name}");
@@ -54,7 +77,8 @@ async fn every_collection_creates_shows_changes_and_deletes() {
 async fn what_is_wrong_is_named_and_changes_nothing() {
     let gateway = Gateway::new().await;
     let limit = |change: Value| {
-        let mut limit = json!({"name": "n", "per": "msisdn", "applies_to": ["sms.send"], "quota": 1, "window": "30m"});
+        let mut limit =
+            json!({"name": "n", "per": "msisdn", "applies_to": ["sms.send"], "quota": 1, "window": "30m"});
         for (field, value) in change.as_object().unwrap() {
             limit[field] = value.clone();
         }
@@ -76,7 +100,10 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         (limit(json!({"windw": "30m"})), "windw"),
         (("subaccounts", json!({"id": "a b"})), "id"),
         (("subaccounts", json!({"id": "okay", "products": ["fax"]})), "products"),
-        (("subaccounts", json!({"id": "okay", "country_policy": {"countries": {"SG": "shut"}}})), "country_policy.countries.SG"),
+        (
+            ("subaccounts", json!({"id": "okay", "country_policy": {"countries": {"SG": "shut"}}})),
+            "country_policy.countries.SG",
+        ),
         (("subaccounts", json!({})), "id"),
         (("api-keys", json!({"name": "k", "scopes": ["root"]})), "scopes[0]"),
         (("api-keys", json!({"name": "k", "scopes": []})), "scopes"),
@@ -86,8 +113,17 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         (("ip-allowlist", json!({"cidr": "everywhere"})), "cidr"),
         (("providers", json!({"name": "a/b", "kind": "sandbox"})), "name"),
         (("providers", json!({"name": "ab", "kind": "pigeon"})), "kind"),
-        (("providers", json!({"name": "ab", "kind": "sandbox", "settings": {"outcom": "unknown"}})), "settings.outcom"),
-        (("providers", json!({"name": "ab", "kind": "smpp", "settings": {"host": "127.0.0.1", "port": 1, "system_id": "a", "password": "***"}})), "settings"),
+        (
+            ("providers", json!({"name": "ab", "kind": "sandbox", "settings": {"outcom": "unknown"}})),
+            "settings.outcom",
+        ),
+        (
+            (
+                "providers",
+                json!({"name": "ab", "kind": "smpp", "settings": {"host": "127.0.0.1", "port": 1, "system_id": "a", "password": "***"}}),
+            ),
+            "settings",
+        ),
         (("routes", json!({"providers": ["nobody"]})), "providers"),
         (("routes", json!({"providers": []})), "providers"),
         (("routes", json!({"match": {"contry": "SG"}, "providers": ["sandbox"]})), "match.contry"),
@@ -109,7 +145,10 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         (json!({"observe_until": "2030-01-01T00:00:00Z"}), "observe_until"),
         (json!({"color": 1}), "color"),
     ] {
-        assert_eq!(gateway.admin("PATCH", "/admin/v1/settings", Some(patch)).await.expect(400)["field"], field);
+        assert_eq!(
+            gateway.admin("PATCH", "/admin/v1/settings", Some(patch)).await.expect(400)["field"],
+            field
+        );
     }
 }
 
@@ -125,7 +164,10 @@ async fn a_key_works_rotates_overlaps_and_is_switched_off() {
     };
     assert_eq!(try_key(&first).await, 200);
     // By its name, too.
-    let rotated = gateway.admin("POST", "/admin/v1/api-keys/app/rotate", Some(json!({"overlap": "1h"}))).await.expect(200);
+    let rotated = gateway
+        .admin("POST", "/admin/v1/api-keys/app/rotate", Some(json!({"overlap": "1h"})))
+        .await
+        .expect(200);
     let second = rotated["key"].as_str().unwrap().to_owned();
     assert!(first != second && rotated["previous_valid_until"].is_string());
     assert_eq!((try_key(&first).await, try_key(&second).await), (200, 200));
@@ -136,7 +178,8 @@ async fn a_key_works_rotates_overlaps_and_is_switched_off() {
     assert_eq!(try_key(&second).await, 401);
     let log = gateway.admin("GET", "/admin/v1/audit", None).await;
     assert!(!log.text.contains(&first) && !log.text.contains(&second));
-    let actions: Vec<Value> = log.json()["data"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
+    let actions: Vec<Value> =
+        log.json()["data"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
     assert_eq!(actions[..3], ["api-keys.update", "api-keys.rotate", "api-keys.create"]);
 }
 
@@ -169,7 +212,10 @@ async fn secrets_of_a_provider_are_masked_and_kept() {
     let body = json!({"name": "smsc", "kind": "smpp", "enabled": false, "settings":
         {"host": "127.0.0.1", "port": 1, "system_id": "me", "password": "geheim"}});
     let made = gateway.admin("POST", "/admin/v1/providers", Some(body)).await.expect(201);
-    assert_eq!((&made["settings"]["password"], &made["health"]["state"]), (&json!("***"), &json!("disabled")));
+    assert_eq!(
+        (&made["settings"]["password"], &made["health"]["state"]),
+        (&json!("***"), &json!("disabled"))
+    );
     let patch = json!({"settings": {"password": "***", "port": 2}});
     let changed = gateway.admin("PATCH", "/admin/v1/providers/smsc", Some(patch)).await.expect(200);
     assert_eq!((&changed["settings"]["password"], &changed["settings"]["port"]), (&json!("***"), &json!(2)));
@@ -228,7 +274,8 @@ async fn changes_are_in_force_at_once_and_after_a_restart() {
     let changed = gateway.admin("PATCH", &sub, Some(back)).await.expect(200);
     assert_eq!(changed["country_policy"], json!({"default": "protected", "countries": {"MY": "off"}}));
     assert_eq!(send(&gateway, "+6591234567").await, 201);
-    let entry = gateway.admin("POST", "/admin/v1/opt-outs", Some(json!({"msisdn": "+6591234567"}))).await.expect(201);
+    let entry =
+        gateway.admin("POST", "/admin/v1/opt-outs", Some(json!({"msisdn": "+6591234567"}))).await.expect(201);
     assert_eq!(entry["msisdn"], "+659123xxxx");
     assert_eq!(send(&gateway, "+6591234567").await, 403);
     let found = gateway.admin("GET", "/admin/v1/opt-outs?msisdn=%2B6591234567", None).await.expect(200);
@@ -244,10 +291,12 @@ async fn a_limit_that_is_changed_back_and_forth_stays_exact() {
         let body = json!({"to": "+6591234567", "text": "hi"});
         gateway.api("POST", "/v1/messages", Some(body)).await.status
     };
-    let limit = json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": 2, "window": "1h"});
+    let limit =
+        json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": 2, "window": "1h"});
     gateway.admin("POST", "/admin/v1/limits", Some(limit)).await.expect(201);
     assert_eq!([send().await, send().await, send().await], [201, 201, 429]);
-    let change = async |change: Value| gateway.admin("PATCH", "/admin/v1/limits/few", Some(change)).await.expect(200);
+    let change =
+        async |change: Value| gateway.admin("PATCH", "/admin/v1/limits/few", Some(change)).await.expect(200);
     change(json!({"quota": 3})).await;
     assert_eq!([send().await, send().await], [201, 429]);
     change(json!({"mode": "off"})).await;

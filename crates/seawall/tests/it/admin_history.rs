@@ -31,14 +31,29 @@ async fn a_decision_shows_request_facts_and_reasons() {
     ] {
         assert_eq!(shown[field], value, "{field}");
     }
-    assert_eq!((&shown["reasons"][0]["code"], &shown["reasons"][0]["mode"]), (&json!("country-off"), &json!("enforce")));
+    assert_eq!(
+        (&shown["reasons"][0]["code"], &shown["reasons"][0]["mode"]),
+        (&json!("country-off"), &json!("enforce"))
+    );
     assert_eq!(shown["facts"]["country"], "SG");
     assert!(shown.get("message_id").is_none() && shown.get("to_hash").is_none());
-    for query in ["verdict=block", "reason=country-off", "msisdn=%2B6591234567", "ip=203.0.113.9", "verdict=block&limit=1"] {
+    for query in [
+        "verdict=block",
+        "reason=country-off",
+        "msisdn=%2B6591234567",
+        "ip=203.0.113.9",
+        "verdict=block&limit=1",
+    ] {
         let found = gateway.admin("GET", &format!("/admin/v1/decisions?{query}"), None).await.expect(200);
         assert_eq!(found["data"][0]["id"], json!(id), "{query}");
     }
-    for query in ["verdict=allow", "reason=opt-out", "msisdn=%2B6598765432", "ip=203.0.113.8", "to=2020-01-01T00:00:00Z"] {
+    for query in [
+        "verdict=allow",
+        "reason=opt-out",
+        "msisdn=%2B6598765432",
+        "ip=203.0.113.8",
+        "to=2020-01-01T00:00:00Z",
+    ] {
         let found = gateway.admin("GET", &format!("/admin/v1/decisions?{query}"), None).await.expect(200);
         assert_eq!(found["data"], json!([]), "{query}");
     }
@@ -59,12 +74,21 @@ async fn messages_show_their_way_and_never_a_code() {
     let shown = gateway.message_in(id, "delivered").await;
     assert_eq!((&shown["text"], &shown["to"]), (&json!("hello there"), &json!("+659123xxxx")));
     assert_eq!((&shown["segments"], &shown["price"]["total"]), (&json!(1), &json!(30000)));
-    assert_eq!((&shown["attempts"][0]["provider"], &shown["attempts"][0]["outcome"]), (&json!("sandbox"), &json!("accepted")));
+    assert_eq!(
+        (&shown["attempts"][0]["provider"], &shown["attempts"][0]["outcome"]),
+        (&json!("sandbox"), &json!("accepted"))
+    );
     let umid = shown["umid"].as_str().unwrap();
-    assert_eq!(gateway.admin("GET", &format!("/admin/v1/messages/{umid}"), None).await.expect(200)["id"], json!(id));
-    let started = gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6598765432"}))).await.expect(201);
+    assert_eq!(
+        gateway.admin("GET", &format!("/admin/v1/messages/{umid}"), None).await.expect(200)["id"],
+        json!(id)
+    );
+    let started =
+        gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6598765432"}))).await.expect(201);
     let code = gateway.code("+6598765432", 1).await;
-    let with_code = gateway.admin("GET", &format!("/admin/v1/messages/{}", started["message_id"].as_str().unwrap()), None).await;
+    let with_code = gateway
+        .admin("GET", &format!("/admin/v1/messages/{}", started["message_id"].as_str().unwrap()), None)
+        .await;
     assert!(!with_code.text.contains(&code) && with_code.json().get("text").is_none());
     let listed = gateway.admin("GET", "/admin/v1/messages?state=delivered&msisdn=%2B6591234567", None).await;
     assert!(!listed.text.contains("hello"));
@@ -75,7 +99,10 @@ async fn messages_show_their_way_and_never_a_code() {
     let pending = gateway.admin("GET", "/admin/v1/verifications?status=pending", None).await.expect(200);
     assert_eq!(pending["data"][0]["id"], started["id"]);
     let overview = gateway.admin("GET", "/admin/v1/stats/overview", None).await.expect(200);
-    assert_eq!((&overview["messages"]["total"], &overview["providers"]["sandbox"]), (&json!(2), &json!("up")));
+    assert_eq!(
+        (&overview["messages"]["total"], &overview["providers"]["sandbox"]),
+        (&json!(2), &json!("up"))
+    );
     gateway.admin("GET", "/admin/v1/messages?state=lost", None).await.expect(400);
     gateway.admin("GET", "/admin/v1/verifications?status=lost", None).await.expect(400);
 }
@@ -94,7 +121,8 @@ async fn pages_of_history_meet_without_gap_or_overlap() {
         let whole: Vec<String> = whole["data"].as_array().unwrap().iter().map(key).collect();
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
-            let page = gateway.admin("GET", &format!("/admin/v1/{list}?limit=3{cursor}"), None).await.expect(200);
+            let page =
+                gateway.admin("GET", &format!("/admin/v1/{list}?limit=3{cursor}"), None).await.expect(200);
             seen.extend(page["data"].as_array().unwrap().iter().map(key));
             let Some(next) = page["next_cursor"].as_str() else { break };
             cursor = format!("&cursor={next}");
@@ -126,9 +154,11 @@ async fn the_sandbox_phone_answers_and_stop_is_heard() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_clock_moves_only_where_it_may() {
     let gateway = Gateway::new().await;
-    let moved = gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2090-01-01T00:00:00Z"}))).await;
+    let moved =
+        gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2090-01-01T00:00:00Z"}))).await;
     assert_eq!(moved.expect(400)["field"], "advance", "more than ten years");
-    let past = gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2020-01-01T00:00:00Z"}))).await;
+    let past =
+        gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2020-01-01T00:00:00Z"}))).await;
     assert_eq!(past.expect(400)["field"], "now");
     gateway.advance("30m").await;
     let real = Gateway::with(&[("SEAWALL_SANDBOX__CLOCK", "false")]).await;

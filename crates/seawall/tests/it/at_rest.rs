@@ -9,7 +9,10 @@ async fn no_number_text_code_or_key_stands_in_clear_on_disk() {
     let gateway = Gateway::new().await;
     let text = "the quick brown canary";
     gateway.api("POST", "/v1/messages", Some(json!({"to": "+6598765432", "text": text}))).await.expect(201);
-    gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234567", "brand": "Acme"}))).await.expect(201);
+    gateway
+        .api("POST", "/v1/verifications", Some(json!({"to": "+6591234567", "brand": "Acme"})))
+        .await
+        .expect(201);
     let code = gateway.code("+6591234567", 1).await;
     let ask = json!({"to": "+6591234567", "client": {"ip": "203.0.113.77"}});
     gateway.api("POST", "/v1/verifications", Some(ask)).await.expect(429);

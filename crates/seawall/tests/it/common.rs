@@ -85,7 +85,14 @@ impl Gateway {
         &self.first.subaccount_id
     }
 
-    async fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<String>, headers: &[(&str, &str)]) -> Answer {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<String>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.base));
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -112,7 +119,13 @@ impl Gateway {
     }
 
     /// A request with the first API key and more headers.
-    pub async fn api_with(&self, method: &str, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
+    pub async fn api_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         self.send(method, path, Some(&self.first.api_key), body.map(|b| b.to_string()), headers).await
     }
 
@@ -122,7 +135,14 @@ impl Gateway {
     }
 
     /// A request with any token and body.
-    pub async fn raw(&self, method: &str, path: &str, token: Option<&str>, body: Option<&str>, headers: &[(&str, &str)]) -> Answer {
+    pub async fn raw(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         self.send(method, path, token, body.map(str::to_owned), headers).await
     }
 

@@ -34,19 +34,10 @@ fn nothing_given_is_a_working_configuration() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.peers, Peers::Anyone);
     assert_eq!(config.data_dir(), PathBuf::from("./seawall-data"));
-    assert_eq!(
-        (config.server.max_body, config.server.max_batch_body),
-        (65_536, 4 << 20)
-    );
-    assert_eq!(
-        config.verification,
-        seawall_core::policy::VerificationBounds::default()
-    );
+    assert_eq!((config.server.max_body, config.server.max_batch_body), (65_536, 4 << 20));
+    assert_eq!(config.verification, seawall_core::policy::VerificationBounds::default());
     assert_eq!(config.retention, seawall_store::records::Retention::default());
-    assert_eq!(
-        (config.counters.on_loss, config.log.format),
-        (OnLoss::Refuse, LogFormat::Text)
-    );
+    assert_eq!((config.counters.on_loss, config.log.format), (OnLoss::Refuse, LogFormat::Text));
     assert!(config.warnings.is_empty() && config.tls.is_none() && !config.sandbox.clock);
 }
 
@@ -54,26 +45,14 @@ fn nothing_given_is_a_working_configuration() {
 fn flags_outrank_the_environment_which_outranks_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.toml");
-    std::fs::write(
-        &path,
-        "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"2KiB\"\n[log]\nlevel = \"warn\"",
-    )
-    .unwrap();
-    let flags = Overrides {
-        data_dir: Some("/x/y".into()),
-        listen: Some("127.0.0.1:3".parse().unwrap()),
-    };
-    let given = [
-        ("SEAWALL_SERVER__LISTEN", "127.0.0.1:2"),
-        ("SEAWALL_LOG__LEVEL", "error"),
-        ("PATH", "/bin"),
-    ];
+    std::fs::write(&path, "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"2KiB\"\n[log]\nlevel = \"warn\"")
+        .unwrap();
+    let flags = Overrides { data_dir: Some("/x/y".into()), listen: Some("127.0.0.1:3".parse().unwrap()) };
+    let given =
+        [("SEAWALL_SERVER__LISTEN", "127.0.0.1:2"), ("SEAWALL_LOG__LEVEL", "error"), ("PATH", "/bin")];
     let config = Config::load(Some(&path), env(&given), flags).unwrap();
     assert_eq!(config.server.listen.port(), 3);
-    assert_eq!(
-        (config.log.level.as_str(), config.server.max_body),
-        ("error", 2048)
-    );
+    assert_eq!((config.log.level.as_str(), config.server.max_body), ("error", 2048));
     assert_eq!(config.data_dir(), PathBuf::from("/x/y"));
 }
 
@@ -115,11 +94,7 @@ fn a_secret_comes_from_a_file_and_never_twice() {
     let file = path.to_str().unwrap();
     let config = load(&[("SEAWALL_STORE__URL_FILE", file)]).unwrap();
     assert_eq!(config.data_dir(), PathBuf::from("/data"));
-    let twice = load(&[
-        ("SEAWALL_STORE__URL_FILE", file),
-        ("SEAWALL_STORE__URL", "sqlite:x"),
-    ])
-    .unwrap_err();
+    let twice = load(&[("SEAWALL_STORE__URL_FILE", file), ("SEAWALL_STORE__URL", "sqlite:x")]).unwrap_err();
     assert!(twice[0].contains("SEAWALL_STORE__URL is set, too"), "{twice:?}");
 }
 
@@ -130,12 +105,7 @@ fn keys_never_cross_a_network_in_clear_by_accident() {
     assert!(refused[0].contains("allow_plain_http"), "{refused:?}");
     let proxied = load(&[open, ("SEAWALL_SERVER__TRUSTED_PROXIES", "10.0.0.1/8, 192.0.2.7")]).unwrap();
     assert_eq!(proxied.server.peers, Peers::ProxiesOnly);
-    assert_eq!(
-        proxied.warnings.len(),
-        2,
-        "host bits, and who is answered: {:?}",
-        proxied.warnings
-    );
+    assert_eq!(proxied.warnings.len(), 2, "host bits, and who is answered: {:?}", proxied.warnings);
     let meant = load(&[open, ("SEAWALL_SERVER__ALLOW_PLAIN_HTTP", "true")]).unwrap();
     assert_eq!(meant.server.peers, Peers::Anyone);
     assert!(load(&[("SEAWALL_SERVER__LISTEN", "[::1]:1")]).is_ok());
@@ -143,31 +113,21 @@ fn keys_never_cross_a_network_in_clear_by_accident() {
 
 #[test]
 fn what_is_printed_is_a_configuration_again() {
-    let config = load(&[
-        ("SEAWALL_LIMITS__IDLE_TIMEOUT", "5s"),
-        ("SEAWALL_METRICS__LISTEN", "127.0.0.1:9"),
-    ])
-    .unwrap();
+    let config =
+        load(&[("SEAWALL_LIMITS__IDLE_TIMEOUT", "5s"), ("SEAWALL_METRICS__LISTEN", "127.0.0.1:9")]).unwrap();
     let again = load_file(config.effective()).unwrap();
     assert_eq!(again.limits.idle_timeout, Duration::from_secs(5));
     assert_eq!(
         (again.server, again.metrics, again.log),
         (config.server.clone(), config.metrics, config.log.clone())
     );
-    assert!(
-        config
-            .effective()
-            .contains("idle_timeout = \"5s\"  # environment SEAWALL_LIMITS__IDLE_TIMEOUT")
-    );
+    assert!(config.effective().contains("idle_timeout = \"5s\"  # environment SEAWALL_LIMITS__IDLE_TIMEOUT"));
 }
 
 #[test]
 fn generated_pages_are_up_to_date() {
     let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    let pages = [
-        ("configuration.md", reference::configuration()),
-        ("reasons.md", reference::reasons()),
-    ];
+    let pages = [("configuration.md", reference::configuration()), ("reasons.md", reference::reasons())];
     for (name, page) in pages {
         let path = docs.join(name);
         if std::env::var_os("UPDATE_DOCS").is_some() {

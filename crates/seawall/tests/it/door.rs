@@ -21,9 +21,7 @@ struct Running {
 }
 
 fn config(pairs: &[(&str, &str)]) -> Config {
-    let env = pairs
-        .iter()
-        .map(|(name, value)| (format!("SEAWALL_{name}"), (*value).to_owned()));
+    let env = pairs.iter().map(|(name, value)| (format!("SEAWALL_{name}"), (*value).to_owned()));
     let env: Vec<_> = env.collect();
     Config::load(None, env.into_iter(), Overrides::default()).unwrap()
 }
@@ -61,11 +59,7 @@ async fn start(pairs: &[(&str, &str)]) -> Running {
     let served = tokio::spawn(async move {
         door::serve(listener, router, &config, async move { drop(stopped.await) }).await
     });
-    Running {
-        at,
-        stop: Some(stop),
-        served,
-    }
+    Running { at, stop: Some(stop), served }
 }
 
 impl Running {
@@ -92,9 +86,8 @@ impl Running {
 async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(10), read)
-        .await
-        .expect("the connection should have ended");
+    let _ =
+        tokio::time::timeout(Duration::from_secs(10), read).await.expect("the connection should have ended");
     String::from_utf8(answer).unwrap()
 }
 
@@ -103,11 +96,9 @@ fn status(answer: &str) -> &str {
 }
 
 fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
-    answer.lines().find_map(|line| {
-        line.split_once(": ")
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v)
-    })
+    answer
+        .lines()
+        .find_map(|line| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
 }
 
 fn json(answer: &str) -> serde_json::Value {
@@ -117,9 +108,7 @@ fn json(answer: &str) -> serde_json::Value {
 #[tokio::test]
 async fn the_caller_is_found_right_to_left_and_only_behind_a_trusted_proxy() {
     let untrusted = start(&[]).await;
-    let answer = untrusted
-        .ask("GET /who HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9", "")
-        .await;
+    let answer = untrusted.ask("GET /who HTTP/1.1\r\nX-Forwarded-For: 203.0.113.9", "").await;
     assert!(answer.ends_with("127.0.0.1 via 127.0.0.1"), "{answer}");
     let trusted = start(&[("SERVER__TRUSTED_PROXIES", "127.0.0.0/8,10.0.0.0/8")]).await;
     let head = "GET /who HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.9, 10.0.0.7";
@@ -131,10 +120,7 @@ async fn the_caller_is_found_right_to_left_and_only_behind_a_trusted_proxy() {
 async fn every_answer_carries_an_id_and_is_not_cached() {
     let door = start(&[]).await;
     let answer = door.ask("GET /who HTTP/1.1", "").await;
-    assert!(
-        header(&answer, "x-request-id").unwrap().starts_with("req_"),
-        "{answer}"
-    );
+    assert!(header(&answer, "x-request-id").unwrap().starts_with("req_"), "{answer}");
     assert_eq!(header(&answer, "cache-control"), Some("no-store"));
     assert_eq!(header(&answer, "x-content-type-options"), Some("nosniff"));
     let answer = door.ask("GET /who HTTP/1.1\r\nX-Request-Id: mine-1", "").await;
@@ -152,11 +138,7 @@ async fn refusals_speak_the_dialect_of_their_path() {
     assert!(!answer.contains("123456"), "a query is never repeated: {answer}");
 
     let answer = door.ask("DELETE /who HTTP/1.1", "").await;
-    assert_eq!(
-        (status(&answer), header(&answer, "allow")),
-        ("405", Some("GET,HEAD")),
-        "{answer}"
-    );
+    assert_eq!((status(&answer), header(&answer, "allow")), ("405", Some("GET,HEAD")), "{answer}");
     assert_eq!(json(&answer)["code"], "method-not-allowed");
 
     let answer = door.ask("GET /api/v1/nothing HTTP/1.1", "").await;
@@ -166,11 +148,7 @@ async fn refusals_speak_the_dialect_of_their_path() {
     assert!(body["timestamp"].as_str().unwrap().starts_with("20"), "{body}");
 
     let answer = door.ask("GET /api/v1/thing HTTP/1.1", "").await;
-    assert_eq!(
-        (status(&answer), header(&answer, "allow")),
-        ("405", Some("POST")),
-        "{answer}"
-    );
+    assert_eq!((status(&answer), header(&answer, "allow")), ("405", Some("POST")), "{answer}");
 }
 
 #[tokio::test]
@@ -179,10 +157,7 @@ async fn a_panic_is_an_answer_without_detail() {
     for path in ["/broken", "/api/v1/broken"] {
         let answer = door.ask(&format!("GET {path} HTTP/1.1"), "").await;
         assert_eq!(status(&answer), "500");
-        assert!(
-            !answer.contains("secret") && header(&answer, "x-request-id").is_some(),
-            "{answer}"
-        );
+        assert!(!answer.contains("secret") && header(&answer, "x-request-id").is_some(), "{answer}");
     }
     assert_eq!(status(&door.ask("GET /who HTTP/1.1", "").await), "200");
 }
@@ -194,17 +169,9 @@ async fn bodies_are_bounded_in_kind_size_and_time() {
     assert_eq!(status(&door.ask(post, "{\"a\":1}").await), "200");
     assert_eq!(status(&door.ask(post, "{\"a\":").await), "400");
     assert_eq!(status(&door.ask("POST /echo HTTP/1.1", "{}").await), "415");
-    assert_eq!(
-        status(&door.ask(post, &format!("\"{}\"", "x".repeat(1100))).await),
-        "413"
-    );
-    let answer = door
-        .exchange(&format!("{post}\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{"))
-        .await;
-    assert_eq!(
-        (status(&answer), &json(&answer)["code"]),
-        ("408", &"body-too-slow".into())
-    );
+    assert_eq!(status(&door.ask(post, &format!("\"{}\"", "x".repeat(1100))).await), "413");
+    let answer = door.exchange(&format!("{post}\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{")).await;
+    assert_eq!((status(&answer), &json(&answer)["code"]), ("408", &"body-too-slow".into()));
 }
 
 #[tokio::test]
@@ -221,27 +188,17 @@ async fn headers_are_bounded_in_number_size_and_time() {
     for start_of_head in ["", "GET /who HT"] {
         let began = Instant::now();
         assert_eq!(status(&door.exchange(start_of_head).await), "closed");
-        assert!(
-            (150..2000).contains(&began.elapsed().as_millis()),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!((150..2000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
     }
 }
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-    let limits = [
-        ("LIMITS__HEADER_TIMEOUT", "100ms"),
-        ("LIMITS__IDLE_TIMEOUT", "500ms"),
-    ];
+    let limits = [("LIMITS__HEADER_TIMEOUT", "100ms"), ("LIMITS__IDLE_TIMEOUT", "500ms")];
     let door = start(&limits).await;
     let mut stream = door.connect().await;
     let began = Instant::now();
-    stream
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.ends_with("done"), "{answer}");
     assert!(
@@ -253,11 +210,7 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 
 #[tokio::test]
 async fn slow_and_broken_clients_do_not_hurt_others() {
-    let door = start(&[
-        ("LIMITS__MAX_CONNECTIONS", "300"),
-        ("LIMITS__HEADER_TIMEOUT", "300ms"),
-    ])
-    .await;
+    let door = start(&[("LIMITS__MAX_CONNECTIONS", "300"), ("LIMITS__HEADER_TIMEOUT", "300ms")]).await;
     let mut slow = Vec::new();
     for _ in 0..200 {
         let mut stream = door.connect().await;
@@ -280,10 +233,7 @@ async fn the_number_of_connections_is_bounded() {
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = door.connect().await;
-        stream
-            .write_all(b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         stream.read_u8().await.unwrap();
         held.push(stream);
     }
@@ -298,18 +248,11 @@ async fn the_number_of_connections_is_bounded() {
 async fn shutting_down_finishes_what_is_under_way() {
     let mut door = start(&[]).await;
     let mut stream = door.connect().await;
-    stream
-        .write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     door.stop.take().unwrap().send(()).unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.ends_with("done"), "{answer}");
-    tokio::time::timeout(Duration::from_secs(2), &mut door.served)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(2), &mut door.served).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(door.at).await.is_err(), "no new connections");
 }

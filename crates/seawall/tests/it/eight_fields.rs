@@ -191,7 +191,11 @@ async fn messages_alone_and_in_a_batch() {
         let answer = gateway.api("POST", &format!("{path}/batch"), Some(batch)).await;
         if rejects {
             let answer = answer.expect(200);
-            assert_eq!((&answer["acceptedCount"], &answer["rejectedCount"]), (&json!(0), &json!(1)), "{field} = {value}");
+            assert_eq!(
+                (&answer["acceptedCount"], &answer["rejectedCount"]),
+                (&json!(0), &json!(1)),
+                "{field} = {value}"
+            );
             assert_eq!(answer["messages"][0]["status"]["code"], "REJECTED");
             assert!(answer["messages"][0]["umid"].as_str().unwrap().len() == 36);
         } else {
@@ -261,11 +265,23 @@ async fn everything_else() {
         ("POST", format!("{sub}/{unknown}/feedback"), Some(json!({"outcome": "success"})), 404, 1300),
         ("POST", format!("{sub}/{unknown}/feedback"), Some(json!({})), 400, 1000),
         ("POST", format!("{sub}/{unknown}/feedback"), Some(json!({"outcome": "SUCCESS"})), 400, 1000),
-        ("POST", format!("{sub}/{unknown}/feedback"), Some(json!({"outcome": "success", "timestamp": "x"})), 400, 1000),
+        (
+            "POST",
+            format!("{sub}/{unknown}/feedback"),
+            Some(json!({"outcome": "success", "timestamp": "x"})),
+            400,
+            1000,
+        ),
         ("POST", format!("{sub}/exports"), Some(json!([])), 400, 1000),
         ("POST", format!("{sub}/exports"), Some(json!({"from": "x"})), 400, 1000),
         ("POST", format!("{sub}/exports"), Some(json!({"to": 1})), 400, 1000),
-        ("POST", format!("{sub}/exports"), Some(json!({"from": "2026-02-01", "to": "2026-01-01"})), 400, 1000),
+        (
+            "POST",
+            format!("{sub}/exports"),
+            Some(json!({"from": "2026-02-01", "to": "2026-01-01"})),
+            400,
+            1000,
+        ),
         ("POST", format!("{sub}/exports"), Some(json!({"phoneNumber": "x"})), 400, 1002),
         ("POST", format!("{sub}/exports"), Some(json!({"countries": ["Singapore"]})), 400, 1009),
         ("POST", format!("{sub}/exports"), Some(json!({"countries": "SG"})), 400, 1000),
@@ -295,7 +311,13 @@ async fn everything_else() {
         ("POST", format!("{account}/webhooks"), hook(json!({"type": "XX"})), 400, 1000),
         ("POST", format!("{account}/webhooks"), hook(json!({"httpAuthorization": "***"})), 400, 1000),
         ("POST", format!("{account}/webhooks"), hook(json!({"httpAuthorization": "a\nb"})), 400, 1000),
-        ("POST", format!("{account}/webhooks"), hook(json!({"oauth": {"url": "https://example.com/t"}})), 400, 1000),
+        (
+            "POST",
+            format!("{account}/webhooks"),
+            hook(json!({"oauth": {"url": "https://example.com/t"}})),
+            400,
+            1000,
+        ),
         ("DELETE", format!("{account}/webhooks"), Some(json!([{}])), 400, 1000),
         ("DELETE", format!("{account}/webhooks"), Some(json!([{"subAccountId": "nobody"}])), 400, 1001),
     ] {

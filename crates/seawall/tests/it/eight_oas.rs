@@ -29,7 +29,8 @@ fn conforms(schemas: &Value, operation: &str, answer: &Answer, status: u16) {
     }
     let validator = jsonschema::options().should_validate_formats(true).build(schema).unwrap();
     let body = answer.json();
-    let wrong: Vec<String> = validator.iter_errors(&body).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    let wrong: Vec<String> =
+        validator.iter_errors(&body).map(|e| format!("{}: {e}", e.instance_path())).collect();
     assert!(wrong.is_empty(), "{operation} {status}: {wrong:?} in {body}");
 }
 
@@ -40,7 +41,14 @@ struct Run {
 
 impl Run {
     /// One call of an operation; `tail` and `ids` fill its path.
-    async fn call(&self, operation: &str, ids: &[(&str, &str)], query: &str, body: Option<Value>, status: u16) -> Value {
+    async fn call(
+        &self,
+        operation: &str,
+        ids: &[(&str, &str)],
+        query: &str,
+        body: Option<Value>,
+        status: u16,
+    ) -> Value {
         let (method, template) = operation.split_once(' ').unwrap();
         let mut path = template.replace("{subAccountId}", self.gateway.sub());
         path = path.replace("{accountId}", &self.gateway.first.account_id);
@@ -111,7 +119,8 @@ async fn exports_and_account() {
     let send = format!("POST {MESSAGES}");
     run.call(&send, &[], "", Some(json!({"destination": TO, "text": "x"})), 200).await;
     run.gateway.advance("1s").await;
-    let job = run.call(&format!("POST {MESSAGES}/exports"), &[], "", Some(json!({"countries": ["SG"]})), 202).await;
+    let job =
+        run.call(&format!("POST {MESSAGES}/exports"), &[], "", Some(json!({"countries": ["SG"]})), 202).await;
     let ids = [("{jobId}", job["jobId"].as_str().unwrap())];
     tokio::time::sleep(Duration::from_millis(500)).await;
     let status = run.call(&format!("GET {MESSAGES}/exports/{{jobId}}"), &ids, "", None, 200).await;

@@ -34,7 +34,10 @@ async fn a_code_is_sent_and_verified() {
     assert!(answer.headers["seawall-decision-id"].starts_with("dec_"));
     let session = answer.expect(200);
     let id = id(&session);
-    assert_eq!((id.len(), session["status"].as_str(), session["attempt"].as_u64()), (32, Some("WAITING"), Some(0)));
+    assert_eq!(
+        (id.len(), session["status"].as_str(), session["attempt"].as_u64()),
+        (32, Some("WAITING"), Some(0))
+    );
     assert_eq!(session["destination"], TO);
     assert_eq!(session["verifyUri"], format!("/api/v2/subaccounts/{}/sessions/{id}", gateway.sub()));
     // The later of the interval (10 s) and the first back-off delay (20 s).
@@ -51,7 +54,11 @@ async fn a_code_is_sent_and_verified() {
     assert_eq!(looked.expect(200)["attempt"], 1);
     let dashed = format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]);
     assert_eq!(check(&gateway, &dashed, Some(&code)).await.expect(200)["status"], "VERIFIED");
-    assert_eq!(check(&gateway, &id, Some("9999")).await.expect(200)["status"], "VERIFIED", "final stays final");
+    assert_eq!(
+        check(&gateway, &id, Some("9999")).await.expect(200)["status"],
+        "VERIFIED",
+        "final stays final"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

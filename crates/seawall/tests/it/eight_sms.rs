@@ -35,17 +35,26 @@ async fn one_message_and_its_details() {
     let body = json!({"destination": "6591234567", "source": "Seller", "text": "Ünïcode €", "clientMessageId": "1234", "track": "Outcome"});
     let sent = send(&gateway, body).await.expect(200);
     assert_eq!(sent["destination"], "6591234567");
-    assert_eq!((&sent["status"]["code"], &sent["encoding"], &sent["clientMessageId"]), (&json!("QUEUED"), &json!("UCS2"), &json!("1234")));
+    assert_eq!(
+        (&sent["status"]["code"], &sent["encoding"], &sent["clientMessageId"]),
+        (&json!("QUEUED"), &json!("UCS2"), &json!("1234"))
+    );
     assert_eq!(gateway.phone(TO, 1).await[0]["text"], "Ünïcode €");
     let shown = details(&gateway, &sent["umid"]).await.expect(200);
     assert_eq!((&shown["msisdn"], &shown["body"]), (&json!("+659123xxxx"), &json!("**MASKED**")));
     assert_eq!(shown["price"], json!({"total": 0.041, "perSms": 0.041, "currency": "USD"}));
-    assert_eq!((&shown["source"], &shown["smsCount"], &shown["direction"]), (&json!("Seller"), &json!(1), &json!("outbound")));
-    let again = gateway.api("GET", &format!("{}/{}", path(&gateway), sent["umid"].as_str().unwrap()), None).await;
+    assert_eq!(
+        (&shown["source"], &shown["smsCount"], &shown["direction"]),
+        (&json!("Seller"), &json!(1), &json!("outbound"))
+    );
+    let again =
+        gateway.api("GET", &format!("{}/{}", path(&gateway), sent["umid"].as_str().unwrap()), None).await;
     assert_eq!(again.headers["retry-after"], "1");
     assert_eq!(again.expect(429)["code"], 429);
     let feedback = format!("{}/{}/feedback", path(&gateway), sent["umid"].as_str().unwrap());
-    let noted = gateway.api("POST", &feedback, Some(json!({"outcome": "success", "timestamp": "2026-01-01T00:00:00+08:00"}))).await;
+    let noted = gateway
+        .api("POST", &feedback, Some(json!({"outcome": "success", "timestamp": "2026-01-01T00:00:00+08:00"})))
+        .await;
     assert_eq!((noted.status, noted.text.as_str()), (200, ""));
 }
 
@@ -104,17 +113,23 @@ async fn a_batch_rejects_one_and_sends_the_others() {
     let messages = answer["messages"].as_array().unwrap();
     let said: Vec<&str> = messages.iter().map(|m| m["status"]["description"].as_str().unwrap()).collect();
     let queued = "SMS is accepted and queued for processing";
-    assert_eq!(said, [
-        queued,
-        queued,
-        "Invalid MSISDN format (not E.164 international number)",
-        "Text value is missing",
-        "Invalid Text value. Reached max allowed limit",
-        "Invalid Source value. Reached max allowed limit",
-        "Expiry time already reached",
-        queued,
-    ]);
-    assert_eq!((&messages[2]["destination"], &messages[2]["clientMessageId"]), (&json!("+1123456789"), &json!("3")));
+    assert_eq!(
+        said,
+        [
+            queued,
+            queued,
+            "Invalid MSISDN format (not E.164 international number)",
+            "Text value is missing",
+            "Invalid Text value. Reached max allowed limit",
+            "Invalid Source value. Reached max allowed limit",
+            "Expiry time already reached",
+            queued,
+        ]
+    );
+    assert_eq!(
+        (&messages[2]["destination"], &messages[2]["clientMessageId"]),
+        (&json!("+1123456789"), &json!("3"))
+    );
     let texts: Vec<Value> = gateway.phone(TO, 2).await.iter().map(|m| m["text"].clone()).collect();
     assert!(texts.contains(&json!("shared")) && texts.contains(&json!("own")), "{texts:?}");
 
@@ -130,15 +145,24 @@ async fn destinations_aliases_and_prefixes() {
     let gateway = Gateway::new().await;
     let sub = gateway.sub();
     let shared = json!({"destinations": ["+6591110001", "+6591110002", "+6591110002", "nonsense"], "template": {"text": "hi"}});
-    let answer = gateway.api("POST", &format!("/sms{}/batch", path(&gateway)), Some(shared.clone())).await.expect(200);
+    let answer =
+        gateway.api("POST", &format!("/sms{}/batch", path(&gateway)), Some(shared.clone())).await.expect(200);
     assert_eq!((&answer["acceptedCount"], &answer["rejectedCount"]), (&json!(3), &json!(1)));
     assert!(answer.get("messages").is_none());
     let one = json!({"destination": TO, "text": "x"});
     for alias in [format!("/sms/v1/{sub}/single"), format!("/api/v1/{sub}/single")] {
-        assert_eq!(gateway.api("POST", &alias, Some(one.clone())).await.expect(200)["status"]["code"], "QUEUED", "{alias}");
+        assert_eq!(
+            gateway.api("POST", &alias, Some(one.clone())).await.expect(200)["status"]["code"],
+            "QUEUED",
+            "{alias}"
+        );
     }
     for alias in [format!("/sms/v1/{sub}/many"), format!("/sms/v1/{sub}/many/compact")] {
-        assert_eq!(gateway.api("POST", &alias, Some(shared.clone())).await.expect(200)["acceptedCount"], 3, "{alias}");
+        assert_eq!(
+            gateway.api("POST", &alias, Some(shared.clone())).await.expect(200)["acceptedCount"],
+            3,
+            "{alias}"
+        );
     }
     let later = json!({"destination": TO, "text": "x", "scheduled": ahead(&gateway, 600).await});
     let umid = send(&gateway, later).await.expect(200)["umid"].as_str().unwrap().to_owned();
@@ -186,7 +210,8 @@ async fn exports_prices_and_balance() {
     }
     let exports = format!("{}/exports", path(&gateway));
     let started = async |body: Value| {
-        let job = gateway.api("POST", &exports, Some(body)).await.expect(202)["jobId"].as_str().unwrap().to_owned();
+        let job =
+            gateway.api("POST", &exports, Some(body)).await.expect(202)["jobId"].as_str().unwrap().to_owned();
         assert_eq!(job.len(), 64);
         for _ in 0..200 {
             let status = gateway.api("GET", &format!("{exports}/{job}"), None).await.expect(200);
@@ -215,7 +240,10 @@ async fn exports_prices_and_balance() {
     assert_eq!(gateway.api("GET", &url, None).await.expect(404)["code"], 4018);
 
     let account = format!("/api/v1/accounts/{}", gateway.first.account_id);
-    let prices = gateway.api("GET", &format!("{account}/prices?country=SG&direction=outbound"), None).await.expect(200);
+    let prices = gateway
+        .api("GET", &format!("{account}/prices?country=SG&direction=outbound"), None)
+        .await
+        .expect(200);
     let countries = prices["subAccounts"][0]["outbound"]["countries"].as_array().unwrap();
     assert_eq!((countries.len(), &countries[0]["alpha2Code"]), (1, &json!("SG")));
     assert_eq!(countries[0]["operators"][0]["price"], json!({"amount": 0.041, "currency": "USD"}));

@@ -56,13 +56,17 @@ fn account(gateway: &Gateway) -> String {
 /// Sets a webhook up and gives its signing secret, which is shown when it is new.
 async fn listen(gateway: &Gateway, hook: Value) -> Option<String> {
     let answer = gateway.api("POST", &account(gateway), Some(json!([hook]))).await;
-    let secret = answer.headers.get("seawall-webhook-secret").map(|s| s.split(' ').nth(1).unwrap().to_owned());
+    let secret =
+        answer.headers.get("seawall-webhook-secret").map(|s| s.split(' ').nth(1).unwrap().to_owned());
     answer.expect(200);
     secret
 }
 
 async fn send(gateway: &Gateway, body: Value) -> Value {
-    gateway.api("POST", &format!("/api/v1/subaccounts/{}/messages", gateway.sub()), Some(body)).await.expect(200)
+    gateway
+        .api("POST", &format!("/api/v1/subaccounts/{}/messages", gateway.sub()), Some(body))
+        .await
+        .expect(200)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,27 +74,41 @@ async fn a_receipt_is_signed_and_says_what_8x8_says() {
     let gateway = Gateway::new().await;
     let server = receiver(200).await;
     let url = format!("{}/hook?token=t", server.uri());
-    let secret = listen(&gateway, json!({"subAccountId": "*", "url": url, "httpAuthorization": "Basic abc"})).await.unwrap();
-    let sent = send(&gateway, json!({"destination": TO, "text": "x", "source": "Shop", "clientMessageId": "17"})).await;
+    let secret = listen(&gateway, json!({"subAccountId": "*", "url": url, "httpAuthorization": "Basic abc"}))
+        .await
+        .unwrap();
+    let sent =
+        send(&gateway, json!({"destination": TO, "text": "x", "source": "Shop", "clientMessageId": "17"}))
+            .await;
     let requests = received(&server, 1).await;
     let last = requests.last().unwrap();
     assert!(is_signed(last, &secret));
     assert_eq!((text(last, "authorization"), text(last, "content-type")), ("Basic abc", "application/json"));
     let receipt = body(last);
-    assert_eq!((&receipt["namespace"], &receipt["eventType"]), (&json!("SMS"), &json!("outbound_message_status_changed")));
+    assert_eq!(
+        (&receipt["namespace"], &receipt["eventType"]),
+        (&json!("SMS"), &json!("outbound_message_status_changed"))
+    );
     let payload = &receipt["payload"];
     assert_eq!((&payload["umid"], &payload["clientMessageId"]), (&sent["umid"], &json!("17")));
-    assert_eq!((&payload["destination"], &payload["source"], &payload["smsCount"]), (&json!(TO), &json!("Shop"), &json!(1)));
+    assert_eq!(
+        (&payload["destination"], &payload["source"], &payload["smsCount"]),
+        (&json!(TO), &json!("Shop"), &json!(1))
+    );
     assert!(["sent", "delivered"].contains(&payload["status"]["state"].as_str().unwrap()));
     let shown = gateway.api("GET", &account(&gateway), None).await.expect(200);
-    assert_eq!(shown, json!([{"subAccountId": "*", "url": url, "enabled": true, "httpAuthorization": "***"}]));
+    assert_eq!(
+        shown,
+        json!([{"subAccountId": "*", "url": url, "enabled": true, "httpAuthorization": "***"}])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_most_specific_listener_is_told() {
     let gateway = Gateway::new().await;
     let (all, own, given) = (receiver(200).await, receiver(200).await, receiver(200).await);
-    let secret = listen(&gateway, json!({"subAccountId": "*", "url": all.uri(), "type": "DR"})).await.unwrap();
+    let secret =
+        listen(&gateway, json!({"subAccountId": "*", "url": all.uri(), "type": "DR"})).await.unwrap();
     send(&gateway, json!({"destination": TO, "text": "1"})).await;
     received(&all, 1).await;
     let body = json!({"destination": TO, "text": "2", "dlrCallbackUrl": given.uri()});
@@ -124,7 +142,10 @@ async fn a_rejected_message_has_a_receipt() {
     let sent = send(&gateway, json!({"destination": TO, "text": "x"})).await;
     let payload = body(&received(&server, 1).await[0])["payload"].clone();
     assert_eq!(payload["umid"], sent["umid"]);
-    assert_eq!((&payload["status"]["state"], &payload["status"]["errorCode"]), (&json!("rejected"), &json!(15)));
+    assert_eq!(
+        (&payload["status"]["state"], &payload["status"]["errorCode"]),
+        (&json!("rejected"), &json!(15))
+    );
     assert!(payload.get("price").is_none());
 }
 
@@ -150,7 +171,10 @@ async fn a_failing_receiver_is_tried_after_1_10_30_and_90_seconds() {
     tokio::time::sleep(Duration::from_millis(800)).await;
     let all = server.received_requests().await.unwrap();
     assert_eq!(all.len(), 5, "given up");
-    assert!(all.iter().all(|r| text(r, "webhook-id") == text(&all[0], "webhook-id")), "one id over all tries");
+    assert!(
+        all.iter().all(|r| text(r, "webhook-id") == text(&all[0], "webhook-id")),
+        "one id over all tries"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +183,8 @@ async fn a_slow_receiver_does_not_hold_the_others_up() {
     let (slow, quick) = (MockServer::start().await, receiver(200).await);
     let pause = ResponseTemplate::new(200).set_delay(Duration::from_secs(8));
     Mock::given(method("POST")).respond_with(pause).mount(&slow).await;
-    let messages: Vec<Value> = (0..60).map(|n| json!({"destination": format!("+65911100{n:02}"), "text": "x"})).collect();
+    let messages: Vec<Value> =
+        (0..60).map(|n| json!({"destination": format!("+65911100{n:02}"), "text": "x"})).collect();
     let batch = json!({"messages": messages, "template": {"dlrCallbackUrl": slow.uri()}});
     let path = format!("/api/v1/subaccounts/{}/messages/batch", gateway.sub());
     gateway.api("POST", &path, Some(batch)).await.expect(200);
@@ -175,10 +200,20 @@ async fn oauth_tokens_are_fetched_and_redirects_are_not_followed() {
     let gateway = Gateway::new().await;
     let server = MockServer::start().await;
     let token = ResponseTemplate::new(200).set_body_json(json!({"access_token": "tok", "expires_in": 3600}));
-    Mock::given(path("/token")).and(body_string_contains("client_secret=s3cret")).respond_with(token).expect(1).mount(&server).await;
-    Mock::given(path("/hook")).and(header("authorization", "Bearer tok")).respond_with(ResponseTemplate::new(204)).mount(&server).await;
+    Mock::given(path("/token"))
+        .and(body_string_contains("client_secret=s3cret"))
+        .respond_with(token)
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(path("/hook"))
+        .and(header("authorization", "Bearer tok"))
+        .respond_with(ResponseTemplate::new(204))
+        .mount(&server)
+        .await;
     let oauth = json!({"url": format!("{}/token", server.uri()), "clientId": "c", "clientSecret": "s3cret", "credentialsLocation": "body"});
-    listen(&gateway, json!({"subAccountId": "*", "url": format!("{}/hook", server.uri()), "oauth": oauth})).await;
+    listen(&gateway, json!({"subAccountId": "*", "url": format!("{}/hook", server.uri()), "oauth": oauth}))
+        .await;
     let shown = gateway.api("GET", &account(&gateway), None).await;
     assert!(!shown.text.contains("s3cret"));
     assert_eq!(shown.json()[0]["oauth"]["clientSecret"], "***");
@@ -226,7 +261,10 @@ async fn an_inbound_message_reaches_the_webhook() {
     let event = body(&received(&server, 1).await[0]);
     assert_eq!(event["eventType"], "inbound_message_received");
     let payload = &event["payload"];
-    assert_eq!((&payload["source"], &payload["destination"], &payload["body"]), (&json!(TO), &json!("12345"), &json!("hello €")));
+    assert_eq!(
+        (&payload["source"], &payload["destination"], &payload["body"]),
+        (&json!(TO), &json!("12345"), &json!("hello €"))
+    );
     assert_eq!((&payload["encoding"], &payload["smsCount"]), (&json!("GSM7"), &json!(1)));
 }
 
@@ -235,10 +273,21 @@ async fn private_addresses_are_refused_unless_the_deployment_allows_them() {
     let closed = [("SEAWALL_WEBHOOKS__ALLOW_PRIVATE", "false"), ("SEAWALL_WEBHOOKS__ALLOW_HTTP", "false")];
     let gateway = Gateway::with(&closed).await;
     let messages = format!("/api/v1/subaccounts/{}/messages", gateway.sub());
-    for url in ["http://example.com/", "https://127.0.0.1/", "https://169.254.169.254/", "https://[::1]/", "https://localhost/", "https://10.0.0.1/"] {
+    for url in [
+        "http://example.com/",
+        "https://127.0.0.1/",
+        "https://169.254.169.254/",
+        "https://[::1]/",
+        "https://localhost/",
+        "https://10.0.0.1/",
+    ] {
         let body = json!({"destination": TO, "text": "x", "dlrCallbackUrl": url});
         assert_eq!(gateway.api("POST", &messages, Some(body)).await.expect(400)["code"], 3020, "{url}");
         let hook = json!([{"subAccountId": "*", "url": url}]);
-        assert_eq!(gateway.api("POST", &account(&gateway), Some(hook)).await.expect(400)["code"], 3020, "{url}");
+        assert_eq!(
+            gateway.api("POST", &account(&gateway), Some(hook)).await.expect(400)["code"],
+            3020,
+            "{url}"
+        );
     }
 }

@@ -58,7 +58,8 @@ async fn a_new_limit_counts_what_was_sent_before_it_was_made() {
     for _ in 0..4 {
         assert_eq!(send(&gateway, "+6591234567").await, 201);
     }
-    let limit = json!({"name": "five", "per": "country", "applies_to": ["sms.send"], "quota": 5, "window": "1h"});
+    let limit =
+        json!({"name": "five", "per": "country", "applies_to": ["sms.send"], "quota": 5, "window": "1h"});
     gateway.admin("POST", "/admin/v1/limits", Some(limit)).await.expect(201);
     assert_eq!(send(&gateway, "+6598765432").await, 201);
     assert_eq!(send(&gateway, "+6598765433").await, 429);

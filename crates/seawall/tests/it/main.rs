@@ -7,22 +7,23 @@
     reason = "a test that panics has failed, and helpers of tests are tests"
 )]
 
+mod admin_collections;
+mod admin_history;
+mod at_rest;
+mod common;
 mod config;
 mod door;
+mod door_tls;
 mod eight_fields;
+mod eight_oas;
 mod eight_sessions;
 mod eight_sms;
 mod eight_webhooks;
-mod door_tls;
-mod admin_collections;
-mod admin_history;
-mod common;
-mod smpp_peer;
 mod limits;
-mod at_rest;
 mod native_decisions;
 mod native_idempotency;
 mod native_messages;
 mod native_refusals;
 mod native_verifications;
 mod operation;
+mod smpp_peer;

@@ -11,7 +11,8 @@ async fn decide(gateway: &Gateway, body: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_allow_is_charged_and_a_dry_run_is_not() {
     let gateway = Gateway::new().await;
-    let ask = |dry: bool| json!({"to": "+6591234567", "purpose": "message", "dry_run": dry, "metadata": {"a": 1}});
+    let ask =
+        |dry: bool| json!({"to": "+6591234567", "purpose": "message", "dry_run": dry, "metadata": {"a": 1}});
     for _ in 0..15 {
         let answer = decide(&gateway, ask(true)).await;
         assert_eq!((&answer["verdict"], &answer["mode"]), (&json!("allow"), &json!("dry_run")));
@@ -20,7 +21,10 @@ async fn an_allow_is_charged_and_a_dry_run_is_not() {
         assert_eq!(decide(&gateway, ask(false)).await["verdict"], "allow");
     }
     let full = decide(&gateway, ask(false)).await;
-    assert_eq!((&full["verdict"], &full["reasons"][0]["code"]), (&json!("throttle"), &json!("limit-exceeded")));
+    assert_eq!(
+        (&full["verdict"], &full["reasons"][0]["code"]),
+        (&json!("throttle"), &json!("limit-exceeded"))
+    );
     assert!(full["retry_after"].as_u64().unwrap() > 1700);
     // Decisions and sends share their limits.
     gateway.api("POST", "/v1/messages", Some(json!({"to": "+6591234567", "text": "hi"}))).await.expect(429);

@@ -62,7 +62,8 @@ async fn refusals_are_decided_anew() {
 async fn a_batch_is_repeated_whole() {
     let gateway = Gateway::new().await;
     let body = json!({"messages": [{"to": "+6591234567", "text": "a"}, {"to": "x", "text": "b"}]});
-    let send = || gateway.api_with("POST", "/v1/messages/batch", Some(body.clone()), &[("idempotency-key", "b")]);
+    let send =
+        || gateway.api_with("POST", "/v1/messages/batch", Some(body.clone()), &[("idempotency-key", "b")]);
     let first = send().await;
     assert_eq!((first.status, &send().await.text), (201, &first.text));
 }

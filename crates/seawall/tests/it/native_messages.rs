@@ -20,7 +20,10 @@ async fn a_message_arrives_with_its_cost_said() {
     let text = "x".repeat(200);
     let ask = json!({"to": "+6591234567", "text": text, "source": "Acme", "client_message_id": "order-17"});
     let sent = send(&gateway, ask).await;
-    assert_eq!((&sent["state"], &sent["segments"], &sent["encoding"]), (&json!("queued"), &json!(2), &json!("gsm7")));
+    assert_eq!(
+        (&sent["state"], &sent["segments"], &sent["encoding"]),
+        (&json!("queued"), &json!(2), &json!("gsm7"))
+    );
     assert_eq!(sent["price"], json!({"per_segment": 45_000, "total": 90_000, "currency": "USD"}));
     assert!(sent.get("warning").is_none());
     let phone = gateway.phone("+6591234567", 1).await;
@@ -45,11 +48,16 @@ async fn a_stray_character_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_scheduled_can_be_taken_back_and_what_is_sent_cannot() {
     let gateway = Gateway::new().await;
-    let at = |hours: u64| gateway.running.app.now().plus(std::time::Duration::from_secs(hours * 3600)).to_rfc3339();
+    let at = |hours: u64| {
+        gateway.running.app.now().plus(std::time::Duration::from_secs(hours * 3600)).to_rfc3339()
+    };
     let later = send(&gateway, json!({"to": "+6591234567", "text": "later", "scheduled_at": at(1)})).await;
     assert_eq!(later["state"], "scheduled");
     assert_eq!(gateway.api("DELETE", &path(&later), None).await.expect(200)["state"], "canceled");
-    assert_eq!(gateway.api("DELETE", &path(&later), None).await.expect(409)["code"], "message-not-cancelable");
+    assert_eq!(
+        gateway.api("DELETE", &path(&later), None).await.expect(409)["code"],
+        "message-not-cancelable"
+    );
     let due = send(&gateway, json!({"to": "+6591234567", "text": "due", "scheduled_at": at(2)})).await;
     gateway.advance("2h").await;
     gateway.message_in(due["id"].as_str().unwrap(), "delivered").await;
@@ -71,7 +79,10 @@ async fn in_a_batch_each_message_stands_for_itself() {
     assert_eq!((&batch["accepted"], &batch["rejected"]), (&json!(2), &json!(2)));
     let rows = batch["messages"].as_array().unwrap();
     assert!(rows[0]["id"].is_string() && rows[2]["id"].is_string());
-    assert_eq!((&rows[1]["error"]["code"], &rows[1]["error"]["field"]), (&json!("invalid-request"), &json!("to")));
+    assert_eq!(
+        (&rows[1]["error"]["code"], &rows[1]["error"]["field"]),
+        (&json!("invalid-request"), &json!("to"))
+    );
     assert_eq!(rows[3]["error"]["code"], "number-type-refused");
     assert!(rows[3]["error"]["decision_id"].is_string());
     assert_eq!(gateway.phone("+6591234567", 1).await[0]["text"], "shared");

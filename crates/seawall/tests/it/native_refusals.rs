@@ -9,7 +9,8 @@ const TO: &str = "+6591234567";
 /// Status, headers that matter and body, with what differs from run to run left out.
 fn shown(answer: &Answer) -> Value {
     let kept = ["content-type", "retry-after", "www-authenticate", "allow", "cache-control"];
-    let kept = kept.iter().filter_map(|name| Some(((*name).to_owned(), answer.headers.get(*name)?.as_str().into())));
+    let kept =
+        kept.iter().filter_map(|name| Some(((*name).to_owned(), answer.headers.get(*name)?.as_str().into())));
     let mut headers = Value::Object(kept.collect());
     if headers.get("retry-after").is_some() {
         headers["retry-after"] = json!("[seconds]");
@@ -41,7 +42,8 @@ fn redact(value: &mut Value) {
 fn without_times(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let is_time = |word: &str| word.contains('T') && word.chars().filter(char::is_ascii_digit).count() >= 14;
-    let is_wait = |at: usize| words.get(at + 1).is_some_and(|unit| unit.trim_end_matches(['.', ';', ',']) == "s");
+    let is_wait =
+        |at: usize| words.get(at + 1).is_some_and(|unit| unit.trim_end_matches(['.', ';', ',']) == "s");
     let shown = words.iter().enumerate().map(|(at, word)| match word {
         word if is_time(word) => "[time]",
         word if is_wait(at) && word.parse::<u32>().is_ok() => "[seconds]",
@@ -68,8 +70,14 @@ async fn before_a_decision() {
     insta::assert_json_snapshot!("wrong_key", raw(Some("sw_live_nobody"), "{}", &[]).await);
     insta::assert_json_snapshot!("not_json", raw(Some(key), "{", &[]).await);
     insta::assert_json_snapshot!("no_json", raw(Some(key), "to=1", &[("content-type", "text/plain")]).await);
-    insta::assert_json_snapshot!("unknown_field", raw(Some(key), r#"{"to":"+6591234567","text":"x","clientIp":"1.2.3.4"}"#, &[]).await);
-    insta::assert_json_snapshot!("bad_idempotency_key", raw(Some(key), r#"{"to":"+6591234567","text":"x"}"#, &[("idempotency-key", "\u{e4}")]).await);
+    insta::assert_json_snapshot!(
+        "unknown_field",
+        raw(Some(key), r#"{"to":"+6591234567","text":"x","clientIp":"1.2.3.4"}"#, &[]).await
+    );
+    insta::assert_json_snapshot!(
+        "bad_idempotency_key",
+        raw(Some(key), r#"{"to":"+6591234567","text":"x"}"#, &[("idempotency-key", "\u{e4}")]).await
+    );
     insta::assert_json_snapshot!("unknown_message", shown(&gateway.api("GET", &unknown, None).await));
     insta::assert_json_snapshot!("wrong_method", shown(&gateway.api("PUT", "/v1/messages", None).await));
     insta::assert_json_snapshot!("no_such_path", shown(&gateway.api("GET", "/v1/nowhere", None).await));
@@ -106,9 +114,15 @@ async fn decided_against() {
     assert!(premium.headers["seawall-decision-id"].starts_with("dec_"));
     insta::assert_json_snapshot!("number_type_refused", shown(&premium));
     post(&gateway, "/v1/verifications", json!({"to": TO})).await.expect(201);
-    insta::assert_json_snapshot!("resend_too_early", shown(&post(&gateway, "/v1/verifications", json!({"to": TO})).await));
+    insta::assert_json_snapshot!(
+        "resend_too_early",
+        shown(&post(&gateway, "/v1/verifications", json!({"to": TO})).await)
+    );
     gateway.advance("11s").await;
-    insta::assert_json_snapshot!("back_off", shown(&post(&gateway, "/v1/verifications", json!({"to": TO})).await));
+    insta::assert_json_snapshot!(
+        "back_off",
+        shown(&post(&gateway, "/v1/verifications", json!({"to": TO})).await)
+    );
     for _ in 0..10 {
         post(&gateway, "/v1/messages", json!({"to": "+6598765432", "text": "x"})).await.expect(201);
     }
@@ -116,7 +130,10 @@ async fn decided_against() {
     insta::assert_json_snapshot!("limit_exceeded", shown(&full));
     let off = json!({"country_policy": {"countries": {"SG": "off"}}});
     gateway.admin("PATCH", &format!("/admin/v1/subaccounts/{}", gateway.sub()), Some(off)).await.expect(200);
-    insta::assert_json_snapshot!("country_off", shown(&post(&gateway, "/v1/messages", json!({"to": TO, "text": "x"})).await));
+    insta::assert_json_snapshot!(
+        "country_off",
+        shown(&post(&gateway, "/v1/messages", json!({"to": TO, "text": "x"})).await)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +142,10 @@ async fn a_foreign_subaccount_and_one_that_is_not_there_look_alike() {
     gateway.admin("POST", "/admin/v1/subaccounts", Some(json!({"id": "other_hq"}))).await.expect(201);
     let named = |sub: &str| json!({"to": TO, "text": "x", "subaccount_id": sub});
     let sent = post(&gateway, "/v1/messages", named("other_hq")).await.expect(201);
-    insta::assert_json_snapshot!("which_subaccount", shown(&post(&gateway, "/v1/messages", json!({"to": TO, "text": "x"})).await));
+    insta::assert_json_snapshot!(
+        "which_subaccount",
+        shown(&post(&gateway, "/v1/messages", json!({"to": TO, "text": "x"})).await)
+    );
     let key = json!({"name": "narrow", "subaccounts": [gateway.sub()], "scopes": ["sms"]});
     let key = gateway.admin("POST", "/admin/v1/api-keys", Some(key)).await.expect(201);
     let key = key["key"].as_str().unwrap();
@@ -139,10 +159,16 @@ async fn a_foreign_subaccount_and_one_that_is_not_there_look_alike() {
     let foreign = with_key("GET", &format!("/v1/messages/{}", sent["id"].as_str().unwrap()), None).await;
     let missing = with_key("GET", &format!("/v1/messages/msg_{}", "0".repeat(26)), None).await;
     assert_eq!((foreign.status, shown(&foreign)), (404, shown(&missing)));
-    insta::assert_json_snapshot!("scope_missing", shown(&with_key("POST", "/v1/verifications", Some(json!({"to": TO}))).await));
+    insta::assert_json_snapshot!(
+        "scope_missing",
+        shown(&with_key("POST", "/v1/verifications", Some(json!({"to": TO}))).await)
+    );
     // The only subaccount of a key need not be named.
     with_key("POST", "/v1/messages", Some(json!({"to": TO, "text": "x"}))).await.expect(201);
     let net = json!({"cidr": "192.0.2.0/24", "subaccount_id": gateway.sub()});
     gateway.admin("POST", "/admin/v1/ip-allowlist", Some(net)).await.expect(201);
-    insta::assert_json_snapshot!("ip_not_allowed", shown(&with_key("POST", "/v1/messages", Some(named(gateway.sub()))).await));
+    insta::assert_json_snapshot!(
+        "ip_not_allowed",
+        shown(&with_key("POST", "/v1/messages", Some(named(gateway.sub()))).await)
+    );
 }

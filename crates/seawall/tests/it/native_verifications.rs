@@ -20,7 +20,9 @@ fn id(body: &Value) -> &str {
 
 /// A code that is not this one.
 fn other(code: &str) -> String {
-    code.chars().map(|c| if c == '9' { '0' } else { char::from_digit(c.to_digit(10).unwrap() + 1, 10).unwrap() }).collect()
+    code.chars()
+        .map(|c| if c == '9' { '0' } else { char::from_digit(c.to_digit(10).unwrap() + 1, 10).unwrap() })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,7 +30,10 @@ async fn a_code_is_sent_looked_at_and_confirmed_once() {
     let gateway = Gateway::new().await;
     let ask = json!({"to": "6591234567", "brand": "Acme", "purpose": "login", "client": {"ip": "203.0.113.7", "user_id": "u1"}});
     let started = start(&gateway, ask).await;
-    assert_eq!((&started["status"], &started["to"], &started["channel"]), (&json!("pending"), &json!(TO), &json!("sms")));
+    assert_eq!(
+        (&started["status"], &started["to"], &started["channel"]),
+        (&json!("pending"), &json!(TO), &json!("sms"))
+    );
     assert_eq!(started["attempts_left"], 5);
     assert!(started["retry_after_at"].as_str().unwrap() > started["created_at"].as_str().unwrap());
     let text = gateway.phone(TO, 1).await[0]["text"].as_str().unwrap().to_owned();
@@ -40,11 +45,15 @@ async fn a_code_is_sent_looked_at_and_confirmed_once() {
     let right = check(&gateway, id(&started), &format!(" {code} ")).await.expect(200);
     assert_eq!(right, json!({"status": "verified", "attempts_left": 4}));
     let again = check(&gateway, id(&started), &code).await.expect(409);
-    assert_eq!((&again["code"], &again["verification_status"]), (&json!("verification-ended"), &json!("verified")));
+    assert_eq!(
+        (&again["code"], &again["verification_status"]),
+        (&json!("verification-ended"), &json!("verified"))
+    );
     let looked = gateway.api("GET", &format!("/v1/verifications/{}", id(&started)), None).await.expect(200);
     assert_eq!(looked["status"], "verified");
     assert!(looked["verified_at"].is_string() && looked.get("code").is_none());
-    let message = gateway.api("GET", &format!("/v1/messages/{}", started["message_id"].as_str().unwrap()), None).await;
+    let message =
+        gateway.api("GET", &format!("/v1/messages/{}", started["message_id"].as_str().unwrap()), None).await;
     let message = message.expect(200);
     assert_eq!((&message["state"], &message["verification_id"]), (&json!("delivered"), &started["id"]));
     assert!(!message.to_string().contains(&code));

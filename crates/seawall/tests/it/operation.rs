@@ -12,7 +12,10 @@ async fn health_and_readiness_name_what_they_depend_on() {
     let get = async |path: &str| gateway.raw("GET", path, None, None, &[]).await;
     assert_eq!(get("/healthz").await.expect(200), json!({"status": "ok"}));
     let ready = get("/readyz").await.expect(200);
-    assert_eq!((&ready["status"], &ready["ledger"], &ready["counters"]), (&json!("ready"), &json!("up"), &json!("up")));
+    assert_eq!(
+        (&ready["status"], &ready["ledger"], &ready["counters"]),
+        (&json!("ready"), &json!("up"), &json!("up"))
+    );
     assert_eq!(ready["providers"], json!({"sandbox": "up"}));
     assert!(ready["outbox"].is_u64());
 }
@@ -22,11 +25,21 @@ async fn metrics_are_for_this_machine_and_the_admin() {
     let gateway = Gateway::new().await;
     gateway.api("POST", "/v1/messages", Some(json!({"to": "+6591234567", "text": "hi"}))).await.expect(201);
     let local = gateway.raw("GET", "/metrics", None, None, &[]).await;
-    assert_eq!((local.status, local.headers["content-type"].as_str()), (200, "text/plain; version=0.0.4; charset=utf-8"));
-    assert!(local.text.contains("seawall_requests_total{dialect=\"native\",status=\"2xx\"} 1\n"), "{}", local.text);
+    assert_eq!(
+        (local.status, local.headers["content-type"].as_str()),
+        (200, "text/plain; version=0.0.4; charset=utf-8")
+    );
+    assert!(
+        local.text.contains("seawall_requests_total{dialect=\"native\",status=\"2xx\"} 1\n"),
+        "{}",
+        local.text
+    );
     assert!(!local.text.contains("91234567"));
     let proxied = [("x-forwarded-for", "192.0.2.1")];
-    assert_eq!(gateway.raw("GET", "/metrics", None, None, &proxied).await.expect(401)["code"], "unauthorized");
+    assert_eq!(
+        gateway.raw("GET", "/metrics", None, None, &proxied).await.expect(401)["code"],
+        "unauthorized"
+    );
     let token = gateway.first.admin_token.clone();
     assert_eq!(gateway.raw("GET", "/metrics", Some(&token), None, &proxied).await.status, 200);
 }

@@ -38,7 +38,7 @@ impl Smsc {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (tell, says) = channel();
+        let (tell, says) = channel::<Value>();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
@@ -70,7 +70,8 @@ impl Smsc {
 }
 
 async fn route_to(gateway: &Gateway, smsc: &Smsc, settings: Value) {
-    let mut all = json!({"host": "127.0.0.1", "port": smsc.port, "system_id": "seawall", "password": "secret"});
+    let mut all =
+        json!({"host": "127.0.0.1", "port": smsc.port, "system_id": "seawall", "password": "secret"});
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let provider = json!({"name": "peer", "kind": "smpp", "enabled": true, "settings": all});
     gateway.admin("POST", "/admin/v1/providers", Some(provider)).await.expect(201);
@@ -87,7 +88,8 @@ async fn codes_receipts_long_messages_and_stop() {
     route_to(&gateway, &smsc, json!({})).await;
 
     // A code arrives, its receipt makes the message delivered, and the code verifies.
-    let started = gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234567"}))).await.expect(201);
+    let started =
+        gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234567"}))).await.expect(201);
     let submit = smsc.next("submit").await;
     assert_eq!(submit["to"], "6591234567");
     let code = submit["text"].as_str().unwrap().rsplit(' ').next().unwrap().to_owned();
@@ -138,7 +140,10 @@ async fn a_cut_connection_is_made_again() {
     smsc.order(&json!({"drop": true}));
     smsc.next("bind").await;
     let text = "x".repeat(400);
-    let sent = gateway.api("POST", "/v1/messages", Some(json!({"to": "+6591234567", "text": text}))).await.expect(201);
+    let sent = gateway
+        .api("POST", "/v1/messages", Some(json!({"to": "+6591234567", "text": text})))
+        .await
+        .expect(201);
     let submit = smsc.next("submit").await;
     assert_eq!((submit["payload"].as_bool(), submit["text"].as_str().unwrap().len()), (Some(true), 400));
     gateway.message_in(sent["id"].as_str().unwrap(), "delivered").await;

@@ -104,9 +104,10 @@ pub(super) fn net(field: &str, text: &str) -> Result<IpNet, Wrong> {
     })?;
     match read {
         // Callers behind IPv4-mapped addresses are taken as IPv4, so such a network would match nobody.
-        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => {
-            Err(Wrong::field(field, format!("`{}` is an IPv4 address in IPv6; write it as IPv4", short(text))))
-        }
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(Wrong::field(
+            field,
+            format!("`{}` is an IPv4 address in IPv6; write it as IPv4", short(text)),
+        )),
         other => Ok(other.trunc()),
     }
 }
@@ -114,7 +115,9 @@ pub(super) fn net(field: &str, text: &str) -> Result<IpNet, Wrong> {
 fn apply(key: &mut ApiKey, input: ApiKeyInput, around: &Around) -> Result<(), Wrong> {
     label("name", Some(&input.name))?;
     let too_many = |n: Option<usize>| n.is_some_and(|n| n > AT_MOST);
-    if too_many(input.subaccounts.as_ref().map(Vec::len)) || too_many(input.ip_allowlist.as_ref().map(Vec::len)) {
+    if too_many(input.subaccounts.as_ref().map(Vec::len))
+        || too_many(input.ip_allowlist.as_ref().map(Vec::len))
+    {
         return Err(Wrong::field("ip_allowlist", format!("a list of a key holds at most {AT_MOST} entries")));
     }
     for subaccount in input.subaccounts.iter().flatten() {
@@ -193,7 +196,11 @@ impl Collection for ApiKeys {
             ip_allowlist: entity.ip_allowlist.clone(),
             expires_at: entity.expires_at,
             enabled: entity.enabled,
-            previous_valid_until: entity.previous.as_ref().map(|p| p.until).filter(|until| *until > around.now),
+            previous_valid_until: entity
+                .previous
+                .as_ref()
+                .map(|p| p.until)
+                .filter(|until| *until > around.now),
             last_used_at: used.map(|(at, _)| *at),
             last_used_ip: used.map(|(_, ip)| ip.clone()),
             created_at: entity.created_at,

@@ -73,7 +73,8 @@ impl Around {
     /// A subaccount that a field names must exist.
     pub fn check_subaccount(&self, field: &str, id: Option<&str>) -> Result<(), Wrong> {
         let Some(id) = id else { return Ok(()) };
-        let known: Vec<&str> = self.documents(collection::SUBACCOUNTS).iter().map(|d| d.id.as_str()).collect();
+        let known: Vec<&str> =
+            self.documents(collection::SUBACCOUNTS).iter().map(|d| d.id.as_str()).collect();
         if known.contains(&id) {
             return Ok(());
         }
@@ -95,10 +96,14 @@ impl Around {
         let named = |d: &&Document| {
             let at = |path: &str| d.body.pointer(path).and_then(Value::as_str) == Some(id);
             let listed = d.body.get("subaccounts").and_then(Value::as_array);
-            at("/subaccount_id") || at("/match/subaccount_id") || listed.is_some_and(|l| l.iter().any(|s| s == id))
+            at("/subaccount_id")
+                || at("/match/subaccount_id")
+                || listed.is_some_and(|l| l.iter().any(|s| s == id))
         };
         let all = LOADED.iter().flat_map(|name| self.documents(name));
-        all.filter(named).map(|d| format!("{} `{}`", d.collection, d.name.as_ref().unwrap_or(&d.id))).collect()
+        all.filter(named)
+            .map(|d| format!("{} `{}`", d.collection, d.name.as_ref().unwrap_or(&d.id)))
+            .collect()
     }
 
     /// Routes that use a provider.

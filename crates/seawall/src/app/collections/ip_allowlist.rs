@@ -78,7 +78,12 @@ impl Collection for IpAllowlist {
         }
     }
 
-    fn change(_app: &App, entity: &mut AllowedNet, input: AllowedInput, around: &Around) -> Result<(), Wrong> {
+    fn change(
+        _app: &App,
+        entity: &mut AllowedNet,
+        input: AllowedInput,
+        around: &Around,
+    ) -> Result<(), Wrong> {
         *entity = build(entity.id.clone(), entity.created_at, input, around)?;
         Ok(())
     }

@@ -89,13 +89,22 @@ pub struct LimitView {
 pub struct Limits;
 
 const PERS: [&str; 10] = [
-    "client_ip", "msisdn", "number_range", "api_key", "subaccount", "account", "country", "caller_ip", "user",
+    "client_ip",
+    "msisdn",
+    "number_range",
+    "api_key",
+    "subaccount",
+    "account",
+    "country",
+    "caller_ip",
+    "user",
     "fingerprint",
 ];
 
 fn per(word: &str) -> Result<Per, Wrong> {
     if word == "route" {
-        let problem = format!("`route` comes with routing limits, not in this version; use {}", PERS.join(", "));
+        let problem =
+            format!("`route` comes with routing limits, not in this version; use {}", PERS.join(", "));
         return Err(Wrong::field("per", problem));
     }
     let unknown = |_| Wrong::field("per", format!("`{}` is not known; use {}", short(word), PERS.join(", ")));
@@ -145,7 +154,10 @@ fn build(id: String, built_in: bool, input: LimitInput, around: &Around) -> Resu
     }
     if applies_to.is_empty() {
         let known: Vec<&str> = Operation::ALL.iter().map(|o| o.as_str()).collect();
-        return Err(Wrong::field("applies_to", format!("is empty; name one or more of {}", known.join(", "))));
+        return Err(Wrong::field(
+            "applies_to",
+            format!("is empty; name one or more of {}", known.join(", ")),
+        ));
     }
     Ok(Limit {
         id,

@@ -50,7 +50,8 @@ pub trait Collection: Send + Sync + 'static {
     /// As a POST would have made it; secrets included.
     fn input(entity: &Self::Entity) -> Self::Input;
     /// Takes a whole new input.
-    fn change(app: &App, entity: &mut Self::Entity, input: Self::Input, around: &Around) -> Result<(), Wrong>;
+    fn change(app: &App, entity: &mut Self::Entity, input: Self::Input, around: &Around)
+    -> Result<(), Wrong>;
     /// Without secrets, but with the one that is shown once.
     fn view(entity: &Self::Entity, around: &Around, once: Option<String>) -> Self::View;
     /// Its id.
@@ -101,10 +102,13 @@ pub async fn list<C: Collection>(
     let around = Around::load(app).await?;
     let mut documents: Vec<&Document> = around.documents(C::NAME).iter().collect();
     documents.sort_by_key(|d| place(d));
-    let mut rest = documents.into_iter().filter(|d| after.as_ref().is_none_or(|after| place(d) > *after)).peekable();
+    let mut rest =
+        documents.into_iter().filter(|d| after.as_ref().is_none_or(|after| place(d) > *after)).peekable();
     let mut views = Vec::new();
     let mut last = None;
-    while views.len() < limit && let Some(document) = rest.next() {
+    while views.len() < limit
+        && let Some(document) = rest.next()
+    {
         views.push(C::view(&entity_of::<C>(document)?, &around, None));
         last = Some(place(document));
     }
@@ -123,7 +127,12 @@ pub async fn get<C: Collection>(app: &App, id: &str) -> Result<C::View, Wrong> {
 }
 
 /// Changes one by a JSON merge patch, which is checked as a whole.
-pub async fn patch<C: Collection>(app: &App, actor: &Actor, id: &str, patch: Value) -> Result<C::View, Wrong> {
+pub async fn patch<C: Collection>(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    patch: Value,
+) -> Result<C::View, Wrong> {
     let Value::Object(fields) = &patch else {
         return Err(Wrong::field("(body)", "must be a JSON object with the fields to change"));
     };
@@ -161,7 +170,8 @@ pub async fn update<C: Collection>(
             ..found.clone()
         };
         let shown = serde_json::to_value(C::view(&entity, &around, None)).unwrap_or_default();
-        let audit = actor.entry(around.now, &format!("{}.{action}", C::NAME), &found.id, audited(detail(&shown)));
+        let audit =
+            actor.entry(around.now, &format!("{}.{action}", C::NAME), &found.id, audited(detail(&shown)));
         match app.store.directory.replace(document, audit).await {
             Ok(_) => {
                 enforce(app).await?;
@@ -180,7 +190,8 @@ pub async fn delete<C: Collection>(app: &App, actor: &Actor, id: &str) -> Result
     let around = Around::load(app).await?;
     let found = around.find(C::NAME, id)?;
     C::may_delete(&entity_of::<C>(found)?, &around)?;
-    let audit = actor.entry(around.now, &format!("{}.delete", C::NAME), &found.id, json!({"name": found.name}));
+    let audit =
+        actor.entry(around.now, &format!("{}.delete", C::NAME), &found.id, json!({"name": found.name}));
     if !app.store.directory.delete(C::NAME, &found.id, audit).await? {
         return Err(Wrong::missing(C::NAME, id));
     }
@@ -207,7 +218,9 @@ pub fn entity_of<C: Collection>(document: &Document) -> Result<C::Entity, Wrong>
 fn audited(view: Value) -> Value {
     match view {
         Value::Object(fields) => {
-            let chosen = fields.into_iter().filter(|(name, _)| !["callback_url_path", "health"].contains(&name.as_str()));
+            let chosen = fields
+                .into_iter()
+                .filter(|(name, _)| !["callback_url_path", "health"].contains(&name.as_str()));
             chosen.map(|(name, value)| (name, audited(value))).collect()
         }
         Value::Array(items) => items.into_iter().map(audited).collect(),
@@ -228,9 +241,10 @@ fn picked(view: &Value, names: &[String]) -> Value {
 /// A time that must lie ahead.
 fn ahead(field: &'static str, at: Option<Timestamp>, now: Timestamp) -> Result<(), Wrong> {
     match at {
-        Some(at) if at <= now => {
-            Err(Wrong::field(field, format!("`{at}` has passed (it is {now}); give a time ahead, or null for none")))
-        }
+        Some(at) if at <= now => Err(Wrong::field(
+            field,
+            format!("`{at}` has passed (it is {now}); give a time ahead, or null for none"),
+        )),
         _ => Ok(()),
     }
 }
@@ -241,9 +255,13 @@ mod tests {
 
     #[test]
     fn the_audit_log_keeps_no_unguessable_urls() {
-        let view = json!({"url": "https://a.example/h?token=x", "health": {}, "settings": {"url": "http://b/?k=1"}});
+        let view =
+            json!({"url": "https://a.example/h?token=x", "health": {}, "settings": {"url": "http://b/?k=1"}});
         let kept = json!({"url": "https://a.example/h?…", "settings": {"url": "http://b/?…"}});
         assert_eq!(audited(view), kept);
-        assert_eq!(audited(json!({"callback_url_path": "/callbacks/a/b", "name": "a"})), json!({"name": "a"}));
+        assert_eq!(
+            audited(json!({"callback_url_path": "/callbacks/a/b", "name": "a"})),
+            json!({"name": "a"})
+        );
     }
 }

@@ -89,7 +89,11 @@ pub async fn create(app: &App, actor: &Actor, body: Value) -> Result<OptOutView,
 }
 
 /// A stretch, newest first, and the row where the next one begins.
-pub async fn list(app: &App, before: Option<i64>, limit: usize) -> Result<(Vec<OptOutView>, Option<i64>), Wrong> {
+pub async fn list(
+    app: &App,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<(Vec<OptOutView>, Option<i64>), Wrong> {
     let page = app.store.directory.opt_outs(Page { before, limit: limit + 1 }).await?;
     let more = page.len() > limit;
     let shown: Vec<&OptOut> = page.iter().take(limit).collect();
@@ -118,7 +122,8 @@ async fn by_id(app: &App, id: Id) -> Result<Option<OptOut>, Wrong> {
 
 /// One, by id, or the newest of a number in E.164.
 pub async fn get(app: &App, id: &str) -> Result<OptOutView, Wrong> {
-    let missing = || Wrong::Missing("there is no such opt-out; give its id or the number in E.164".to_owned());
+    let missing =
+        || Wrong::Missing("there is no such opt-out; give its id or the number in E.164".to_owned());
     if let Some(id) = Id::parse(IdKind::OptOut, id) {
         return by_id(app, id).await?.as_ref().map(view).ok_or_else(missing);
     }
@@ -128,7 +133,8 @@ pub async fn get(app: &App, id: &str) -> Result<OptOutView, Wrong> {
 
 /// Removes the entry with an id (for one subaccount or for all), or every entry of a number in E.164.
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<(), Wrong> {
-    let missing = || Wrong::Missing("there is no such opt-out; give its id or the number in E.164".to_owned());
+    let missing =
+        || Wrong::Missing("there is no such opt-out; give its id or the number in E.164".to_owned());
     let (msisdn, subaccount) = match Id::parse(IdKind::OptOut, id) {
         Some(id) => {
             let entry = by_id(app, id).await?.ok_or_else(missing)?;

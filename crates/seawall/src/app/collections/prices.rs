@@ -67,11 +67,19 @@ fn digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
 fn build(id: String, at: Timestamp, input: PriceInput) -> Result<PriceEntry, Wrong> {
     match (&input.mcc, &input.mnc) {
         (None, None) => {}
-        (Some(mcc), _) if !digits(mcc, 3..=3) => return Err(Wrong::field("mcc", "must be 3 digits such as \"525\"")),
-        (_, Some(mnc)) if !digits(mnc, 2..=3) => return Err(Wrong::field("mnc", "must be 2 or 3 digits such as \"01\"")),
+        (Some(mcc), _) if !digits(mcc, 3..=3) => {
+            return Err(Wrong::field("mcc", "must be 3 digits such as \"525\""));
+        }
+        (_, Some(mnc)) if !digits(mnc, 2..=3) => {
+            return Err(Wrong::field("mnc", "must be 2 or 3 digits such as \"01\""));
+        }
         (Some(_), Some(_)) => {}
-        (Some(_), None) => return Err(Wrong::field("mnc", "is missing; mcc and mnc name an operator together")),
-        (None, Some(_)) => return Err(Wrong::field("mcc", "is missing; mcc and mnc name an operator together")),
+        (Some(_), None) => {
+            return Err(Wrong::field("mnc", "is missing; mcc and mnc name an operator together"));
+        }
+        (None, Some(_)) => {
+            return Err(Wrong::field("mcc", "is missing; mcc and mnc name an operator together"));
+        }
     }
     if !(0..=MAX_AMOUNT).contains(&input.amount) {
         let problem = format!("{} is out of range; use 0 to {MAX_AMOUNT} micro-units", input.amount);

@@ -89,7 +89,10 @@ fn check_name(name: &str) -> Result<(), Wrong> {
 
 fn check_settings(app: &App, kind: Kind, settings: &Value) -> Result<(), Wrong> {
     if holds_mask(settings) {
-        return Err(Wrong::field("settings", format!("\"{MASK}\" keeps a secret that is stored; there is none yet")));
+        return Err(Wrong::field(
+            "settings",
+            format!("\"{MASK}\" keeps a secret that is stored; there is none yet"),
+        ));
     }
     let against = CheckAgainst { allow_insecure_smpp: app.config.smpp.allow_insecure };
     check(kind, settings, &against).map_err(|e| Wrong::field(format!("settings.{}", e.key), e.problem))?;
@@ -121,7 +124,11 @@ impl Collection for Providers {
     type Entity = Provider;
     type View = ProviderView;
 
-    fn make(app: &App, mut input: ProviderInput, around: &Around) -> Result<(Provider, Option<String>), Wrong> {
+    fn make(
+        app: &App,
+        mut input: ProviderInput,
+        around: &Around,
+    ) -> Result<(Provider, Option<String>), Wrong> {
         check_name(&input.name)?;
         let settings = settings_of(&mut input);
         check_settings(app, input.kind, &settings)?;
@@ -146,7 +153,12 @@ impl Collection for Providers {
         }
     }
 
-    fn change(app: &App, entity: &mut Provider, mut input: ProviderInput, around: &Around) -> Result<(), Wrong> {
+    fn change(
+        app: &App,
+        entity: &mut Provider,
+        mut input: ProviderInput,
+        around: &Around,
+    ) -> Result<(), Wrong> {
         check_name(&input.name)?;
         if input.name != entity.name {
             unused(entity, around, "renamed")?;
@@ -192,7 +204,9 @@ fn unused(provider: &Provider, around: &Around, what: &str) -> Result<(), Wrong>
         return Ok(());
     }
     let (name, routes) = (&provider.name, routes.join(", "));
-    Err(Wrong::InUse(format!("provider `{name}` cannot be {what}: route {routes} uses it; change that first")))
+    Err(Wrong::InUse(format!(
+        "provider `{name}` cannot be {what}: route {routes} uses it; change that first"
+    )))
 }
 
 fn health(provider: &Provider, around: &Around) -> HealthView {

@@ -92,9 +92,14 @@ pub async fn patch(app: &App, actor: &Actor, patch: Value) -> Result<SettingsVie
 /// Takes out what is said about detection if it is what is so anyway, and refuses anything else about it.
 fn known_only(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Wrong> {
     match fields.remove("detection") {
-        None => {}
+        None | Some(Value::Null) => {}
         Some(value) if value == json!({"mode": "off"}) => {}
-        Some(_) => return Err(Wrong::field("detection", "comes with detection; not in this version, which has it off")),
+        Some(_) => {
+            return Err(Wrong::field(
+                "detection",
+                "comes with detection; not in this version, which has it off",
+            ));
+        }
     }
     match fields.remove("observe_until") {
         None | Some(Value::Null) => Ok(fields),
@@ -118,7 +123,10 @@ fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
         ("api_rates.per_caller_ip", settings.api_rates.per_caller_ip),
     ] {
         if !(1..=1_000_000).contains(&rate) {
-            return Err(Wrong::field(field, format!("{rate} is out of range; use 1 to 1000000 requests a second")));
+            return Err(Wrong::field(
+                field,
+                format!("{rate} is out of range; use 1 to 1000000 requests a second"),
+            ));
         }
     }
     Ok(settings)
@@ -135,7 +143,9 @@ async fn write(
     let audit = actor.entry(now, "settings.update", SETTINGS_ID, detail);
     let directory = &app.store.directory;
     match document {
-        Some(document) => directory.replace(Document { body, updated_at: now, ..document }, audit).await.map(|_| ()),
+        Some(document) => {
+            directory.replace(Document { body, updated_at: now, ..document }, audit).await.map(|_| ())
+        }
         None => {
             let document = Document {
                 collection: collection::SETTINGS.to_owned(),
@@ -157,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_patch_changes_only_what_it_names() {
-        let settings = merged(&Settings::default(), &json!({"verification_backoff": {"mode": "off"}})).unwrap();
+        let settings =
+            merged(&Settings::default(), &json!({"verification_backoff": {"mode": "off"}})).unwrap();
         assert_eq!(settings.verification_backoff.mode, Mode::Off);
         assert_eq!(settings.verification_backoff.delays, BackOff::default().delays);
     }
@@ -170,11 +181,17 @@ mod tests {
             (json!({"verification_backoff": {"mode": "loud"}}), "verification_backoff.mode"),
             (json!({"api_rates": {"per_caller_ip": 0}}), "api_rates.per_caller_ip"),
         ] {
-            let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else { panic!("{patch}") };
+            let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else {
+                panic!("{patch}")
+            };
             assert_eq!(found, field);
         }
         let fields = |v: Value| v.as_object().unwrap().clone();
         assert!(known_only(fields(json!({"detection": {"mode": "enforce"}}))).is_err());
-        assert!(known_only(fields(json!({"detection": {"mode": "off"}, "observe_until": null}))).unwrap().is_empty());
+        assert!(
+            known_only(fields(json!({"detection": {"mode": "off"}, "observe_until": null})))
+                .unwrap()
+                .is_empty()
+        );
     }
 }

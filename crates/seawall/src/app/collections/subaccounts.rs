@@ -92,7 +92,10 @@ fn check(input: &SubaccountInput) -> Result<(), Wrong> {
     for product in input.products.iter().flatten() {
         if !PRODUCTS.contains(&product.as_str()) {
             let known = PRODUCTS.join(", ");
-            return Err(Wrong::field("products", format!("`{}` is no product; there are {known}", short(product))));
+            return Err(Wrong::field(
+                "products",
+                format!("`{}` is no product; there are {known}", short(product)),
+            ));
         }
     }
     match input.default_source.as_deref().map(SenderId::parse) {
@@ -104,7 +107,9 @@ fn check(input: &SubaccountInput) -> Result<(), Wrong> {
 /// A text for people: not empty, one line, not long.
 pub(super) fn label(field: &str, text: Option<&str>) -> Result<(), Wrong> {
     match text {
-        Some(text) if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) => {
+        Some(text)
+            if text.trim().is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) =>
+        {
             Err(Wrong::field(field, "must be 1 to 100 characters in one line"))
         }
         _ => Ok(()),
@@ -145,7 +150,11 @@ impl Collection for Subaccounts {
     type Entity = Subaccount;
     type View = SubaccountView;
 
-    fn make(_app: &App, input: SubaccountInput, around: &Around) -> Result<(Subaccount, Option<String>), Wrong> {
+    fn make(
+        _app: &App,
+        input: SubaccountInput,
+        around: &Around,
+    ) -> Result<(Subaccount, Option<String>), Wrong> {
         Ok((build(input, around.now)?, None))
     }
 
@@ -164,7 +173,12 @@ impl Collection for Subaccounts {
         }
     }
 
-    fn change(_app: &App, entity: &mut Subaccount, input: SubaccountInput, _around: &Around) -> Result<(), Wrong> {
+    fn change(
+        _app: &App,
+        entity: &mut Subaccount,
+        input: SubaccountInput,
+        _around: &Around,
+    ) -> Result<(), Wrong> {
         if input.id != entity.id {
             return Err(Wrong::field("id", "cannot be changed; make a new subaccount"));
         }

@@ -77,7 +77,10 @@ fn check_text(text: &str) -> Result<(), Wrong> {
             return Err(Wrong::field("text", "has a `{` without its `}`; there are {code} and {brand}"));
         };
         if !["code", "brand"].contains(&name) {
-            return Err(Wrong::field("text", format!("knows no {{{}}}; there are {{code}} and {{brand}}", short(name))));
+            return Err(Wrong::field(
+                "text",
+                format!("knows no {{{}}}; there are {{code}} and {{brand}}", short(name)),
+            ));
         }
         rest = behind;
     }
@@ -87,7 +90,9 @@ fn check_text(text: &str) -> Result<(), Wrong> {
 fn check_language(language: Option<&str>) -> Result<(), Wrong> {
     let Some(language) = language else { return Ok(()) };
     let mut parts = language.split('-');
-    let first = parts.next().is_some_and(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
+    let first = parts
+        .next()
+        .is_some_and(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphabetic()));
     let others = parts.all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
     if first && others && language.len() <= 35 {
         return Ok(());
@@ -158,7 +163,11 @@ impl Collection for Templates {
 
     /// The name alone, or with what the text is for: one text for each.
     fn unique(entity: &Template) -> Option<String> {
-        let parts = [entity.subaccount_id.as_deref(), entity.channel.map(Channel::as_str), entity.language.as_deref()];
+        let parts = [
+            entity.subaccount_id.as_deref(),
+            entity.channel.map(Channel::as_str),
+            entity.language.as_deref(),
+        ];
         if parts.iter().all(Option::is_none) {
             return Some(entity.name.clone());
         }

@@ -75,7 +75,9 @@ pub struct Webhooks;
 
 /// A URL that deliveries may go to. What its name resolves to is checked again at each delivery.
 fn check_url(app: &App, field: &str, text: &str) -> Result<(), Wrong> {
-    egress::check_url(text, Rules::of(&app.config)).map(|_| ()).map_err(|problem| Wrong::field(field, problem))
+    egress::check_url(text, Rules::of(&app.config))
+        .map(|_| ())
+        .map_err(|problem| Wrong::field(field, problem))
 }
 
 fn apply(app: &App, hook: &mut Webhook, input: WebhookInput, around: &Around) -> Result<(), Wrong> {
@@ -120,7 +122,9 @@ fn checked_oauth(app: &App, oauth: OauthInput, stored: Option<&str>) -> Result<W
     if !["header", "body"].contains(&location.as_str()) {
         return Err(Wrong::field("oauth.credentials_location", "must be \"header\" or \"body\""));
     }
-    for (field, value) in [("oauth.client_id", &oauth.client_id), ("oauth.client_secret", &oauth.client_secret)] {
+    for (field, value) in
+        [("oauth.client_id", &oauth.client_id), ("oauth.client_secret", &oauth.client_secret)]
+    {
         if value.is_empty() || value.len() > 4096 {
             return Err(Wrong::field(field, "must be 1 to 4096 characters"));
         }

@@ -95,7 +95,9 @@ fn place(path: &str, named: Option<&str>) -> String {
     match (path, named) {
         (".", None) => "(body)".to_owned(),
         (".", Some(named)) => named.to_owned(),
-        (path, Some(named)) if path != named && !path.ends_with(&format!(".{named}")) => format!("{path}.{named}"),
+        (path, Some(named)) if path != named && !path.ends_with(&format!(".{named}")) => {
+            format!("{path}.{named}")
+        }
         (path, _) => path.to_owned(),
     }
 }
@@ -158,7 +160,9 @@ mod tests {
             (json!({"name": "a", "quota": 1, "inner": {}}), "inner.country"),
             (json!([1]), "(body)"),
         ] {
-            let Err(Wrong::Field { field: found, problem }) = read::<Thing>(body.clone()) else { panic!("{body}") };
+            let Err(Wrong::Field { field: found, problem }) = read::<Thing>(body.clone()) else {
+                panic!("{body}")
+            };
             assert_eq!(found, field, "{body}: {problem}");
         }
         let secret = json!({"name": "a", "quota": "hunter2"});

@@ -54,7 +54,8 @@ impl Wanted {
     fn charges(&self, policy: &Policy, past: &PastCharge, index: &BlindIndex) -> Vec<Charge> {
         let Some(operation) = Operation::from_u8(past.dimensions.op) else { return Vec::new() };
         let counted = policy.limits.iter().enumerate();
-        let counted = counted.filter(|(_, l)| self.limits.contains(&l.id) && l.applies(operation, &past.subaccount));
+        let counted =
+            counted.filter(|(_, l)| self.limits.contains(&l.id) && l.applies(operation, &past.subaccount));
         let mut charges: Vec<Charge> =
             counted.flat_map(|(position, limit)| limit.charges(position, &past.dimensions, index)).collect();
         if self.back_off && !past.confirmed && operation == Operation::VerifyStart {
@@ -71,14 +72,22 @@ fn counts_sends(limit: &Limit) -> bool {
 fn back_off(policy: &Policy, past: &PastCharge, index: &BlindIndex) -> Charge {
     let rule = &policy.backoff;
     let enforced = rule.mode == Mode::Enforce;
-    back_off_charge(&past.dimensions, index, rule.delays.clone(), rule.max_unconfirmed, BACK_OFF_WINDOW, enforced)
+    back_off_charge(
+        &past.dimensions,
+        index,
+        rule.delays.clone(),
+        rule.max_unconfirmed,
+        BACK_OFF_WINDOW,
+        enforced,
+    )
 }
 
 /// Gives a limit, in the policy, an id that says what it counts: a limit that counts something else has
 /// windows of its own, which nobody uses while they are filled. Windows that count requests cannot be filled
 /// for another quota or span (the ledger holds their keys, not what they counted), so these keep theirs.
 pub(super) fn named_by_shape(mut limit: Limit, index: &BlindIndex) -> Limit {
-    let mut shape = format!("{:?} {:?} {:?} {:?}", limit.per, limit.digits, limit.subaccount_id, limit.applies_to);
+    let mut shape =
+        format!("{:?} {:?} {:?} {:?}", limit.per, limit.digits, limit.subaccount_id, limit.applies_to);
     if limit.counts == Counts::Sends {
         shape.push_str(&format!(" sends {} {}", limit.quota, span::format(limit.window)));
     }

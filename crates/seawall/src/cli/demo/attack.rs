@@ -40,11 +40,7 @@ pub fn sequence(seed: u64) -> Vec<Attempt> {
         at += i64::try_from(chance.below(PAUSE * 2)).unwrap_or(0);
         let to = Msisdn::from_e164(&format!("{BLOCK}{:04}", first + nth))?;
         let host = u8::try_from(chance.below(u64::from(ADDRESSES))).unwrap_or(0);
-        Some(Attempt {
-            at,
-            to,
-            ip: Ipv4Addr::new(198, 51, 100, 10 + host),
-        })
+        Some(Attempt { at, to, ip: Ipv4Addr::new(198, 51, 100, 10 + host) })
     };
     (0..ATTEMPTS).filter_map(attempt).collect()
 }
@@ -61,10 +57,6 @@ mod tests {
             assert_eq!(two[1].to.as_u64(), two[0].to.as_u64() + 1);
             assert!(two[1].at >= two[0].at);
         }
-        assert!(
-            attempts
-                .iter()
-                .all(|attempt| attempt.at < super::super::population::DAY)
-        );
+        assert!(attempts.iter().all(|attempt| attempt.at < super::super::population::DAY));
     }
 }

@@ -56,10 +56,7 @@ impl Client {
             .map_err(say)?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .timeout(PATIENCE);
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(PATIENCE);
         Ok(Client {
             http: builder.build().map_err(say)?,
             base: format!("http://{addr}"),
@@ -71,9 +68,7 @@ impl Client {
     /// The app asks for a code.
     pub async fn ask(&self, to: Msisdn, ip: impl Display) -> Result<Asked, String> {
         let body = json!({"to": to.to_e164(), "purpose": "login", "brand": "Acme", "client": {"ip": ip.to_string()}});
-        let (status, answer) = self
-            .send("POST", "/v1/verifications", &self.key, Some(body))
-            .await?;
+        let (status, answer) = self.send("POST", "/v1/verifications", &self.key, Some(body)).await?;
         match (status, answer.get("id").and_then(Value::as_str)) {
             (201, Some(id)) => Ok(Asked::Sent(id.to_owned())),
             (403 | 429, _) => Ok(Asked::Refused(refused(&answer))),
@@ -98,18 +93,14 @@ impl Client {
     /// The app presents what the user typed in; true if that was right.
     pub async fn check(&self, verification: &str, code: &str) -> Result<bool, String> {
         let path = format!("/v1/verifications/{verification}/check");
-        let (_, answer) = self
-            .send("POST", &path, &self.key, Some(json!({"code": code})))
-            .await?;
+        let (_, answer) = self.send("POST", &path, &self.key, Some(json!({"code": code}))).await?;
         Ok(answer.get("status").and_then(Value::as_str) == Some("verified"))
     }
 
     /// Moves the sandbox clock. False if that time is over.
     pub async fn set_clock(&self, now: Timestamp) -> Result<bool, String> {
         let body = json!({"now": now.to_rfc3339()});
-        let (status, _) = self
-            .send("PUT", "/admin/v1/sandbox/clock", &self.admin_token, Some(body))
-            .await?;
+        let (status, _) = self.send("PUT", "/admin/v1/sandbox/clock", &self.admin_token, Some(body)).await?;
         Ok((200..300).contains(&status))
     }
 
@@ -117,11 +108,7 @@ impl Client {
     pub async fn create(&self, collection: &str, body: Value) -> Result<(), String> {
         let path = format!("/admin/v1/{collection}");
         let (status, answer) = self.send("POST", &path, &self.admin_token, Some(body)).await?;
-        if status == 201 {
-            Ok(())
-        } else {
-            Err(format!("POST {path} answered {status}: {answer}"))
-        }
+        if status == 201 { Ok(()) } else { Err(format!("POST {path} answered {status}: {answer}")) }
     }
 
     async fn send(
@@ -132,10 +119,7 @@ impl Client {
         body: Option<Value>,
     ) -> Result<(u16, Value), String> {
         let method = method.parse::<reqwest::Method>().map_err(say)?;
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(bearer);
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(bearer);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -152,40 +136,25 @@ fn say(error: impl Display) -> String {
 
 /// The reasons in force of a refusal, the first of them in words.
 fn refused(answer: &Value) -> Refused {
-    let reasons = answer
-        .get("reasons")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let reasons = answer.get("reasons").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let enforced = |reason: &&Value| reason.get("mode").and_then(Value::as_str) != Some("shadow");
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let codes: Vec<String> = reasons
-        .iter()
-        .filter(enforced)
-        .map(|reason| text(reason.get("code")))
-        .collect();
-    let sentence = reasons
-        .iter()
-        .find(enforced)
-        .and_then(|reason| reason.get("detail"))
-        .or(answer.get("detail"));
+    let codes: Vec<String> = reasons.iter().filter(enforced).map(|reason| text(reason.get("code"))).collect();
+    let sentence =
+        reasons.iter().find(enforced).and_then(|reason| reason.get("detail")).or(answer.get("detail"));
     let seconds = answer.get("retry_after").and_then(Value::as_u64).unwrap_or(60);
     Refused {
         code: codes.first().cloned().unwrap_or_else(|| text(answer.get("code"))),
         sentence: text(sentence),
         too_early: !codes.is_empty()
-            && codes
-                .iter()
-                .all(|code| matches!(&**code, "back-off" | "resend-too-early")),
+            && codes.iter().all(|code| matches!(&**code, "back-off" | "resend-too-early")),
         retry_after: Duration::from_secs(seconds),
     }
 }
 
 /// The last run of four digits or more.
 fn code_in(text: &str) -> Option<String> {
-    text.split(|c: char| !c.is_ascii_digit())
-        .rfind(|run| run.len() >= 4)
-        .map(str::to_owned)
+    text.split(|c: char| !c.is_ascii_digit()).rfind(|run| run.len() >= 4).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -194,28 +163,20 @@ mod tests {
 
     #[test]
     fn codes_are_found_in_texts() {
-        assert_eq!(
-            code_in("Acme 24: Your verification code is 012345.").as_deref(),
-            Some("012345")
-        );
+        assert_eq!(code_in("Acme 24: Your verification code is 012345.").as_deref(), Some("012345"));
         assert_eq!(code_in("no code"), None);
     }
 
     #[test]
     fn asking_too_early_is_no_harm() {
         let answer = |codes: &[&str]| {
-            let reasons: Vec<Value> = codes
-                .iter()
-                .map(|c| json!({"code": c, "detail": c, "mode": "enforce"}))
-                .collect();
+            let reasons: Vec<Value> =
+                codes.iter().map(|c| json!({"code": c, "detail": c, "mode": "enforce"})).collect();
             refused(&json!({"reasons": reasons, "retry_after": 7}))
         };
         assert!(answer(&["back-off"]).too_early);
         assert!(!answer(&["back-off", "limit-exceeded"]).too_early);
         let refused = answer(&["limit-exceeded"]);
-        assert_eq!(
-            (&*refused.code, refused.retry_after.as_secs()),
-            ("limit-exceeded", 7)
-        );
+        assert_eq!((&*refused.code, refused.retry_after.as_secs()), ("limit-exceeded", 7));
     }
 }

@@ -25,11 +25,7 @@ enum Event {
     /// Somebody asks for it again, so many times at most.
     AskAgain(usize, u8),
     /// Somebody types it in, perhaps wrongly.
-    Type {
-        visit: usize,
-        verification: String,
-        wrong: bool,
-    },
+    Type { visit: usize, verification: String, wrong: bool },
     /// The attack asks for one.
     Pump(usize),
 }
@@ -63,15 +59,9 @@ impl<'a> Day<'a> {
             tally: Tally::default(),
         };
         let visits: Vec<i64> = day.visits.iter().map(|visit| visit.at).collect();
-        visits
-            .into_iter()
-            .enumerate()
-            .for_each(|(nth, at)| day.plan(at, Event::Arrive(nth)));
+        visits.into_iter().enumerate().for_each(|(nth, at)| day.plan(at, Event::Arrive(nth)));
         let attempts: Vec<i64> = day.attempts.iter().map(|attempt| attempt.at).collect();
-        attempts
-            .into_iter()
-            .enumerate()
-            .for_each(|(nth, at)| day.plan(at, Event::Pump(nth)));
+        attempts.into_iter().enumerate().for_each(|(nth, at)| day.plan(at, Event::Pump(nth)));
         if client.set_clock(day.start).await? {
             Ok(day)
         } else {
@@ -93,9 +83,7 @@ impl<'a> Day<'a> {
                 tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
             }
             // When the day is played faster than its events follow each other, the clock is there already.
-            self.client
-                .set_clock(self.start.plus(Duration::from_millis(at.unsigned_abs())))
-                .await?;
+            self.client.set_clock(self.start.plus(Duration::from_millis(at.unsigned_abs()))).await?;
             self.happen(at, event).await?;
             board.show(at, &self.tally);
         }
@@ -106,11 +94,7 @@ impl<'a> Day<'a> {
         match event {
             Event::Arrive(nth) => self.arrive(at, nth).await,
             Event::AskAgain(nth, left) => self.ask_again(at, nth, left).await,
-            Event::Type {
-                visit,
-                verification,
-                wrong,
-            } => self.type_in(at, visit, verification, wrong).await,
+            Event::Type { visit, verification, wrong } => self.type_in(at, visit, verification, wrong).await,
             Event::Pump(nth) => self.pump(at, nth).await,
         }
     }
@@ -123,14 +107,7 @@ impl<'a> Day<'a> {
         if let Some(verification) = self.person_asks(at, &visit).await?.sent() {
             match visit.conduct {
                 Conduct::Confirms { after, mistypes } => {
-                    self.plan(
-                        at + after,
-                        Event::Type {
-                            visit: nth,
-                            verification,
-                            wrong: mistypes,
-                        },
-                    );
+                    self.plan(at + after, Event::Type { visit: nth, verification, wrong: mistypes });
                 }
                 Conduct::AsksAgain { after, .. } => self.plan(at + after, Event::AskAgain(nth, PATIENCE)),
                 Conduct::Leaves => {}
@@ -143,21 +120,10 @@ impl<'a> Day<'a> {
         let Some(visit) = self.visits.get(nth).cloned() else {
             return Ok(());
         };
-        let then = if let Conduct::AsksAgain { then, .. } = visit.conduct {
-            then
-        } else {
-            0
-        };
+        let then = if let Conduct::AsksAgain { then, .. } = visit.conduct { then } else { 0 };
         match self.person_asks(at, &visit).await? {
             Asked::Sent(verification) => {
-                self.plan(
-                    at + then,
-                    Event::Type {
-                        visit: nth,
-                        verification,
-                        wrong: false,
-                    },
-                );
+                self.plan(at + then, Event::Type { visit: nth, verification, wrong: false });
             }
             Asked::Refused(refused) if refused.too_early && left > 0 => {
                 let wait = i64::try_from(refused.retry_after.as_millis()).unwrap_or(60_000);
@@ -187,14 +153,7 @@ impl<'a> Day<'a> {
         let code = self.client.read_code(visit.to).await?;
         if wrong {
             self.client.check(&verification, &mistyped(&code)).await?;
-            self.plan(
-                at + SECOND_LOOK,
-                Event::Type {
-                    visit: nth,
-                    verification,
-                    wrong: false,
-                },
-            );
+            self.plan(at + SECOND_LOOK, Event::Type { visit: nth, verification, wrong: false });
         } else if self.client.check(&verification, &code).await? {
             self.tally.verified += 1;
         }

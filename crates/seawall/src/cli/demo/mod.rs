@@ -46,10 +46,7 @@ pub struct DemoArgs {
 pub async fn run(args: DemoArgs) -> Result<(), String> {
     let scratch = Scratch::new()?;
     let running = launch(&args, &scratch).await?;
-    let first = running
-        .initialised
-        .clone()
-        .ok_or("the temporary store was not empty")?;
+    let first = running.initialised.clone().ok_or("the temporary store was not empty")?;
     let client = Client::new(running.addr, &first.api_key, &first.admin_token)?;
     say(format!(
         "Seawall listens on {}, with a temporary store and the sandbox as its only provider.",
@@ -101,15 +98,8 @@ async fn set_up(client: &Client) -> Result<(), String> {
         json!({"name": name, "per": per, "applies_to": ["verify.start"], "quota": quota, "window": "30m",
                "counts": "sends", "mode": "enforce"})
     };
-    client
-        .create(
-            "limits",
-            limit("demo: codes per number range", "number_range", 20),
-        )
-        .await?;
-    client
-        .create("limits", limit("demo: codes per client address", "client_ip", 5))
-        .await?;
+    client.create("limits", limit("demo: codes per number range", "number_range", 20)).await?;
+    client.create("limits", limit("demo: codes per client address", "client_ip", 5)).await?;
     say(format!(
         "Set up over the admin API, as an operator would: at most 20 codes in any 30 minutes to a number range\n\
          (the last four digits dropped), at most 5 in any 30 minutes for one client address, and prices.\n\
@@ -124,10 +114,7 @@ async fn set_up(client: &Client) -> Result<(), String> {
 
 async fn launch(args: &DemoArgs, scratch: &Scratch) -> Result<Running, String> {
     let listen = args.listen.map_or_else(free_address, Ok)?;
-    let overrides = Overrides {
-        data_dir: Some(scratch.0.clone()),
-        listen: Some(listen),
-    };
+    let overrides = Overrides { data_dir: Some(scratch.0.clone()), listen: Some(listen) };
     // The demo's set-up is its own: a variable meant for the real gateway must not change it.
     let environment = [("SEAWALL_SANDBOX__CLOCK".to_owned(), "true".to_owned())];
     let config = Config::load(None, environment.into_iter(), overrides);

@@ -39,15 +39,7 @@ const fn land(
     digits: u32,
     octet: u8,
 ) -> Land {
-    Land {
-        iso,
-        price,
-        weight,
-        utc_offset,
-        stems,
-        digits,
-        octet,
-    }
+    Land { iso, price, weight, utc_offset, stems, digits, octet }
 }
 
 /// The countries of the demo.
@@ -105,13 +97,7 @@ fn visit(chance: &mut Chance) -> Option<Visit> {
 }
 
 fn visit_of(chance: &mut Chance, land: &Land, to: Msisdn) -> Visit {
-    Visit {
-        at: hour(chance, land),
-        to,
-        iso: land.iso,
-        ip: address(chance, land),
-        conduct: conduct(chance),
-    }
+    Visit { at: hour(chance, land), to, iso: land.iso, ip: address(chance, land), conduct: conduct(chance) }
 }
 
 fn neighbour(chance: &mut Chance) -> Option<Visit> {
@@ -133,15 +119,10 @@ fn choose(chance: &mut Chance) -> Option<&'static Land> {
 /// A number that its country's plan knows.
 fn number(chance: &mut Chance, land: &Land) -> Option<Msisdn> {
     (0..100).find_map(|_| {
-        let stem = land
-            .stems
-            .get(usize::try_from(chance.below(land.stems.len() as u64)).ok()?)?;
+        let stem = land.stems.get(usize::try_from(chance.below(land.stems.len() as u64)).ok()?)?;
         let rest = chance.below(10u64.pow(land.digits));
         let text = format!("{stem}{rest:0width$}", width = land.digits as usize);
-        Msisdn::parse(&text, None)
-            .ok()
-            .filter(|parsed| parsed.valid)
-            .map(|parsed| parsed.msisdn)
+        Msisdn::parse(&text, None).ok().filter(|parsed| parsed.valid).map(|parsed| parsed.msisdn)
     })
 }
 
@@ -176,10 +157,7 @@ fn conduct(chance: &mut Chance) -> Conduct {
             let after = 9_000 + i64::try_from(chance.below(60_000)).unwrap_or(0);
             Conduct::AsksAgain { after, then: delay }
         }
-        _ => Conduct::Confirms {
-            after: delay,
-            mistypes: chance.percent(8),
-        },
+        _ => Conduct::Confirms { after: delay, mistypes: chance.percent(8) },
     }
 }
 

@@ -67,10 +67,7 @@ pub fn show(tally: &Tally, verdict: &Verdict) {
         say("\nSome refusals, with their reasons:");
     }
     for example in &tally.examples {
-        say(format!(
-            "  {} {:<7} {:<16} {}",
-            example.clock, example.who, example.code, example.sentence
-        ));
+        say(format!("  {} {:<7} {:<16} {}", example.clock, example.who, example.code, example.sentence));
     }
     let word = |met| if met { "yes" } else { "NO" };
     say(format!(
@@ -86,12 +83,7 @@ pub fn show(tally: &Tally, verdict: &Verdict) {
 
 /// Prints what to try, with the credentials of this demo.
 pub fn invite(client: &Client, subaccount: &str) {
-    let Client {
-        base,
-        key,
-        admin_token,
-        ..
-    } = client;
+    let Client { base, key, admin_token, .. } = client;
     say(format!(
         "\nThe gateway goes on until you press Ctrl-C. Try it (the key and the token end with the demo):\n\n\
          \x20 curl {base}/api/v2/subaccounts/{subaccount}/sessions -H 'Authorization: Bearer {key}' \\\n\
@@ -107,15 +99,7 @@ mod tests {
     use super::*;
 
     fn tally(attack_sent: u64, hurt: u64, verified: u64) -> Tally {
-        Tally {
-            people: 100,
-            asked: 100,
-            verified,
-            hurt,
-            attack_asked: 120,
-            attack_sent,
-            ..Tally::default()
-        }
+        Tally { people: 100, asked: 100, verified, hurt, attack_asked: 120, attack_sent, ..Tally::default() }
     }
 
     #[test]

@@ -85,12 +85,7 @@ impl Tally {
         let known =
             |e: &Example| e.who == who && e.code == refused.code && limit(&e.sentence) == limit(&sentence);
         if self.examples.len() < EXAMPLES && !self.examples.iter().any(known) {
-            self.examples.push(Example {
-                clock: clock(at),
-                who,
-                code: refused.code.clone(),
-                sentence,
-            });
+            self.examples.push(Example { clock: clock(at), who, code: refused.code.clone(), sentence });
         }
     }
 
@@ -101,10 +96,7 @@ impl Tally {
 
     /// What so many messages of the attack cost.
     pub fn cost(messages: u64) -> String {
-        let price = LANDS
-            .iter()
-            .find(|land| land.iso == attack::COUNTRY)
-            .map_or(0, |land| land.price);
+        let price = LANDS.iter().find(|land| land.iso == attack::COUNTRY).map_or(0, |land| land.price);
         let micros = i64::try_from(messages).unwrap_or(i64::MAX).saturating_mul(price);
         format!("${}.{:02}", micros / 1_000_000, micros / 10_000 % 100)
     }
@@ -130,11 +122,7 @@ impl Tally {
 /// Where the counts are shown.
 pub enum Board {
     /// On a terminal.
-    Live {
-        day: ProgressBar,
-        people: ProgressBar,
-        attack: ProgressBar,
-    },
+    Live { day: ProgressBar, people: ProgressBar, attack: ProgressBar },
     /// In lines; the next one is due then.
     Lines { next: i64 },
 }
@@ -151,11 +139,7 @@ impl Board {
                 ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             all.add(ProgressBar::new(DAY.unsigned_abs()).with_style(style))
         };
-        let board = Board::Live {
-            day: bar("{msg} {wide_bar}"),
-            people: bar("{msg}"),
-            attack: bar("{msg}"),
-        };
+        let board = Board::Live { day: bar("{msg} {wide_bar}"), people: bar("{msg}"), attack: bar("{msg}") };
         if let Board::Live { day, .. } = &board {
             day.enable_steady_tick(Duration::from_millis(200));
         }
@@ -172,12 +156,7 @@ impl Board {
                 attack.set_message(tally.attack_line());
             }
             Board::Lines { next } if at >= *next => {
-                say(format!(
-                    "{}  {} | {}",
-                    clock(at),
-                    tally.people_line(),
-                    tally.attack_line()
-                ));
+                say(format!("{}  {} | {}", clock(at), tally.people_line(), tally.attack_line()));
                 *next = at - at.rem_euclid(LINE_EVERY) + LINE_EVERY;
             }
             Board::Lines { .. } => {}
@@ -196,9 +175,7 @@ impl Board {
 
 /// Which limit a sentence is about: examples of each kind differ in their figures and numbers only.
 fn limit(sentence: &str) -> &str {
-    let about = sentence
-        .split_once("limit \"")
-        .and_then(|(_, rest)| rest.split_once('"'));
+    let about = sentence.split_once("limit \"").and_then(|(_, rest)| rest.split_once('"'));
     about.map_or("", |(name, _)| name)
 }
 

@@ -152,7 +152,8 @@ pub(super) fn word(field: &str, given: Option<String>, known: &[&str]) -> Result
 /// A time in a query.
 pub(super) fn time(field: &str, given: Option<&str>) -> Result<Option<Timestamp>, Refused> {
     let read = |text: &str| {
-        let detail = format!("`{field}` is not an RFC 3339 time such as 2026-01-05T10:00:00Z (encode a `+` as %2B).");
+        let detail =
+            format!("`{field}` is not an RFC 3339 time such as 2026-01-05T10:00:00Z (encode a `+` as %2B).");
         Timestamp::parse(text).ok_or_else(|| Problem::field(field, detail).into())
     };
     given.map(read).transpose()

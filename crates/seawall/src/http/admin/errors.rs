@@ -24,16 +24,18 @@ fn problem(wrong: Wrong) -> Problem {
             Problem::field(&field, format!("The field `{field}` does not fit: {problem}."))
         }
         Wrong::Missing(detail) => Problem::new(StatusCode::NOT_FOUND, "not-found", sentence(detail)),
-        Wrong::Taken(name) => {
-            conflict("name-taken", format!("`{name}` exists already; choose another name, or change that one."))
-        }
+        Wrong::Taken(name) => conflict(
+            "name-taken",
+            format!("`{name}` exists already; choose another name, or change that one."),
+        ),
         Wrong::InUse(detail) => conflict("in-use", sentence(detail)),
         Wrong::Busy => {
             let detail = "Someone else changes the same thing at the same time; try again.";
             conflict("changed-meanwhile", detail.to_owned()).retry_after(SECOND)
         }
         Wrong::NotInForce(why) => {
-            let detail = format!("The change is stored, but not in force: {why}. Mend that, or take the change back.");
+            let detail =
+                format!("The change is stored, but not in force: {why}. Mend that, or take the change back.");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "not-in-force", detail)
         }
         Wrong::Store(error) => refused(Refusal::Unavailable(error)),
@@ -48,5 +50,7 @@ fn sentence(text: String) -> String {
 
 /// 404 for one thing of the history.
 pub fn missing(what: &str) -> Refused {
-    Refused(problem(Wrong::Missing(format!("there is no such {what}; check the id, or whether its retention is over"))))
+    Refused(problem(Wrong::Missing(format!(
+        "there is no such {what}; check the id, or whether its retention is over"
+    ))))
 }

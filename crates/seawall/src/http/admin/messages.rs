@@ -33,7 +33,9 @@ pub struct MessageQuery {
     /// Only those to this number, E.164 with `+`.
     pub msisdn: Option<String>,
     /// Only those in this state.
-    #[param(pattern = "^(queued|scheduled|submitting|sent|delivered|failed|expired|unknown|canceled|rejected)$")]
+    #[param(
+        pattern = "^(queued|scheduled|submitting|sent|delivered|failed|expired|unknown|canceled|rejected)$"
+    )]
     pub state: Option<String>,
     /// Only those of this batch, `bat_…`.
     pub batch_id: Option<String>,
@@ -149,7 +151,13 @@ pub struct AdminDeliveryError {
 
 impl From<Attempt> for AdminAttempt {
     fn from(a: Attempt) -> Self {
-        AdminAttempt { provider: a.provider, at: a.at, outcome: a.outcome, reference: a.reference, detail: a.detail }
+        AdminAttempt {
+            provider: a.provider,
+            at: a.at,
+            outcome: a.outcome,
+            reference: a.reference,
+            detail: a.detail,
+        }
     }
 }
 
@@ -253,7 +261,8 @@ pub async fn get(
     _admin: Admin,
     Path(id): Path<String>,
 ) -> Result<axum::Json<AdminMessage>, Refused> {
-    let id = Id::parse(IdKind::Message, &id).or_else(|| Id::parse_hex(&id)).ok_or_else(|| missing("message"))?;
+    let id =
+        Id::parse(IdKind::Message, &id).or_else(|| Id::parse_hex(&id)).ok_or_else(|| missing("message"))?;
     let record = app.store.ledger.message(None, id).await?.ok_or_else(|| missing("message"))?;
     let text = match &record.content {
         Some(Content::Text { text }) if record.verification.is_none() => Some(text.clone()),

@@ -60,7 +60,8 @@ fn seal(app: &App, list: &str, place: &str) -> [u8; 8] {
 pub fn place(app: &App, list: &str, cursor: Option<&str>) -> Result<Option<String>, Refused> {
     let Some(cursor) = cursor else { return Ok(None) };
     let forged = || -> Refused {
-        let detail = "`cursor` is not one that this list gave; use next_cursor of the page before, or leave it out.";
+        let detail =
+            "`cursor` is not one that this list gave; use next_cursor of the page before, or leave it out.";
         Problem::new(StatusCode::BAD_REQUEST, "invalid-cursor", detail).with("field", "cursor").into()
     };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| forged())?;

@@ -20,7 +20,10 @@ pub fn name<T: ToSchema>() -> Cow<'static, str> {
 fn relaxed(mut schema: Value) -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.remove("required");
-        object.insert("description".to_owned(), json!("A JSON merge patch (RFC 7396): `null` takes a field back."));
+        object.insert(
+            "description".to_owned(),
+            json!("A JSON merge patch (RFC 7396): `null` takes a field back."),
+        );
     }
     schema
 }

@@ -14,7 +14,10 @@ macro_rules! collection {
             use utoipa::{PartialSchema, ToSchema};
 
             use crate::app::App;
-            use crate::app::collections::{self, $module::{$collection, $input, $view}};
+            use crate::app::collections::{
+                self,
+                $module::{$collection, $input, $view},
+            };
             use crate::http::admin::auth::Admin;
             use crate::http::admin::page::{List, PageQuery, cursor, place, size};
             use crate::http::admin::patch;
@@ -42,14 +45,14 @@ macro_rules! collection {
 
             /// Add one.
             #[utoipa::path(
-                post,
-                path = concat!("/admin/v1/", $path),
-                operation_id = concat!("create", $noun),
-                tag = "set-up",
-                request_body = $input,
-                responses((status = 201, description = "It is stored and in force.", body = $view)),
-                security(("admin_token" = []))
-            )]
+                        post,
+                        path = concat!("/admin/v1/", $path),
+                        operation_id = concat!("create", $noun),
+                        tag = "set-up",
+                        request_body = $input,
+                        responses((status = 201, description = "It is stored and in force.", body = $view)),
+                        security(("admin_token" = []))
+                    )]
             pub async fn create(
                 State(app): State<Arc<App>>,
                 admin: Admin,
@@ -61,14 +64,14 @@ macro_rules! collection {
 
             /// All of them, oldest first.
             #[utoipa::path(
-                get,
-                path = concat!("/admin/v1/", $path),
-                operation_id = concat!("list", $nouns),
-                tag = "set-up",
-                params(PageQuery),
-                responses((status = 200, description = "A page.", body = List<$view>)),
-                security(("admin_token" = []))
-            )]
+                        get,
+                        path = concat!("/admin/v1/", $path),
+                        operation_id = concat!("list", $nouns),
+                        tag = "set-up",
+                        params(PageQuery),
+                        responses((status = 200, description = "A page.", body = List<$view>)),
+                        security(("admin_token" = []))
+                    )]
             pub async fn list(
                 State(app): State<Arc<App>>,
                 _admin: Admin,
@@ -85,14 +88,14 @@ macro_rules! collection {
 
             /// One.
             #[utoipa::path(
-                get,
-                path = concat!("/admin/v1/", $path, "/{id}"),
-                operation_id = concat!("get", $noun),
-                tag = "set-up",
-                params(("id" = String, Path, description = "Its id or its unique name.")),
-                responses((status = 200, description = "As it is.", body = $view)),
-                security(("admin_token" = []))
-            )]
+                        get,
+                        path = concat!("/admin/v1/", $path, "/{id}"),
+                        operation_id = concat!("get", $noun),
+                        tag = "set-up",
+                        params(("id" = String, Path, description = "Its id or its unique name.")),
+                        responses((status = 200, description = "As it is.", body = $view)),
+                        security(("admin_token" = []))
+                    )]
             pub async fn get(
                 State(app): State<Arc<App>>,
                 _admin: Admin,
@@ -103,35 +106,36 @@ macro_rules! collection {
 
             /// Change some fields of one: a JSON merge patch, checked as a whole.
             #[utoipa::path(
-                patch,
-                path = concat!("/admin/v1/", $path, "/{id}"),
-                operation_id = concat!("change", $noun),
-                tag = "set-up",
-                params(("id" = String, Path, description = "Its id or its unique name.")),
-                request_body = Change,
-                responses((status = 200, description = "As it is now, in force.", body = $view)),
-                security(("admin_token" = []))
-            )]
+                        patch,
+                        path = concat!("/admin/v1/", $path, "/{id}"),
+                        operation_id = concat!("change", $noun),
+                        tag = "set-up",
+                        params(("id" = String, Path, description = "Its id or its unique name.")),
+                        request_body = Change,
+                        responses((status = 200, description = "As it is now, in force.", body = $view)),
+                        security(("admin_token" = []))
+                    )]
             pub async fn patch(
                 State(app): State<Arc<App>>,
                 admin: Admin,
                 Path(id): Path<String>,
                 Json(body): Json<Value>,
             ) -> Result<axum::Json<$view>, Refused> {
-                let work = async move { collections::patch::<$collection>(&app, &admin.actor, &id, body).await };
+                let work =
+                    async move { collections::patch::<$collection>(&app, &admin.actor, &id, body).await };
                 Ok(axum::Json(whole(work).await?))
             }
 
             /// Delete one.
             #[utoipa::path(
-                delete,
-                path = concat!("/admin/v1/", $path, "/{id}"),
-                operation_id = concat!("delete", $noun),
-                tag = "set-up",
-                params(("id" = String, Path, description = "Its id or its unique name.")),
-                responses((status = 204, description = "It is gone.")),
-                security(("admin_token" = []))
-            )]
+                        delete,
+                        path = concat!("/admin/v1/", $path, "/{id}"),
+                        operation_id = concat!("delete", $noun),
+                        tag = "set-up",
+                        params(("id" = String, Path, description = "Its id or its unique name.")),
+                        responses((status = 204, description = "It is gone.")),
+                        security(("admin_token" = []))
+                    )]
             pub async fn delete(
                 State(app): State<Arc<App>>,
                 admin: Admin,

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use seawall_connect::{Echo, Echoed, Inbound, Kind, Secret};
 use seawall_core::id::IdKind;
 use seawall_core::time::{Timestamp, span};
-use seawall_store::records::{Page, PhoneMessage};
+use seawall_store::records::Page;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,6 +16,7 @@ use super::auth::Admin;
 use super::page::{List, row, rows, size};
 use crate::app::App;
 use crate::app::collections::opt_outs::number;
+use crate::app::phone::{self, Received};
 use crate::http::extract::{Json, Query};
 use crate::http::native::answers::Refused;
 use crate::http::problem::Problem;
@@ -92,7 +93,7 @@ pub struct ClockView {
     pub now: Timestamp,
 }
 
-fn received_view(message: PhoneMessage) -> ReceivedView {
+fn received_view(message: Received) -> ReceivedView {
     ReceivedView {
         to: message.to.to_e164(),
         from: message.from,
@@ -121,7 +122,7 @@ pub async fn received(
     let limit = size(query.limit)?;
     let before = row(&app, LIST, query.cursor.as_deref())?;
     let to = query.to.map(|text| number("to", &text)).transpose()?;
-    let found = app.store.ledger.phone_messages(to, Page { before, limit: limit + 1 }).await?;
+    let found = phone::received(&app, to, Page { before, limit: limit + 1 }).await?;
     Ok(axum::Json(rows(&app, LIST, found, limit, |m| m.id.row(), received_view)))
 }
 
@@ -182,7 +183,8 @@ pub async fn clock(
     Json(input): Json<ClockInput>,
 ) -> Result<axum::Json<ClockView>, Refused> {
     if !app.config.sandbox.clock {
-        let detail = "The clock cannot be moved: start the gateway with sandbox.clock = true. For tests only.";
+        let detail =
+            "The clock cannot be moved: start the gateway with sandbox.clock = true. For tests only.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "sandbox-clock-off", detail).into());
     }
     let by = advance(&input, app.now())?;
@@ -197,7 +199,8 @@ fn advance(input: &ClockInput, now: Timestamp) -> Result<Duration, Problem> {
             let detail = "`now` is not an RFC 3339 time such as 2026-01-05T10:00:00Z.";
             let to = Timestamp::parse(to).ok_or_else(|| Problem::field("now", detail))?;
             if to < now {
-                let detail = format!("`now` is before {now}, and time cannot run backwards; give a later time.");
+                let detail =
+                    format!("`now` is before {now}, and time cannot run backwards; give a later time.");
                 return Err(Problem::field("now", detail));
             }
             to.since(now)

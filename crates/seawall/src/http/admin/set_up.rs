@@ -29,7 +29,9 @@ mod tables {
     collection!(templates, Templates, TemplateInput, TemplateView, "templates", "Templates", "Template");
 }
 
-use tables::{api_keys, ip_allowlist, limits, prices, providers, routes as ways, subaccounts, templates, webhooks};
+use tables::{
+    api_keys, ip_allowlist, limits, prices, providers, routes as ways, subaccounts, templates, webhooks,
+};
 
 /// Their routes.
 pub fn router() -> OpenApiRouter<Arc<App>> {
@@ -72,7 +74,10 @@ async fn rotate(
     Path(id): Path<String>,
     request: axum::extract::Request,
 ) -> Result<axum::Json<ApiKeyView>, Refused> {
-    let body = optional(request).await?;
+    let body = match optional(request).await? {
+        Value::Null => Value::Object(Map::new()),
+        given => given,
+    };
     let work = async move { keys::rotate(&app, &admin.actor, &id, body).await };
     Ok(axum::Json(whole(work).await?))
 }
@@ -82,7 +87,7 @@ async fn optional(request: axum::extract::Request) -> Result<Value, Refused> {
     let announced = is_json(request.headers());
     let bytes = body(request, &()).await?;
     match bytes.is_empty() {
-        true => Ok(Value::Object(Map::new())),
+        true => Ok(Value::Null),
         false if announced => Ok(parse(&bytes)?),
         false => {
             let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;

@@ -47,16 +47,8 @@ impl Door {
     /// Notes on the request what all rooms after this one go by.
     fn admit(&self, request: &mut Request) -> RequestId {
         let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let peer: IpAddr = request
-            .extensions()
-            .get::<PeerAddr>()
-            .map_or(nobody, |peer| peer.0)
-            .ip();
-        let values = request
-            .headers()
-            .get_all(&self.name)
-            .iter()
-            .map(HeaderValue::as_bytes);
+        let peer: IpAddr = request.extensions().get::<PeerAddr>().map_or(nobody, |peer| peer.0).ip();
+        let values = request.headers().get_all(&self.name).iter().map(HeaderValue::as_bytes);
         let caller = client_ip::resolve(peer, &self.trusted, &self.forward, values);
         if caller.ignored_headers || caller.confidence == Confidence::Low {
             tracing::debug!(%peer, caller = %caller.ip, header = %self.name, "forwarding header not believed");
@@ -82,10 +74,7 @@ impl<S> Layer<S> for DoorLayer {
     type Service = DoorService<S>;
 
     fn layer(&self, inner: S) -> DoorService<S> {
-        DoorService {
-            inner,
-            door: self.0.clone(),
-        }
+        DoorService { inner, door: self.0.clone() }
     }
 }
 
@@ -148,12 +137,7 @@ impl Route {
     fn broken(&self) -> Response {
         tracing::error!(method = %self.method, route = self.template(), request_id = %shown(), "the handler panicked");
         let detail = "Something went wrong here; report it with the request id.";
-        fallback::answer(
-            self.compatible,
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal-error",
-            detail,
-        )
+        fallback::answer(self.compatible, StatusCode::INTERNAL_SERVER_ERROR, "internal-error", detail)
     }
 
     /// What every answer carries.
@@ -169,19 +153,12 @@ impl Route {
         if let Some(id) = RequestId::current() {
             headers.insert(request_id::HEADER, id.header());
         }
-        headers
-            .entry(header::CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         answer
     }
 }
 
 fn shown() -> String {
-    RequestId::current()
-        .map(|id| id.as_str().to_owned())
-        .unwrap_or_default()
+    RequestId::current().map(|id| id.as_str().to_owned()).unwrap_or_default()
 }

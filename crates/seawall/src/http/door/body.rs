@@ -16,12 +16,7 @@ pub(super) fn timed(body: Incoming, within: Duration) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
-    Body::new(TimedBody {
-        inner: body.map_err(Into::into),
-        started: Instant::now(),
-        within,
-        timer: None,
-    })
+    Body::new(TimedBody { inner: body.map_err(Into::into), started: Instant::now(), within, timer: None })
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

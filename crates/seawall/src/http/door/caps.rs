@@ -34,13 +34,7 @@ pub(super) struct Place {
 
 impl Caps {
     pub fn new(total: usize, each: usize, exempt: TrustedProxies) -> Arc<Self> {
-        Arc::new(Caps {
-            open: AtomicUsize::new(0),
-            total,
-            each,
-            exempt,
-            by_address: Mutex::default(),
-        })
+        Arc::new(Caps { open: AtomicUsize::new(0), total, each, exempt, by_address: Mutex::default() })
     }
 
     /// Takes a place. Loopback and trusted proxies stand for many callers: only the total binds them.
@@ -50,10 +44,7 @@ impl Caps {
             return Err(Full::Total);
         }
         // From here on dropping the place gives back what was counted.
-        let mut place = Place {
-            caps: self.clone(),
-            bucket: None,
-        };
+        let mut place = Place { caps: self.clone(), bucket: None };
         let client = ClientIp::from_ip(peer);
         if client.ip().is_loopback() || self.exempt.contains(client) {
             return Ok(place);
@@ -85,11 +76,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.caps.open.fetch_sub(1, Ordering::Relaxed);
         let Some(bucket) = self.bucket else { return };
-        let mut counts = self
-            .caps
-            .by_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.caps.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut entry) = counts.entry(bucket) {
             *entry.get_mut() = entry.get().saturating_sub(1);
             if *entry.get() == 0 {

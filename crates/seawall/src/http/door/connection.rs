@@ -113,24 +113,13 @@ fn service(
     Error = Infallible,
     Future = impl Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static + use<>,
 > + use<> {
-    let (router, peer, within) = (
-        connection.router.clone(),
-        connection.peer,
-        connection.patience.request,
-    );
+    let (router, peer, within) = (connection.router.clone(), connection.peer, connection.patience.request);
     service_fn(move |request: Request<Incoming>| {
         let under_way = pulse.begin();
         let mut request = request.map(|body| timed(body, within));
         request.extensions_mut().insert(PeerAddr(peer));
         let answered = router.clone().call(request);
-        async move {
-            answered.await.map(|answer| {
-                answer.map(|body| Answer {
-                    body,
-                    _under_way: under_way,
-                })
-            })
-        }
+        async move { answered.await.map(|answer| answer.map(|body| Answer { body, _under_way: under_way })) }
     })
 }
 

@@ -60,10 +60,5 @@ pub(super) async fn not_found(method: Method, uri: Uri) -> Response {
 /// 405; the router adds `Allow`.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("This path does not take {method}; the header Allow names what it takes.");
-    refuse(
-        uri.path(),
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        detail,
-    )
+    refuse(uri.path(), StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
 }

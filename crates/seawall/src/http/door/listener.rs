@@ -38,9 +38,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
-    let _reloading = tls
-        .clone()
-        .map(|tls| AbortOnDrop(tokio::spawn(reload_on_hangup(tls))));
+    let _reloading = tls.clone().map(|tls| AbortOnDrop(tokio::spawn(reload_on_hangup(tls))));
     let (draining, ended) = (watch::channel(false).0, mpsc::channel::<Infallible>(1));
     let (alive, mut all_ended) = ended;
     let mut gate = Gate::new(config, router, tls, draining.subscribe(), alive);
@@ -105,16 +103,12 @@ impl Gate {
         let client = ClientIp::from_ip(peer.ip());
         let known = |proxies: &TrustedProxies| client.ip().is_loopback() || proxies.contains(client);
         if self.only.as_ref().is_some_and(|proxies| !known(proxies)) {
-            return self
-                .complaints
-                .note("unencrypted and neither from loopback nor from a trusted proxy");
+            return self.complaints.note("unencrypted and neither from loopback nor from a trusted proxy");
         }
         match self.caps.enter(peer.ip()) {
             Ok(place) => self.spawn(stream, peer, place),
             Err(Full::Total) => self.complaints.note("limits.max_connections is reached"),
-            Err(Full::Address) => self
-                .complaints
-                .note("limits.max_connections_per_address is reached"),
+            Err(Full::Address) => self.complaints.note("limits.max_connections_per_address is reached"),
         }
     }
 
@@ -123,11 +117,8 @@ impl Gate {
             true => self.limits.header_timeout.min(CROWDED_HEADER_TIMEOUT),
             false => self.limits.header_timeout,
         };
-        let patience = Patience {
-            header,
-            request: self.limits.request_timeout,
-            idle: self.limits.idle_timeout,
-        };
+        let patience =
+            Patience { header, request: self.limits.request_timeout, idle: self.limits.idle_timeout };
         let connection = Connection {
             peer,
             accepted: Instant::now(),
@@ -148,10 +139,7 @@ impl Gate {
 fn affordable(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     let files = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
@@ -172,10 +160,7 @@ fn affordable(wanted: usize) -> usize {
 /// when a client left before it was accepted.
 async fn back_off(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    ) {
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         tracing::warn!(%error, "cannot accept connections; trying again");
         sleep(Duration::from_millis(50)).await;
     }
@@ -213,10 +198,7 @@ impl Complaints {
         self.since = self.since.saturating_add(1);
         if self.last.is_none_or(|last| last.elapsed() >= COMPLAINT_EVERY) {
             tracing::warn!(why, closed = self.since, "connections are closed at once");
-            *self = Complaints {
-                last: Some(Instant::now()),
-                since: 0,
-            };
+            *self = Complaints { last: Some(Instant::now()), since: 0 };
         }
     }
 }

@@ -59,10 +59,7 @@ impl Pulse {
     }
 
     fn touch(&self) {
-        self.since.store(
-            u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX),
-            Relaxed,
-        );
+        self.since.store(u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// A request has begun; it is over when the guard is dropped.

@@ -72,16 +72,10 @@ impl RequestIds {
     pub fn next(&self, headers: &HeaderMap) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let own = Id::new(Id::first_row(self.clock.now()), self.random.hash_one(count));
-        let shown = headers
-            .get(&HEADER)
-            .filter(|value| is_good(value.as_bytes()))
-            .cloned();
+        let shown = headers.get(&HEADER).filter(|value| is_good(value.as_bytes())).cloned();
         let ours =
             || HeaderValue::try_from(own.show(IdKind::Request)).unwrap_or(HeaderValue::from_static("req_"));
-        RequestId {
-            shown: shown.unwrap_or_else(ours),
-            own,
-        }
+        RequestId { shown: shown.unwrap_or_else(ours), own }
     }
 }
 

@@ -21,10 +21,7 @@ pub struct Tls {
 impl Tls {
     /// Reads and checks both files.
     pub fn load(files: &TlsFiles) -> Result<Self, String> {
-        Ok(Tls {
-            files: files.clone(),
-            current: ArcSwap::from_pointee(read(files)?),
-        })
+        Ok(Tls { files: files.clone(), current: ArcSwap::from_pointee(read(files)?) })
     }
 
     /// Reads both files again; what was in use stays when they are not in order.

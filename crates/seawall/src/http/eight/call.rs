@@ -65,7 +65,8 @@ pub(super) async fn enter_account(app: &App, request: Request, needed: Scope) ->
     who::enter(app, &call.caller, first, needed, app.now()).await.map_err(|e| stranger(app, e))?;
     let account = app.snapshot.load().account.clone();
     let account = account.filter(|account| names(account, call.param("accountId")));
-    let account = account.ok_or_else(|| Refused::bad(1001, "Provided accountId doesn't belong to your API key"))?;
+    let account =
+        account.ok_or_else(|| Refused::bad(1001, "Provided accountId doesn't belong to your API key"))?;
     Ok((call, account))
 }
 
@@ -104,7 +105,9 @@ impl Call {
         let all = all.map_err(|_| Refused::bad(1000, "Invalid parameter: the query cannot be read"))?.0;
         let mut found = all.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(Refused::bad(1000, format!("Invalid parameter: {name} is given twice"))),
+            (Some(_), Some(_)) => {
+                Err(Refused::bad(1000, format!("Invalid parameter: {name} is given twice")))
+            }
             (one, _) => Ok(one),
         }
     }
@@ -151,9 +154,15 @@ fn unread(error: &axum::Error, most: usize) -> Refused {
 
 /// A body that says it is something else than JSON is not guessed at; one that says nothing is read.
 fn json_announced(headers: &HeaderMap) -> Answer<()> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let media = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media == "application/json" || media == "text/json" || (media.starts_with("application/") && media.ends_with("+json")) {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let media =
+        value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media == "application/json"
+        || media == "text/json"
+        || (media.starts_with("application/") && media.ends_with("+json"))
+    {
         return Ok(());
     }
     let message = "The body has to be JSON, announced by Content-Type: application/json";
@@ -165,7 +174,8 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
     let mut all = headers.get_all("idempotency-key").iter();
     let Some(value) = all.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
-    let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) && all.next().is_none();
+    let fits =
+        (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) && all.next().is_none();
     if fits {
         return Ok(Some(text.to_owned()));
     }

@@ -10,8 +10,8 @@ use seawall_core::id::{Id, IdKind};
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
 use serde::Serialize;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder};
 use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder};
 
 use crate::app::screen::Screened;
 use crate::app::who::Stranger;
@@ -130,7 +130,9 @@ pub(super) fn stranger(app: &App, why: Stranger) -> Refused {
         Stranger::NoKey => {
             Refused::new(StatusCode::UNAUTHORIZED, 1200, "Request was not authenticated properly")
         }
-        Stranger::Scope { needed } => Refused::forbidden(&format!("the key has no scope `{}`", needed.as_str())),
+        Stranger::Scope { needed } => {
+            Refused::forbidden(&format!("the key has no scope `{}`", needed.as_str()))
+        }
         Stranger::Address { ip } => Refused::forbidden(&format!("{ip} is not on the IP allow-list")),
         Stranger::Subaccount => foreign_subaccount(),
         Stranger::Product { needed } => {
@@ -153,7 +155,7 @@ pub(super) fn store(error: &seawall_store::StoreError) -> Refused {
 }
 
 /// A use case that did not do it.
-pub(super) fn refusal(app: &App, why: Refusal) -> Refused {
+pub(super) fn refusal(why: Refusal) -> Refused {
     match why {
         Refusal::Decided(screened) => decided(&screened),
         Refusal::Unavailable(error) => store(&error),
@@ -172,13 +174,7 @@ pub(super) fn refusal(app: &App, why: Refusal) -> Refused {
             1000,
             "This Idempotency-Key was used with another body; use a new one.",
         ),
-        #[allow(unreachable_patterns, reason = "refusals may be added; an unknown one is our fault")]
-        _ => internal(app),
     }
-}
-
-fn internal(_: &App) -> Refused {
-    Refused::new(StatusCode::INTERNAL_SERVER_ERROR, 2000, "Internal server error")
 }
 
 /// What only the set-up could tell: the native field, in this dialect's code and spelling.

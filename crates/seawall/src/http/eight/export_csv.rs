@@ -17,8 +17,8 @@ use crate::app::{App, hooks};
 const PAGE: usize = 500;
 /// 8x8's columns, in its order.
 const HEADER: &str = "umid,subaccountid,direction,country,operator,mcc,mnc,status_value,status_details,\
-status_errorcode,status_errormessage,status_timestamp,msisdn,source,encoding,createdat,smscount,price_currency,\
-price_persms,price_total,clientmessageid,clientbatchid,batchid,body\r\n";
+status_errorcode,status_errormessage,status_timestamp,msisdn,source,encoding,createdat,smscount,\
+price_currency,price_persms,price_total,clientmessageid,clientbatchid,batchid,body\r\n";
 
 struct Reader {
     app: Arc<App>,
@@ -48,7 +48,9 @@ pub(super) fn file(
         }
         let page = Page { before: reader.before, limit };
         let records = reader.app.store.ledger.messages(reader.filter.clone(), page).await?;
-        let Some(last) = records.last() else { return Ok(None) };
+        let Some(last) = records.last() else {
+            return Ok(None);
+        };
         reader.before = Some(last.id.row());
         reader.left = reader.left.saturating_sub(records.len());
         let lines: String = records.iter().map(line).collect();
@@ -93,7 +95,8 @@ fn line(record: &MessageRecord) -> String {
 /// A cell that no spreadsheet runs: what begins like a formula begins with an apostrophe instead, and what
 /// has a separator, a quote or a line end is quoted.
 fn cell(text: &str) -> String {
-    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);
+    let formula =
+        text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
     if safe.contains([',', '"', '\n', '\r', ';', '\t']) || safe.starts_with(' ') {
         format!("\"{}\"", safe.replace('"', "\"\""))

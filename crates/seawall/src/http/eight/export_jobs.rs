@@ -94,7 +94,10 @@ pub(super) async fn begin(app: &Arc<App>, actor: &Actor, job: Job) -> Result<boo
     let mut ours = 0;
     for (document, old) in all(app).await? {
         if old.expires <= now {
-            app.store.directory.delete(EXPORTS, &document.id, audit(&Actor::system(), now, "expire", &old)).await?;
+            app.store
+                .directory
+                .delete(EXPORTS, &document.id, audit(&Actor::system(), now, "expire", &old))
+                .await?;
         } else {
             ours += usize::from(old.subaccount == job.subaccount);
         }
@@ -104,8 +107,15 @@ pub(super) async fn begin(app: &Arc<App>, actor: &Actor, job: Job) -> Result<boo
     }
     let body = serde_json::to_value(&job).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let (id, revision) = (job.id.clone(), 1);
-    let document =
-        Document { collection: EXPORTS.to_owned(), id, name: None, body, revision, created_at: now, updated_at: now };
+    let document = Document {
+        collection: EXPORTS.to_owned(),
+        id,
+        name: None,
+        body,
+        revision,
+        created_at: now,
+        updated_at: now,
+    };
     app.store.directory.create(document, audit(actor, now, "create", &job)).await?;
     work(app.clone(), job.id);
     Ok(true)
@@ -157,7 +167,9 @@ pub(super) fn work(app: Arc<App>, id: String) {
 
 async fn prepare(app: &App, id: &str) -> Result<(), StoreError> {
     advance(app, id, JobStatus::Running).await?;
-    let Some((_, job)) = all(app).await?.into_iter().find(|(_, job)| job.id == id) else { return Ok(()) };
+    let Some((_, job)) = all(app).await?.into_iter().find(|(_, job)| job.id == id) else {
+        return Ok(());
+    };
     let found = app.store.ledger.messages(job.filter(), Page { before: None, limit: 1 }).await;
     let status = match &found {
         Ok(rows) if rows.is_empty() => JobStatus::Empty,
@@ -170,7 +182,9 @@ async fn prepare(app: &App, id: &str) -> Result<(), StoreError> {
 
 /// Writes how far a job is. One that was deleted in the meantime stays deleted.
 async fn advance(app: &App, id: &str, status: JobStatus) -> Result<(), StoreError> {
-    let Some((mut document, mut job)) = all(app).await?.into_iter().find(|(_, job)| job.id == id) else { return Ok(()) };
+    let Some((mut document, mut job)) = all(app).await?.into_iter().find(|(_, job)| job.id == id) else {
+        return Ok(());
+    };
     let now = app.now();
     job.status = status;
     job.expires = expiry(now);

@@ -75,7 +75,9 @@ fn read(app: &App, subaccount: &str, body: &Value) -> Answer<Job> {
         return Err(Refused::bad(1000, "Invalid parameter: from has to lie before to"));
     }
     let phone = match fields.text("phoneNumber")? {
-        Some(text) => Some(Msisdn::parse(text, None).map_err(|_| Refused::bad(1002, NOT_A_NUMBER))?.msisdn.to_e164()),
+        Some(text) => {
+            Some(Msisdn::parse(text, None).map_err(|_| Refused::bad(1002, NOT_A_NUMBER))?.msisdn.to_e164())
+        }
         None => None,
     };
     Ok(Job {
@@ -106,7 +108,9 @@ fn countries(fields: &Fields<'_>) -> Answer<Vec<Country>> {
     }
     let one = |value: &Value| match value.as_str() {
         None => Err(Refused::bad(1000, "Invalid parameter: countries has to be an array of strings")),
-        Some(text) => Country::parse(text).ok_or_else(|| Refused::bad(1009, "Invalid country code in countries")),
+        Some(text) => {
+            Country::parse(text).ok_or_else(|| Refused::bad(1009, "Invalid country code in countries"))
+        }
     };
     list.iter().map(one).collect()
 }
@@ -191,7 +195,10 @@ async fn remove(app: &App, request: Request) -> Answer<Response> {
     tag = "8x8 SMS",
     operation_id = "eight_export_download",
     params(("subAccountId" = String, Path), ("token" = String, Path)),
-    responses((status = 200, description = "The messages", body = String, content_type = "text/csv"), Refusals),
+    responses(
+        (status = 200, description = "The messages", body = String, content_type = "text/csv"),
+        Refusals
+    ),
     security(("api_key" = []))
 )]
 pub(super) async fn download(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -201,10 +208,12 @@ pub(super) async fn download(State(app): State<Arc<App>>, request: Request) -> R
 async fn hand_out(app: &Arc<App>, request: Request) -> Answer<Response> {
     let Entered { call, subaccount } = enter(app, request, Scope::Sms).await?;
     let token = call.param("token").as_bytes();
-    let right = |job: &Job| bool::from(job.token.as_bytes().ct_eq(token)) && job.status == JobStatus::Succeeded;
+    let right =
+        |job: &Job| bool::from(job.token.as_bytes().ct_eq(token)) && job.status == JobStatus::Succeeded;
     let (_, job) = stored(export_jobs::find(app, &subaccount.id, right).await)?.ok_or_else(no_job)?;
     let now = app.now();
-    let turn = DOWNLOADS.try_acquire().map_err(|_| Refused::quota(Some(now.plus(Duration::from_secs(5))), now))?;
+    let turn =
+        DOWNLOADS.try_acquire().map_err(|_| Refused::quota(Some(now.plus(Duration::from_secs(5))), now))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"messages.csv\"")),

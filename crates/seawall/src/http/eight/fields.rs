@@ -27,7 +27,11 @@ impl Bad {
     }
 
     fn shape(place: &str, name: &str, wanted: &str) -> Self {
-        Bad { code: 1000, message: format!("Invalid parameter: {place}{name} has to be {wanted}"), shape: true }
+        Bad {
+            code: 1000,
+            message: format!("Invalid parameter: {place}{name} has to be {wanted}"),
+            shape: true,
+        }
     }
 }
 
@@ -91,21 +95,32 @@ impl<'a> Fields<'a> {
     }
 
     pub fn whole(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Bad> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let Value::Number(number) = value else { return Err(self.wrong(name, "an integer")) };
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let Value::Number(number) = value else {
+            return Err(self.wrong(name, "an integer"));
+        };
         let whole = number.as_u64().or_else(|| number.as_f64().filter(|f| f.fract() == 0.0).map(saturate));
         if whole.is_none() && number.as_i64().is_none() {
             return Err(self.wrong(name, "an integer"));
         }
         match whole.filter(|n| (least..=most).contains(n)) {
             Some(n) => Ok(Some(n)),
-            None => Err(Bad::value(1010, format!("Invalid {}{name}: has to be from {least} to {most}", self.place))),
+            None => Err(Bad::value(
+                1010,
+                format!("Invalid {}{name}: has to be from {least} to {most}", self.place),
+            )),
         }
     }
 
     pub fn number(&self, name: &str, least: f64, most: f64) -> Result<Option<f64>, Bad> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let Some(number) = value.as_f64() else { return Err(self.wrong(name, "a number")) };
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let Some(number) = value.as_f64() else {
+            return Err(self.wrong(name, "a number"));
+        };
         if (least..=most).contains(&number) {
             return Ok(Some(number));
         }
@@ -139,18 +154,25 @@ impl<'a> Fields<'a> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, name: &str, words: &[(&str, T)], code: u16) -> Result<Option<T>, Bad> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         match words.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => Ok(Some(*value)),
             None => {
                 let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                Err(Bad::value(code, format!("Invalid {}{name}: has to be one of {}", self.place, all.join(", "))))
+                Err(Bad::value(
+                    code,
+                    format!("Invalid {}{name}: has to be one of {}", self.place, all.join(", ")),
+                ))
             }
         }
     }
 
     pub fn country(&self) -> Result<Option<Country>, Bad> {
-        let Some(text) = self.text("country")? else { return Ok(None) };
+        let Some(text) = self.text("country")? else {
+            return Ok(None);
+        };
         let bad = || Bad::value(1009, "Invalid country code: two letters of ISO 3166-1 are needed");
         Country::parse(text).map(Some).ok_or_else(bad)
     }
@@ -162,23 +184,31 @@ impl<'a> Fields<'a> {
     }
 
     pub fn source(&self) -> Result<Option<String>, Bad> {
-        let Some(text) = self.text("source")? else { return Ok(None) };
+        let Some(text) = self.text("source")? else {
+            return Ok(None);
+        };
         match SenderId::parse(text) {
             Ok(source) => Ok(Some(source.as_str().to_owned())),
-            Err(_) if text.len() > 11 => Err(Bad::value(1005, "Invalid Source value. Reached max allowed limit")),
+            Err(_) if text.len() > 11 => {
+                Err(Bad::value(1005, "Invalid Source value. Reached max allowed limit"))
+            }
             Err(error) => Err(Bad::value(1005, format!("Invalid Source value: {error}"))),
         }
     }
 
     pub fn time(&self, name: &str, code: u16) -> Result<Option<Timestamp>, Bad> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         let bad = || Bad::value(code, format!("Invalid {}{name}: not an ISO 8601 date and time", self.place));
         iso::parse(text).map(Some).ok_or_else(bad)
     }
 
     /// A URL that we would call, within the rules of egress.
     pub fn url(&self, name: &str, rules: egress::Rules) -> Result<Option<String>, Bad> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         match egress::check_url(text, rules) {
             Ok(_) => Ok(Some(text.to_owned())),
             Err(problem) => Err(Bad::value(3020, format!("Invalid {}{name}: {problem}", self.place))),
@@ -189,23 +219,31 @@ impl<'a> Fields<'a> {
     pub fn client_ip(&self) -> Result<Option<ClientIp>, Bad> {
         let (one, other) = (self.address("clientIp")?, self.address("clientIP")?);
         match (one, other) {
-            (Some(a), Some(b)) if a != b => {
-                Err(Bad::value(1012, format!("Invalid IP address: {}clientIp and clientIP differ", self.place)))
-            }
+            (Some(a), Some(b)) if a != b => Err(Bad::value(
+                1012,
+                format!("Invalid IP address: {}clientIp and clientIP differ", self.place),
+            )),
             _ => Ok(one.or(other)),
         }
     }
 
     fn address(&self, name: &str) -> Result<Option<ClientIp>, Bad> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        let bad = || Bad::value(1012, format!("Invalid IP address: {}{name} has to be one IPv4 or IPv6 address", self.place));
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let bad = || {
+            Bad::value(
+                1012,
+                format!("Invalid IP address: {}{name} has to be one IPv4 or IPv6 address", self.place),
+            )
+        };
         ClientIp::parse(text).filter(|ip| ip.is_plausible_client()).map(Some).ok_or_else(bad)
     }
 }
 
 /// A whole float as an integer; what is out of range is out of every bound, too.
 fn saturate(f: f64) -> u64 {
-    if f < 0.0 || f > 1e15 {
+    if !(0.0..=1e15).contains(&f) {
         return u64::MAX;
     }
     format!("{f:.0}").parse().unwrap_or(u64::MAX)

@@ -27,12 +27,14 @@ pub(super) async fn begin<T>(
     body: &[u8],
     render: Render<T>,
 ) -> Answer<Once<T>> {
-    let Some(key) = key else { return Ok(Once::New(None)) };
+    let Some(key) = key else {
+        return Ok(Once::New(None));
+    };
     let scope = format!("8x8\u{1f}{subaccount}\u{1f}{operation}");
     match idempotency::begin(app, &scope, key, body, render).await {
         Ok(Found::New(wish)) => Ok(Once::New(Some(wish))),
         Ok(Found::Replay(kept)) => Ok(Once::Replay(kept)),
-        Err(error) => Err(refusal(app, error)),
+        Err(error) => Err(refusal(error)),
     }
 }
 

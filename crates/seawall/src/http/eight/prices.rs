@@ -80,7 +80,9 @@ fn read(call: &Call) -> Answer<Wanted> {
         None => None,
     };
     let code = |name: &str| -> Answer<Option<u16>> {
-        let Some(text) = call.query(name)? else { return Ok(None) };
+        let Some(text) = call.query(name)? else {
+            return Ok(None);
+        };
         let digits = (1..=3).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
         let bad = || Refused::bad(1000, format!("Invalid {name}: up to three digits are needed"));
         text.parse().ok().filter(|_| digits).map(Some).ok_or_else(bad)
@@ -88,7 +90,9 @@ fn read(call: &Call) -> Answer<Wanted> {
     let operator = match (code("mcc")?, code("mnc")?) {
         (Some(mcc), Some(mnc)) => Some((mcc, mnc)),
         (None, None) => None,
-        _ => return Err(Refused::bad(1000, "Invalid parameter: mcc and mnc have to come together")),
+        _ => {
+            return Err(Refused::bad(1000, "Invalid parameter: mcc and mnc have to come together"));
+        }
     };
     let (outbound, inbound) = match call.query("direction")?.as_deref() {
         None => (true, true),
@@ -121,10 +125,12 @@ fn matches(price: &PriceEntry, wanted: &Wanted) -> bool {
 }
 
 fn operator(price: &PriceEntry) -> Value {
-    let hni: Vec<Value> = price.mcc.iter().map(|mcc| json!({"mcc": mcc, "mnc": price.mnc.as_deref().unwrap_or("")})).collect();
+    let hni: Vec<Value> =
+        price.mcc.iter().map(|mcc| json!({"mcc": mcc, "mnc": price.mnc.as_deref().unwrap_or("")})).collect();
     let name = match (&price.mcc, &price.mnc) {
         (Some(mcc), Some(mnc)) => format!("{mcc}-{mnc}"),
         _ => "All operators".to_owned(),
     };
-    json!({"operatorName": name, "hni": hni, "price": {"amount": money(price.amount), "currency": price.currency}})
+    let price = json!({"amount": money(price.amount), "currency": price.currency});
+    json!({"operatorName": name, "hni": hni, "price": price})
 }

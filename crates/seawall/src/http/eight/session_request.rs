@@ -18,10 +18,11 @@ use crate::jobs::egress;
 
 /// Languages that 8x8's voices speak; case matters, as there.
 pub(super) const LANGUAGES: [&str; 48] = [
-    "ar-EG", "ar-SA", "bg-BG", "ca-ES", "cs-CZ", "da-DK", "de-AT", "de-CH", "de-DE", "el-GR", "en-AU", "en-CA",
-    "en-GB", "en-IE", "en-IN", "en-US", "es-ES", "es-MX", "fi-FI", "fr-CA", "fr-CH", "fr-FR", "he-IL", "hi-IN",
-    "hr-HR", "hu-HU", "id-ID", "it-IT", "ja-JP", "ko-KR", "ms-MY", "nb-NO", "nl-NL", "pl-PL", "pt-BR", "pt-PT",
-    "ro-RO", "ru-RU", "sk-SK", "sl-SI", "sv-SE", "ta-IN", "th-TH", "tr-TR", "vi-VN", "zh-CN", "zh-HK", "zh-TW",
+    "ar-EG", "ar-SA", "bg-BG", "ca-ES", "cs-CZ", "da-DK", "de-AT", "de-CH", "de-DE", "el-GR", "en-AU",
+    "en-CA", "en-GB", "en-IE", "en-IN", "en-US", "es-ES", "es-MX", "fi-FI", "fr-CA", "fr-CH", "fr-FR",
+    "he-IL", "hi-IN", "hr-HR", "hu-HU", "id-ID", "it-IT", "ja-JP", "ko-KR", "ms-MY", "nb-NO", "nl-NL",
+    "pl-PL", "pt-BR", "pt-PT", "ro-RO", "ru-RU", "sk-SK", "sl-SI", "sv-SE", "ta-IN", "th-TH", "tr-TR",
+    "vi-VN", "zh-CN", "zh-HK", "zh-TW",
 ];
 const DEFAULT_TEXT: &str = "Your verification code is {code}";
 const DEFAULT_TEXT_WITH_BRAND: &str = "{brand}: Your verification code is {code}";
@@ -87,7 +88,9 @@ fn channel(fields: &Fields<'_>) -> Answer<Channel> {
         ("sma", None),
     ];
     match fields.choice("channel", &WORDS, 1000)? {
-        Some(None) => Err(Refused::bad(2003, "Unsupported product: only the channels sms and call are offered here")),
+        Some(None) => {
+            Err(Refused::bad(2003, "Unsupported product: only the channels sms and call are offered here"))
+        }
         Some(Some(channel)) => Ok(channel),
         None => Ok(Channel::Sms),
     }
@@ -107,7 +110,9 @@ fn shape(app: &App, fields: &Fields<'_>) -> Result<CodeShape, Bad> {
 }
 
 fn language(fields: &Fields<'_>) -> Result<Option<&'static str>, Bad> {
-    let Some(text) = fields.text("language")? else { return Ok(None) };
+    let Some(text) = fields.text("language")? else {
+        return Ok(None);
+    };
     let known = LANGUAGES.iter().find(|l| **l == text).copied();
     let bad = || Bad::value(1000, "Invalid language: a tag such as en-US is needed; case matters");
     known.map(Some).ok_or_else(bad)
@@ -126,9 +131,15 @@ struct Call {
 }
 
 fn call(fields: &Fields<'_>, language: Option<&str>) -> Result<Call, Bad> {
-    let mut voice =
-        VoiceWish { language: language.unwrap_or("en-US").to_owned(), profile: None, speed: 0.8, repetition: 2 };
-    let Some(call) = fields.object("call", "call.")? else { return Ok(Call { source: None, voice }) };
+    let mut voice = VoiceWish {
+        language: language.unwrap_or("en-US").to_owned(),
+        profile: None,
+        speed: 0.8,
+        repetition: 2,
+    };
+    let Some(call) = fields.object("call", "call.")? else {
+        return Ok(Call { source: None, voice });
+    };
     voice.profile = call.label("voiceProfile", 50, 1010)?;
     voice.speed = call.number("speed", 0.5, 2.0)?.unwrap_or(voice.speed);
     let repetition = call.whole("repetition", 1, 3)?.and_then(|n| u8::try_from(n).ok());
@@ -158,10 +169,13 @@ fn template(
         candidates.max_by_key(|t| specificity(t)).map(|t| t.text.clone())
     };
     match (given, key) {
-        (Some(_), Some(_)) => Err(Bad::value(1007, "Invalid template: template and templateKey contradict each other")),
+        (Some(_), Some(_)) => {
+            Err(Bad::value(1007, "Invalid template: template and templateKey contradict each other"))
+        }
         (Some(text), None) => Ok(text.to_owned()),
-        (None, Some(key)) => best(&|t| t.name == key)
-            .ok_or_else(|| Bad::value(1007, "Invalid templateKey: no saved template has this key, channel and language")),
+        (None, Some(key)) => best(&|t| t.name == key).ok_or_else(|| {
+            Bad::value(1007, "Invalid templateKey: no saved template has this key, channel and language")
+        }),
         (None, None) => {
             let builtin = if branded { DEFAULT_TEXT_WITH_BRAND } else { DEFAULT_TEXT };
             Ok(best(&|t| t.default).unwrap_or_else(|| builtin.to_owned()))

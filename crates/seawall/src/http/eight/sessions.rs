@@ -50,7 +50,7 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
         Once::Replay(kept) => return Ok(once::replay(kept)),
         Once::New(wish) => wish,
     };
-    let started = start_verification(app, &call.caller, ask, wish).await.map_err(|e| refusal(app, e))?;
+    let started = start_verification(app, &call.caller, ask, wish).await.map_err(refusal)?;
     let mut response = shown(app, &started.verification);
     note_decision(response.headers_mut(), started.screened.id);
     Ok(response)
@@ -87,7 +87,7 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
     };
     let done = check_code::check_code(app, &subaccount.id, id, &code).await.map_err(|error| match error {
         Refusal::NotFound => not_found(),
-        other => refusal(app, other),
+        other => refusal(other),
     })?;
     if let Checked::Exhausted { retry_at } = done.checked {
         return Err(Refused::quota(retry_at, done.at));

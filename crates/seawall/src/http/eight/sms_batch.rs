@@ -54,13 +54,15 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let (asks, plan) = batch.split();
     let plan = Arc::new(plan);
     let kept = plan.clone();
-    let render = Box::new(move |sent: &Vec<Sent>| (200, serde_json::to_string(&kept.answer(sent)).unwrap_or_default()));
+    let render = Box::new(move |sent: &Vec<Sent>| {
+        (200, serde_json::to_string(&kept.answer(sent)).unwrap_or_default())
+    });
     let wish = match once::begin(app, &subaccount.id, "sms.batch", key.as_deref(), &raw, render).await? {
         Once::Replay(kept) => return Ok(once::replay(kept)),
         Once::New(wish) => wish,
     };
     let sent = send_messages(app, &call.caller, &subaccount.id, asks, Some(plan.id), wish).await;
-    let sent = sent.map_err(|e| refusal(app, e))?;
+    let sent = sent.map_err(refusal)?;
     report(app, plan.receipts(app, &sent)).await;
     Ok(axum::Json(plan.answer(&sent)).into_response())
 }
@@ -92,13 +94,20 @@ fn read(app: &App, around: Around<'_>, body: &Value) -> Answer<Batch> {
     let messages = match (fields.list("messages")?, fields.list("destinations")?) {
         (Some(messages), _) => each(app, around, counted(messages)?, &shared)?,
         (None, Some(destinations)) => to_each(app, around, counted(destinations)?, &shared)?,
-        (None, None) => return Err(Refused::bad(3012, "Messages missing: send messages, or destinations with a template")),
+        (None, None) => {
+            return Err(Refused::bad(
+                3012,
+                "Messages missing: send messages, or destinations with a template",
+            ));
+        }
     };
     Ok(Batch { id: stored(app.ids.next(around.now))?, client_batch_id, show, messages })
 }
 
 fn shared(around: Around<'_>, fields: &Fields<'_>) -> Result<Shared, Bad> {
-    let Some(template) = fields.object("template", "template.")? else { return Ok(Shared::default()) };
+    let Some(template) = fields.object("template", "template.")? else {
+        return Ok(Shared::default());
+    };
     Ok(Shared {
         text: template.text("text")?.map(str::to_owned),
         source: template.source()?,
@@ -232,6 +241,8 @@ impl Plan {
     /// Receipts of what decisions rejected.
     fn receipts(&self, app: &App, sent: &[Sent]) -> Vec<seawall_store::records::HookDelivery> {
         let refused = sent.iter().zip(&self.asked).filter(|(s, _)| !s.screened.allowed());
-        refused.filter_map(|(s, (details, _))| hooks::rejected(app, &s.screened, details, Some(self.id))).collect()
+        refused
+            .filter_map(|(s, (details, _))| hooks::rejected(app, &s.screened, details, Some(self.id)))
+            .collect()
     }
 }

@@ -81,11 +81,12 @@ async fn rejection_of(app: &App, subaccount: &str, id: Id) -> Answer<Option<Deci
 
 fn of_message(app: &App, record: &MessageRecord) -> MessageDetails {
     let currency = currency(app);
-    let price = record.price.as_ref().map_or(MessagePrice { total: 0.0, per_sms: 0.0, currency }, |p| MessagePrice {
-        total: hooks::money(p.total),
-        per_sms: hooks::money(p.per_segment),
-        currency: p.currency.clone(),
-    });
+    let price =
+        record.price.as_ref().map_or(MessagePrice { total: 0.0, per_sms: 0.0, currency }, |p| MessagePrice {
+            total: hooks::money(p.total),
+            per_sms: hooks::money(p.per_segment),
+            currency: p.currency.clone(),
+        });
     MessageDetails {
         umid: record.id.to_uuid(),
         sub_account_id: record.subaccount.clone(),
@@ -131,7 +132,11 @@ fn of_rejection(app: &App, decision: &DecisionRecord) -> MessageDetails {
         // The text of a rejected message is not kept, nor is how it would have been encoded.
         encoding: "GSM7",
         created_at: decision.id.at().to_rfc3339(),
-        sms_count: facts.get("segments").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok()).unwrap_or(1),
+        sms_count: facts
+            .get("segments")
+            .and_then(Value::as_u64)
+            .and_then(|n| u8::try_from(n).ok())
+            .unwrap_or(1),
         price: MessagePrice { total: 0.0, per_sms: 0.0, currency: currency(app) },
         client_message_id: None,
         client_batch_id: None,
@@ -150,7 +155,9 @@ pub(super) fn status(record: &MessageRecord) -> MessageStatus {
         MessageState::Queued | MessageState::Scheduled | MessageState::Submitting => ("queued", None, None),
         MessageState::Sent => ("sent", None, None),
         MessageState::Delivered => ("delivered", Some("delivered_to_recipient"), None),
-        MessageState::Failed => ("undelivered", Some(hooks::undelivered(record)), Some((57, "Unknown error"))),
+        MessageState::Failed => {
+            ("undelivered", Some(hooks::undelivered(record)), Some((57, "Unknown error")))
+        }
         MessageState::Expired => ("undelivered", None, Some((36, "Expired"))),
         MessageState::Unknown => ("unknown", None, None),
         MessageState::Canceled => ("undelivered", None, Some((20, "Local cancel"))),
@@ -182,7 +189,7 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, request: Request) -> Res
 async fn take_back(app: &App, request: Request) -> Answer<Response> {
     let Entered { call, subaccount } = enter(app, request, Scope::Sms).await?;
     let id = call.id("umid")?;
-    let canceled = cancel_message(app, &subaccount.id, id).await.map_err(|e| refusal(app, e))?;
+    let canceled = cancel_message(app, &subaccount.id, id).await.map_err(refusal)?;
     Ok(axum::Json(Canceled { cancelled_count: usize::from(canceled) }).into_response())
 }
 
@@ -206,7 +213,7 @@ async fn take_batch_back(app: &App, request: Request) -> Answer<Response> {
     let canceled = match cancel_batch(app, &subaccount.id, batch).await {
         Ok(count) => count,
         Err(Refusal::NotFound) => 0,
-        Err(error) => return Err(refusal(app, error)),
+        Err(error) => return Err(refusal(error)),
     };
     Ok(axum::Json(Canceled { cancelled_count: canceled }).into_response())
 }
@@ -232,7 +239,8 @@ async fn note(app: &App, request: Request) -> Answer<Response> {
     let (body, _) = call.json(app.config.server.max_body).await?;
     let fields = Fields::of(&body, "")?;
     let outcome = fields.choice("outcome", &[("success", "success"), ("failure", "failure")], 1000)?;
-    let outcome = outcome.ok_or_else(|| Refused::bad(1000, "Invalid outcome: success or failure is needed"))?;
+    let outcome =
+        outcome.ok_or_else(|| Refused::bad(1000, "Invalid outcome: success or failure is needed"))?;
     fields.time("timestamp", 1000)?;
     if stored(app.store.ledger.message(Some(&subaccount.id), id).await)?.is_none() {
         return Err(Refused::message_not_found());

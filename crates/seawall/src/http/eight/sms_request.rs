@@ -148,7 +148,9 @@ fn check_times(due: Option<Timestamp>, expires_at: Option<Timestamp>, now: Times
         return Err(Bad::value(1011, "Invalid schedule time: more than 7 days ahead"));
     }
     match expires_at {
-        Some(end) if end <= now.max(due.unwrap_or(now)) => Err(Bad::value(1006, "Expiry time already reached")),
+        Some(end) if end <= now.max(due.unwrap_or(now)) => {
+            Err(Bad::value(1006, "Expiry time already reached"))
+        }
         _ => Ok(()),
     }
 }

@@ -55,7 +55,7 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
         Once::New(wish) => wish,
     };
     let sent = send_messages(app, &call.caller, &subaccount.id, vec![ask], None, wish).await;
-    let sent = sent.map_err(|e| refusal(app, e))?.into_iter().next();
+    let sent = sent.map_err(refusal)?.into_iter().next();
     let screened = sent.ok_or_else(Refused::unavailable)?.screened;
     if !screened.allowed() {
         refuse_or_report(app, &screened, &details).await?;
@@ -105,7 +105,9 @@ pub(super) fn respond(screened: &Screened, details: &Details, encoding: Encoding
 
 fn why(screened: &Screened) -> String {
     match leading(screened) {
-        Some(ReasonCode::ClientIpRequired) => "Invalid IP address: this subaccount requires clientIp".to_owned(),
+        Some(ReasonCode::ClientIpRequired) => {
+            "Invalid IP address: this subaccount requires clientIp".to_owned()
+        }
         Some(ReasonCode::StoreUnavailable) => "Internal server error".to_owned(),
         _ if screened.decision.verdict == Verdict::Throttle => {
             let seconds = screened.decision.retry_at.map_or(1, |at| wait(at, screened.at));

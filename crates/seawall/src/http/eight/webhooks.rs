@@ -49,8 +49,11 @@ async fn shown(app: &App, request: Request) -> Answer<Response> {
 }
 
 fn masked(webhook: &Webhook) -> Value {
-    let mut shown = json!({"subAccountId": webhook.subaccount_id, "url": webhook.url, "enabled": webhook.enabled});
-    let Value::Object(fields) = &mut shown else { return shown };
+    let mut shown =
+        json!({"subAccountId": webhook.subaccount_id, "url": webhook.url, "enabled": webhook.enabled});
+    let Value::Object(fields) = &mut shown else {
+        return shown;
+    };
     if webhook.authorization.is_some() {
         fields.insert("httpAuthorization".to_owned(), "***".into());
     }
@@ -114,11 +117,15 @@ async fn upsert(app: &App, actor: &Actor, wish: Map<String, Value>) -> Answer<Op
 fn wish(app: &App, call: &Call, fields: Fields<'_>) -> Answer<Map<String, Value>> {
     let rules = Rules::of(&app.config);
     let name = named(app, call, &fields)?;
-    let url = fields.url("url", rules)?.ok_or_else(|| Refused::bad(1000, "Invalid parameter: url is missing"))?;
+    let url =
+        fields.url("url", rules)?.ok_or_else(|| Refused::bad(1000, "Invalid parameter: url is missing"))?;
     let authorization = fields.short("httpAuthorization", 4096, 1000)?.filter(|text| !text.is_empty());
     let oauth = match fields.object("oauth", "oauth.")? {
         Some(oauth) if authorization.is_some() && oauth.text("url")?.is_some() => {
-            return Err(Refused::bad(1000, "Invalid parameter: httpAuthorization and oauth contradict each other"));
+            return Err(Refused::bad(
+                1000,
+                "Invalid parameter: httpAuthorization and oauth contradict each other",
+            ));
         }
         Some(oauth) => oauth_wish(&oauth, rules)?,
         None => Value::Null,
@@ -139,12 +146,16 @@ fn wish(app: &App, call: &Call, fields: Fields<'_>) -> Answer<Map<String, Value>
 fn oauth_wish(oauth: &Fields<'_>, rules: Rules) -> Answer<Value> {
     let needed = |name: &'static str| -> Answer<String> {
         let text = oauth.short(name, 4096, 1000)?.filter(|text| !text.is_empty());
-        text.map(str::to_owned).ok_or_else(|| Refused::bad(1000, format!("Invalid parameter: oauth.{name} is missing")))
+        text.map(str::to_owned)
+            .ok_or_else(|| Refused::bad(1000, format!("Invalid parameter: oauth.{name} is missing")))
     };
     const PLACES: [(&str, &str); 2] = [("header", "header"), ("body", "body")];
     let place = oauth.choice("credentialsLocation", &PLACES, 1000)?;
-    let place = place.ok_or_else(|| Refused::bad(1000, "Invalid parameter: oauth.credentialsLocation is missing"))?;
-    let url = oauth.url("url", rules)?.ok_or_else(|| Refused::bad(1000, "Invalid parameter: oauth.url is missing"))?;
+    let place =
+        place.ok_or_else(|| Refused::bad(1000, "Invalid parameter: oauth.credentialsLocation is missing"))?;
+    let url = oauth
+        .url("url", rules)?
+        .ok_or_else(|| Refused::bad(1000, "Invalid parameter: oauth.url is missing"))?;
     Ok(json!({
         "url": url,
         "client_id": needed("clientId")?,
@@ -185,7 +196,9 @@ async fn remove(app: &App, request: Request) -> Answer<Response> {
 
 /// Reads the entries of an array, each with its place.
 fn each<T>(body: &Value, read: impl Fn(Fields<'_>) -> Answer<T>) -> Answer<Vec<T>> {
-    let list = body.as_array().ok_or_else(|| Refused::bad(1000, "Invalid parameter: the body has to be an array"))?;
+    let list = body
+        .as_array()
+        .ok_or_else(|| Refused::bad(1000, "Invalid parameter: the body has to be an array"))?;
     if !(1..=AT_MOST).contains(&list.len()) {
         return Err(Refused::bad(1010, format!("Invalid parameter: 1 to {AT_MOST} webhooks in one request")));
     }
@@ -218,7 +231,9 @@ fn may(app: &App, call: &Call, name: &str) -> Answer<()> {
 fn wrong(error: Wrong) -> Refused {
     match error {
         Wrong::Field { field, problem } => Refused::bad(1000, format!("Invalid {field}: {problem}")),
-        Wrong::Missing(_) => Refused::new(StatusCode::NOT_FOUND, 1300, "Object wasn't found or is already expired"),
+        Wrong::Missing(_) => {
+            Refused::new(StatusCode::NOT_FOUND, 1300, "Object wasn't found or is already expired")
+        }
         Wrong::Store(error) => store(&error),
         Wrong::Taken(_) | Wrong::InUse(_) | Wrong::Busy | Wrong::NotInForce(_) => Refused::unavailable(),
     }

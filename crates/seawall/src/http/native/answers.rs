@@ -54,7 +54,9 @@ impl IntoResponse for Refused {
         let mut response = self.0.into_response();
         // RFC 9110 wants the scheme named wherever a key is missing.
         if response.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"seawall\""));
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"seawall\""));
         }
         response
     }
@@ -137,15 +139,21 @@ pub fn turned_away(stranger: Stranger) -> Problem {
         }
         Stranger::Scope { needed } => {
             let scope = needed.as_str();
-            forbidden("scope-missing", format!("The key lacks the scope `{scope}`; add it under /admin/v1/api-keys."))
+            forbidden(
+                "scope-missing",
+                format!("The key lacks the scope `{scope}`; add it under /admin/v1/api-keys."),
+            )
         }
         Stranger::Address { ip } => {
-            let detail = format!("{ip} is not on the IP allow-list; add it under /admin/v1/ip-allowlist or to the key.");
+            let detail = format!(
+                "{ip} is not on the IP allow-list; add it under /admin/v1/ip-allowlist or to the key."
+            );
             forbidden("ip-not-allowed", detail)
         }
         Stranger::Subaccount => not_found(),
         Stranger::Product { needed } => {
-            let detail = format!("`{}` is not switched on for this subaccount; see its products.", needed.as_str());
+            let detail =
+                format!("`{}` is not switched on for this subaccount; see its products.", needed.as_str());
             forbidden("product-off", detail)
         }
         Stranger::Rate { .. } => {

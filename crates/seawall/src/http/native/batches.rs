@@ -56,7 +56,11 @@ pub async fn send(
 /// One row of the request: a message on its way, or why it could not be understood.
 type Row = Result<Prepared, BatchEntry>;
 
-fn understood(app: &App, subaccount: &Subaccount, batch: BatchRequest) -> Result<(Vec<SendMessage>, Vec<Row>), Refusal> {
+fn understood(
+    app: &App,
+    subaccount: &Subaccount,
+    batch: BatchRequest,
+) -> Result<(Vec<SendMessage>, Vec<Row>), Refusal> {
     if batch.messages.is_empty() || batch.messages.len() > MESSAGES_AT_MOST {
         return Err(read::invalid("messages", "a batch has 1 to 10,000 messages; split it"));
     }

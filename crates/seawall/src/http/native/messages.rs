@@ -70,7 +70,11 @@ fn refused(sent: Vec<Sent>) -> Refused {
 }
 
 /// A message in types.
-pub(super) fn asked(app: &App, subaccount: &Subaccount, request: MessageRequest) -> Result<SendMessage, Refusal> {
+pub(super) fn asked(
+    app: &App,
+    subaccount: &Subaccount,
+    request: MessageRequest,
+) -> Result<SendMessage, Refusal> {
     let client = read::client(request.client.unwrap_or_default())?;
     let (scheduled, expires) = (request.scheduled_at.as_deref(), request.expires_at.as_deref());
     let (due, expires_at) = read::schedule(scheduled, expires, app.now())?;
@@ -142,11 +146,14 @@ pub async fn cancel(
 ) -> Result<Json<MessageView>, Refused> {
     let before = found(&app, &caller, &id).await?;
     let taken_back = cancel_message(&app, &before.subaccount, before.id).await?;
-    let after = app.store.ledger.message(Some(&before.subaccount), before.id).await?.ok_or(Refusal::NotFound)?;
+    let after =
+        app.store.ledger.message(Some(&before.subaccount), before.id).await?.ok_or(Refusal::NotFound)?;
     if taken_back {
         return Ok(Json(after.into()));
     }
     let state = after.state.as_str();
     let detail = format!("The message is {state}; only one that is queued or scheduled can be taken back.");
-    Err(Problem::new(StatusCode::CONFLICT, "message-not-cancelable", detail).with("message_state", state).into())
+    Err(Problem::new(StatusCode::CONFLICT, "message-not-cancelable", detail)
+        .with("message_state", state)
+        .into())
 }

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`, and work that is done to its end.
 
-use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use seawall_store::records::Idempotent;
 use serde::Serialize;
@@ -45,7 +45,8 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
     match printable.filter(|key| key.bytes().all(|b| (b' '..=b'~').contains(&b))) {
         Some(key) if given.next().is_none() => Ok(Some(key)),
         _ => {
-            let detail = "The Idempotency-Key is one text of 1 to 255 printable ASCII characters, such as a UUID.";
+            let detail =
+                "The Idempotency-Key is one text of 1 to 255 printable ASCII characters, such as a UUID.";
             Err(Problem::field("Idempotency-Key", detail).into())
         }
     }

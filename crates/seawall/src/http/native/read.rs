@@ -59,17 +59,23 @@ pub fn client(client: Client) -> Read<EndUser> {
 
 fn client_ip(text: &str) -> Read<ClientIp> {
     let read = ClientIp::parse(text).filter(|ip| ip.is_plausible_client());
-    read.ok_or_else(|| invalid("client.ip", "`client.ip` is the end user's address, one IPv4 or IPv6 without a port"))
+    read.ok_or_else(|| {
+        invalid("client.ip", "`client.ip` is the end user's address, one IPv4 or IPv6 without a port")
+    })
 }
 
 /// Text of at most so many characters, not empty.
 pub fn bounded(field: &'static str, text: Option<String>, most: usize) -> Read<Option<String>> {
     match &text {
-        Some(text) if text.is_empty() => Err(invalid(field, format!("`{field}` is empty; leave it out instead"))),
+        Some(text) if text.is_empty() => {
+            Err(invalid(field, format!("`{field}` is empty; leave it out instead")))
+        }
         Some(text) if text.chars().nth(most).is_some() => {
             Err(invalid(field, format!("`{field}` is longer than {most} characters; shorten it")))
         }
-        Some(text) if text.chars().any(|c| c == '\0') => Err(invalid(field, format!("`{field}` has a NUL character"))),
+        Some(text) if text.chars().any(|c| c == '\0') => {
+            Err(invalid(field, format!("`{field}` has a NUL character")))
+        }
         _ => Ok(text),
     }
 }
@@ -88,7 +94,9 @@ pub fn duration(
 }
 
 fn instant(field: &'static str, text: Option<&str>) -> Read<Option<Timestamp>> {
-    let fix = || invalid(field, format!("`{field}` is an RFC 3339 time with its offset, such as 2030-01-05T10:00:00Z"));
+    let fix = || {
+        invalid(field, format!("`{field}` is an RFC 3339 time with its offset, such as 2030-01-05T10:00:00Z"))
+    };
     text.map(|text| Timestamp::parse(text).ok_or_else(fix)).transpose()
 }
 
@@ -105,7 +113,10 @@ pub fn schedule(
     }
     let begin = due.unwrap_or(now).max(now);
     if end.is_some_and(|end| end <= begin) {
-        return Err(invalid("expires_at", "`expires_at` lies before the message is sent; move it ahead or leave it out"));
+        return Err(invalid(
+            "expires_at",
+            "`expires_at` lies before the message is sent; move it ahead or leave it out",
+        ));
     }
     Ok((due, end))
 }

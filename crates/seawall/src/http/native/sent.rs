@@ -1,9 +1,9 @@
 //! The answers to requests that send messages.
 
 use seawall_core::id::{Id, IdKind};
-use seawall_core::segments::{Segmentation, gsm7_encode, segment, EncodingChoice};
-use seawall_core::time::Timestamp;
 use seawall_core::reason::Reason;
+use seawall_core::segments::{EncodingChoice, Segmentation, gsm7_encode, segment};
+use seawall_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -145,7 +145,11 @@ impl Prepared {
         let error = MessageError {
             decision_id: Some(sent.screened.id.show(IdKind::Decision)),
             reasons: sent.screened.decision.reasons.clone(),
-            retry_after: sent.screened.decision.retry_at.map(|at| answers::seconds(answers::wait(at, sent.screened.at))),
+            retry_after: sent
+                .screened
+                .decision
+                .retry_at
+                .map(|at| answers::seconds(answers::wait(at, sent.screened.at))),
             ..said(&problem)
         };
         BatchEntry::Rejected(MessageRejected { error })

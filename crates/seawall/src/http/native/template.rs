@@ -43,13 +43,18 @@ pub fn choose(mut wanted: Wanted<'_>, saved: &[Template]) -> Result<String, Refu
 
 fn given(text: String) -> Result<String, Refusal> {
     let text = bounded("template", Some(text), LENGTH_AT_MOST)?.unwrap_or_default();
-    if text.contains("{code}") { Ok(text) } else { Err(invalid("template", "`template` has no place for `{code}`; add it")) }
+    if text.contains("{code}") {
+        Ok(text)
+    } else {
+        Err(invalid("template", "`template` has no place for `{code}`; add it"))
+    }
 }
 
 /// The most specific one: of the subaccount before of all, of the language before of all, …
 fn best<'a>(wanted: &Wanted<'_>, saved: &'a [Template], key: Option<&str>) -> Option<&'a Template> {
     let named = |t: &&Template| key.map_or(t.default, |key| t.name == key);
-    let spoken = |t: &Template| t.language.as_deref().is_none_or(|l| wanted.locale.is_some_and(|w| covers(l, w)));
+    let spoken =
+        |t: &Template| t.language.as_deref().is_none_or(|l| wanted.locale.is_some_and(|w| covers(l, w)));
     let fits = |t: &&Template| {
         t.subaccount_id.as_deref().is_none_or(|s| s == wanted.subaccount)
             && t.channel.is_none_or(|c| c == wanted.channel)
@@ -83,9 +88,14 @@ mod tests {
     }
 
     fn chosen(text: Option<&str>, key: Option<&str>, locale: Option<&str>) -> Result<String, &'static str> {
-        let saved = [template("login", None, true), template("login", Some("de"), false), template("pay", None, false)];
+        let saved = [
+            template("login", None, true),
+            template("login", Some("de"), false),
+            template("pay", None, false),
+        ];
         let text = text.map(str::to_owned);
-        let wanted = Wanted { text, key, locale, channel: Channel::Sms, subaccount: "acme_hq", branded: true };
+        let wanted =
+            Wanted { text, key, locale, channel: Channel::Sms, subaccount: "acme_hq", branded: true };
         choose(wanted, &saved).map_err(|refusal| match refusal {
             Refusal::Invalid { field, .. } => field,
             _ => "another refusal",
@@ -105,7 +115,14 @@ mod tests {
 
     #[test]
     fn ours_stands_in() {
-        let wanted = |branded| Wanted { text: None, key: None, locale: None, channel: Channel::Sms, subaccount: "a", branded };
+        let wanted = |branded| Wanted {
+            text: None,
+            key: None,
+            locale: None,
+            channel: Channel::Sms,
+            subaccount: "a",
+            branded,
+        };
         assert_eq!(choose(wanted(true), &[]).unwrap(), "{brand}: Your verification code is {code}");
         assert_eq!(choose(wanted(false), &[]).unwrap(), "Your verification code is {code}");
     }

@@ -18,10 +18,10 @@ use seawall_store::records::{VerificationRecord, VoiceWish};
 use super::answers::{self, Refused};
 use super::caller::{Known, Posted, enter_chosen};
 use super::once::{Turn, answer, rendered, turn, whole};
+use super::read;
 use super::requests::{CheckRequest, VerificationRequest};
 use super::template::{Wanted, choose};
 use super::views::{CheckView, VerificationView, attempts_left};
-use super::read;
 use crate::app::cancel_verification::cancel_verification;
 use crate::app::check_code::{CodeChecked, check_code};
 use crate::app::entities::{Scope, Subaccount};
@@ -71,7 +71,11 @@ fn created(started: &Started) -> (u16, String) {
     rendered(StatusCode::CREATED, &VerificationView::new(&started.verification, now, Some(started.retry_at)))
 }
 
-fn asked(app: &App, subaccount: &Subaccount, request: VerificationRequest) -> Result<StartVerification, Refusal> {
+fn asked(
+    app: &App,
+    subaccount: &Subaccount,
+    request: VerificationRequest,
+) -> Result<StartVerification, Refusal> {
     let channel = Channel::from(request.channel);
     let client = read::client(request.client)?;
     let brand = read::bounded("brand", request.brand, 64)?;
@@ -116,7 +120,9 @@ fn asked(app: &App, subaccount: &Subaccount, request: VerificationRequest) -> Re
 
 fn locale(text: Option<String>) -> Result<Option<String>, Refusal> {
     let text = read::bounded("locale", text, 35)?;
-    let tag = |text: &str| text.split('-').all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let tag = |text: &str| {
+        text.split('-').all(|p| (1..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
     match &text {
         Some(text) if !tag(text) => Err(read::invalid("locale", "`locale` is a BCP 47 tag such as en-SG")),
         _ => Ok(text),
@@ -242,5 +248,6 @@ fn exhausted(detail: &'static str) -> Problem {
 /// Never 200: an answer that says `verified` to any code would be taken for a check.
 fn ended(state: VerificationState) -> Problem {
     let detail = format!("The verification has ended before: it is {}. Start a new one.", state.as_str());
-    Problem::new(StatusCode::CONFLICT, "verification-ended", detail).with("verification_status", state.as_str())
+    Problem::new(StatusCode::CONFLICT, "verification-ended", detail)
+        .with("verification_status", state.as_str())
 }

@@ -247,7 +247,13 @@ pub struct AttemptView {
 
 impl From<Attempt> for AttemptView {
     fn from(a: Attempt) -> Self {
-        AttemptView { provider: a.provider, at: a.at, outcome: a.outcome, reference: a.reference, detail: a.detail }
+        AttemptView {
+            provider: a.provider,
+            at: a.at,
+            outcome: a.outcome,
+            reference: a.reference,
+            detail: a.detail,
+        }
     }
 }
 

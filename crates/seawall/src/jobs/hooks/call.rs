@@ -106,11 +106,18 @@ impl Call<'_> {
         }
     }
 
-    fn headers(&self, hook: &HookDelivery, signer: Option<&Webhook>, authorization: Option<String>) -> Option<HeaderMap> {
+    fn headers(
+        &self,
+        hook: &HookDelivery,
+        signer: Option<&Webhook>,
+        authorization: Option<String>,
+    ) -> Option<HeaderMap> {
         let (id, at) = (event_id(hook.id), self.app.now().as_secs().to_string());
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(signatures) = signer.map(|w| signatures(&w.secrets, &id, &at, &hook.body)).filter(|s| !s.is_empty()) {
+        if let Some(signatures) =
+            signer.map(|w| signatures(&w.secrets, &id, &at, &hook.body)).filter(|s| !s.is_empty())
+        {
             headers.insert("webhook-signature", HeaderValue::from_str(&signatures).ok()?);
         }
         headers.insert("webhook-id", HeaderValue::from_str(&id).ok()?);
@@ -137,9 +144,11 @@ impl Call<'_> {
         if let Some(token) = self.tokens.get(&key) {
             return Ok(token);
         }
-        let url = egress::check_url(&oauth.url, self.rules.any_port()).map_err(|p| format!("the token URL: {p}"))?;
+        let url = egress::check_url(&oauth.url, self.rules.any_port())
+            .map_err(|p| format!("the token URL: {p}"))?;
         let (body, basic) = token_request(oauth);
-        let mut request = self.client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let mut request =
+            self.client.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         if let Some(basic) = basic {
             request = request.header(AUTHORIZATION, basic);
         }
@@ -150,7 +159,10 @@ impl Call<'_> {
             return Err(format!("the token URL answered {}", status.as_u16()));
         }
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let token = answer.get("access_token").and_then(|t| t.as_str()).ok_or("the token URL gave no access_token")?;
+        let token = answer
+            .get("access_token")
+            .and_then(|t| t.as_str())
+            .ok_or("the token URL gave no access_token")?;
         let seconds = answer.get("expires_in").and_then(serde_json::Value::as_u64).unwrap_or(300).min(3600);
         self.tokens.keep(key, token, Duration::from_secs(seconds.saturating_sub(30)));
         Ok(token.to_owned())
@@ -172,7 +184,10 @@ fn token_request(oauth: &WebhookOauth) -> (String, Option<String>) {
     }
     let in_body = oauth.credentials_location == "body";
     if in_body {
-        form.extend([("client_id", oauth.client_id.as_str()), ("client_secret", oauth.client_secret.as_str())]);
+        form.extend([
+            ("client_id", oauth.client_id.as_str()),
+            ("client_secret", oauth.client_secret.as_str()),
+        ]);
     }
     let basic = (!in_body).then(|| {
         let escape = |text: &str| encode(&[("", text)]).trim_start_matches('=').to_owned();
@@ -184,7 +199,9 @@ fn token_request(oauth: &WebhookOauth) -> (String, Option<String>) {
 
 /// `application/x-www-form-urlencoded`.
 fn encode(pairs: &[(&str, &str)]) -> String {
-    let Ok(mut url) = Url::parse("https://form.invalid/") else { return String::new() };
+    let Ok(mut url) = Url::parse("https://form.invalid/") else {
+        return String::new();
+    };
     url.query_pairs_mut().extend_pairs(pairs);
     url.query().unwrap_or_default().to_owned()
 }
@@ -211,8 +228,12 @@ impl Tokens {
 /// One signature for each secret, over `id.timestamp.body`. A secret that cannot be read signs nothing.
 pub(super) fn signatures(secrets: &[String], id: &str, at: &str, body: &str) -> String {
     let sign = |secret: &String| {
-        let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok().filter(|k| !k.is_empty())?;
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{at}.{body}").as_bytes());
+        let key = STANDARD
+            .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
+            .ok()
+            .filter(|k| !k.is_empty())?;
+        let tag =
+            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{at}.{body}").as_bytes());
         Some(format!("v1,{}", STANDARD.encode(tag.as_ref())))
     };
     secrets.iter().filter_map(sign).collect::<Vec<_>>().join(" ")
