@@ -133,13 +133,13 @@ impl Writer {
                 if trouble.is_none() { self.step(job, &mut undo, &mut trouble) } else { refuse(job) };
             answers.extend(finished);
             if trouble.is_none() && weight < GROUP_WEIGHT && answers.len() < GROUP_JOBS {
-                next = match self.orders.try_recv() {
-                    Ok(Order::Run(job)) => Some(job),
-                    Ok(Order::Close(sender)) => {
+                next = match self.next_order() {
+                    Some(Order::Run(job)) => Some(job),
+                    Some(Order::Close(sender)) => {
                         closing = Some(sender);
                         None
                     }
-                    Err(_) => None,
+                    None => None,
                 };
             }
         }
@@ -149,6 +149,15 @@ impl Writer {
         }
         answers.into_iter().for_each(|answer| answer(trouble.as_deref()));
         closing
+    }
+
+    /// What waits. When nothing does, requests that are ready to run get the processor once before the group
+    /// is committed: a commit costs far more than the few microseconds by which it then grows.
+    fn next_order(&mut self) -> Option<Order> {
+        self.orders.try_recv().ok().or_else(|| {
+            std::thread::yield_now();
+            self.orders.try_recv().ok()
+        })
     }
 
     fn begin(&self) -> Option<String> {

@@ -29,7 +29,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     path = "/callbacks/{name}/{token}",
     operation_id = "postCallback",
     tag = "operation",
-    params(("name" = String, Path, description = "Name of the provider."), ("token" = String, Path, description = "Its callback token.")),
+    params(
+        ("name" = String, Path, description = "Name of the provider."),
+        ("token" = String, Path, description = "Its callback token."),
+    ),
     responses((status = 204, description = "Understood."))
 )]
 async fn posted(
@@ -49,7 +52,10 @@ async fn posted(
     path = "/callbacks/{name}/{token}",
     operation_id = "getCallback",
     tag = "operation",
-    params(("name" = String, Path, description = "Name of the provider."), ("token" = String, Path, description = "Its callback token.")),
+    params(
+        ("name" = String, Path, description = "Name of the provider."),
+        ("token" = String, Path, description = "Its callback token."),
+    ),
     responses((status = 204, description = "Understood."))
 )]
 async fn gotten(

@@ -43,7 +43,7 @@ pub fn alone(app: Arc<App>) -> Router {
     path = "/metrics",
     operation_id = "getMetrics",
     tag = "operation",
-    responses((status = 200, description = "Text format of Prometheus.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "For Prometheus.", body = String, content_type = "text/plain")),
     security((), ("admin_token" = []))
 )]
 async fn guarded(State(app): State<Arc<App>>, headers: HeaderMap, extensions: Extensions) -> Response {

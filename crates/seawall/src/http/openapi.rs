@@ -107,7 +107,7 @@ fn frame() -> Value {
         "components": {
             "securitySchemes": {
                 "api_key": bearer("An API key, `sw_live_…` or `sw_test_…`."),
-                "admin_token": bearer("The admin token that `seawall init` printed, or an API key with an admin scope."),
+                "admin_token": bearer("The admin token of `seawall init`, or an API key with an admin scope."),
             },
             "schemas": {"EightError": eight_error()},
         },

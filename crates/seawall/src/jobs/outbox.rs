@@ -20,6 +20,8 @@ use crate::app::{App, check_code, hooks, start_verification};
 const CLAIM: usize = 256;
 /// Changes settled in one step.
 const SETTLE: usize = 512;
+/// How long results are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(10);
 /// How often scheduled messages are looked for.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -102,6 +104,13 @@ async fn claim_and_send(road: &Road) -> bool {
 async fn settle_all(app: Arc<App>, mut settled: mpsc::Receiver<Change>) {
     let mut waiting = Vec::with_capacity(SETTLE);
     while settled.recv_many(&mut waiting, SETTLE).await > 0 {
+        // Results are in no hurry, and a commit for each few of them would cost more than all the rest.
+        tokio::time::sleep(GATHER).await;
+        while waiting.len() < SETTLE
+            && let Ok(change) = settled.try_recv()
+        {
+            waiting.push(change);
+        }
         let with_hooks = waiting.iter().any(|change| !change.hooks.is_empty());
         while let Err(error) = app.store.ledger.settle(waiting.clone()).await {
             tracing::error!(%error, "results cannot be stored; trying again");

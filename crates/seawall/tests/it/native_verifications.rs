@@ -28,7 +28,8 @@ fn other(code: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_sent_looked_at_and_confirmed_once() {
     let gateway = Gateway::new().await;
-    let ask = json!({"to": "6591234567", "brand": "Acme", "purpose": "login", "client": {"ip": "203.0.113.7", "user_id": "u1"}});
+    let client = json!({"ip": "203.0.113.7", "user_id": "u1"});
+    let ask = json!({"to": "6591234567", "brand": "Acme", "purpose": "login", "client": client});
     let started = start(&gateway, ask).await;
     assert_eq!(
         (&started["status"], &started["to"], &started["channel"]),
@@ -65,7 +66,8 @@ async fn a_code_is_sent_looked_at_and_confirmed_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_are_shaped_as_asked() {
     let gateway = Gateway::new().await;
-    let ask = json!({"to": TO, "code_length": 8, "code_type": "alphanumeric_capitals", "ttl": "60s", "template": "{code} is it"});
+    let ask = json!({"to": TO, "code_length": 8, "code_type": "alphanumeric_capitals",
+        "template": "{code} is it"});
     let started = start(&gateway, ask).await;
     let text = gateway.phone(TO, 1).await[0]["text"].as_str().unwrap().to_owned();
     let code = text.strip_suffix(" is it").unwrap();

@@ -134,7 +134,8 @@ pub fn turned_away(stranger: Stranger) -> Problem {
     let forbidden = |code: &'static str, detail: String| Problem::new(StatusCode::FORBIDDEN, code, detail);
     match stranger {
         Stranger::NoKey => {
-            let detail = "Send a valid API key as Authorization: Bearer sw_live_…; it may be unknown, disabled or expired.";
+            let detail = "Send a valid API key as Authorization: Bearer sw_live_…; \
+                          it may be unknown, disabled or expired.";
             Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
         }
         Stranger::Scope { needed } => {

@@ -25,7 +25,7 @@ const MESSAGES_AT_MOST: usize = 10_000;
     path = "/v1/messages/batch",
     operation_id = "sendBatch",
     tag = "messages",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; kept for 24 hours.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters.")),
     request_body = BatchRequest,
     responses((status = 201, description = "Each message, in the order of the request.", body = BatchAnswer)),
     security(("api_key" = []))

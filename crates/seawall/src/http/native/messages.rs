@@ -11,17 +11,18 @@ use seawall_store::records::{Details, MessageRecord};
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
+use super::message_view::MessageView;
 use super::once::{Turn, answer, rendered, turn, whole};
 use super::read;
 use super::requests::MessageRequest;
 use super::sent::{MessageAccepted, Prepared, sized};
-use super::views::MessageView;
 use crate::app::cancel::cancel_message;
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal};
 use crate::http::extract::Path;
+use crate::http::openapi::ProblemBody;
 use crate::http::problem::Problem;
 
 /// Send a message.
@@ -30,7 +31,7 @@ use crate::http::problem::Problem;
     path = "/v1/messages",
     operation_id = "sendMessage",
     tag = "messages",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; kept for 24 hours.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters.")),
     request_body = MessageRequest,
     responses((status = 201, description = "It is accepted and on disk.", body = MessageAccepted)),
     security(("api_key" = []))
@@ -135,7 +136,10 @@ pub async fn get(
     params(("id" = String, Path, description = "`msg_…`")),
     responses(
         (status = 200, description = "It will not be sent.", body = MessageView),
-        (status = 409, description = "It has been sent already.", body = crate::http::openapi::ProblemBody, content_type = "application/problem+json"),
+        (
+            status = 409, description = "It has been sent already.", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
     ),
     security(("api_key" = []))
 )]

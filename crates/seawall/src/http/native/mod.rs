@@ -7,6 +7,7 @@ pub mod answers;
 mod batches;
 mod caller;
 mod decisions;
+mod message_view;
 mod messages;
 mod once;
 mod read;
@@ -15,6 +16,7 @@ mod sent;
 mod template;
 mod verifications;
 mod views;
+mod words;
 
 use std::sync::Arc;
 

@@ -1,11 +1,9 @@
 //! What callers send, as they spell it. Meaning is given to it in [`super::read`].
 
-use seawall_core::code::CodeType;
-use seawall_core::message::Channel;
-use seawall_core::request::Operation;
-use seawall_core::segments::EncodingChoice;
 use serde::Deserialize;
 use utoipa::ToSchema;
+
+use super::words::{ChannelWord, CodeTypeWord, EncodingWord, OperationWord};
 
 /// Who stands behind a request: the app's user, not the app's server.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -26,102 +24,6 @@ pub struct Client {
     /// The app's name for its user.
     #[schema(max_length = 256)]
     pub user_id: Option<String>,
-}
-
-/// How a code travels.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ChannelWord {
-    /// A text message.
-    #[default]
-    Sms,
-    /// A voice call that speaks the code.
-    Call,
-}
-
-impl From<ChannelWord> for Channel {
-    fn from(word: ChannelWord) -> Self {
-        match word {
-            ChannelWord::Sms => Channel::Sms,
-            ChannelWord::Call => Channel::Call,
-        }
-    }
-}
-
-/// What a decision is asked about.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-pub enum OperationWord {
-    /// A one-time code.
-    #[serde(rename = "verify.start")]
-    VerifyStart,
-    /// A message.
-    #[serde(rename = "sms.send")]
-    SmsSend,
-    /// A message of a batch.
-    #[serde(rename = "sms.batch")]
-    SmsBatch,
-}
-
-impl From<OperationWord> for Operation {
-    fn from(word: OperationWord) -> Self {
-        match word {
-            OperationWord::VerifyStart => Operation::VerifyStart,
-            OperationWord::SmsSend => Operation::SmsSend,
-            OperationWord::SmsBatch => Operation::SmsBatch,
-        }
-    }
-}
-
-/// What a code is made of.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CodeTypeWord {
-    /// Digits.
-    #[default]
-    Numeric,
-    /// Digits with a dash in the middle, which counts in the length.
-    NumericWithDash,
-    /// Digits, capitals and small letters; case matters.
-    Alphanumeric,
-    /// Digits and capitals.
-    AlphanumericCapitals,
-    /// Digits and capitals that are not easily taken for a digit.
-    AlphanumericEasy,
-}
-
-impl From<CodeTypeWord> for CodeType {
-    fn from(word: CodeTypeWord) -> Self {
-        match word {
-            CodeTypeWord::Numeric => CodeType::Numeric,
-            CodeTypeWord::NumericWithDash => CodeType::NumericWithDash,
-            CodeTypeWord::Alphanumeric => CodeType::Alphanumeric,
-            CodeTypeWord::AlphanumericCapitals => CodeType::AlphanumericCapitals,
-            CodeTypeWord::AlphanumericEasy => CodeType::AlphanumericEasy,
-        }
-    }
-}
-
-/// How a text is encoded on the air.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EncodingWord {
-    /// GSM-7 if the text allows it, UCS-2 otherwise.
-    #[default]
-    Auto,
-    /// GSM-7, or a refusal.
-    Gsm7,
-    /// UCS-2 always.
-    Ucs2,
-}
-
-impl From<EncodingWord> for EncodingChoice {
-    fn from(word: EncodingWord) -> Self {
-        match word {
-            EncodingWord::Auto => EncodingChoice::Auto,
-            EncodingWord::Gsm7 => EncodingChoice::Gsm7,
-            EncodingWord::Ucs2 => EncodingChoice::Ucs2,
-        }
-    }
 }
 
 /// What would be done with this request?

@@ -7,7 +7,8 @@ use seawall_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::views::{PriceView, ReasonView, encoding};
+use super::message_view::{PriceView, encoding};
+use super::views::ReasonView;
 use super::{answers, read};
 use crate::app::send_messages::{SendMessage, Sent, price};
 use crate::app::{App, Refusal};
@@ -196,11 +197,8 @@ fn warning(text: &str, sized: Segmentation) -> Option<String> {
     let plain = text.replace(stray, "'");
     let without = segment(&plain, EncodingChoice::Auto).ok()?.segments;
     let code = u32::from(stray);
-    Some(format!(
-        "The character {stray:?} (U+{code:04X}) is not in GSM-7, so that the text goes as UCS-2 in {} segment(s); \
-         without it: {without}.",
-        sized.segments
-    ))
+    let cost = format!("UCS-2 in {} segment(s); without it: {without}", sized.segments);
+    Some(format!("The character {stray:?} (U+{code:04X}) is not in GSM-7, so that the text goes as {cost}."))
 }
 
 /// The text, measured.
@@ -219,8 +217,8 @@ mod tests {
     #[test]
     fn one_stray_character_is_named_with_its_cost() {
         let text = format!("It\u{2019}s here. {}", "x".repeat(100));
-        let said = "The character '\u{2019}' (U+2019) is not in GSM-7, so that the text goes as UCS-2 in 2 segment(s); \
-                    without it: 1.";
+        let said = "The character '\u{2019}' (U+2019) is not in GSM-7, so that the text goes as UCS-2 in \
+                    2 segment(s); without it: 1.";
         assert_eq!(warned(&text).as_deref(), Some(said));
         assert_eq!(warned("It's here."), None);
         assert_eq!(warned("Ваш код"), None, "a text in another script is no mistake");

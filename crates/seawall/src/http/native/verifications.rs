@@ -29,6 +29,7 @@ use crate::app::start_verification::{StartVerification, Started, start_verificat
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal};
 use crate::http::extract::Path;
+use crate::http::openapi::ProblemBody;
 use crate::http::problem::Problem;
 
 const CODE_LENGTH: u8 = 6;
@@ -43,7 +44,7 @@ const RESEND_MOST: Duration = Duration::from_secs(2 * 3600);
     path = "/v1/verifications",
     operation_id = "startVerification",
     tag = "verifications",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters; kept for 24 hours.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters.")),
     request_body = VerificationRequest,
     responses((status = 201, description = "A code is on its way.", body = VerificationView)),
     security(("api_key" = []))
@@ -170,7 +171,10 @@ pub async fn get(
     params(("id" = String, Path, description = "`ver_…`")),
     responses(
         (status = 200, description = "It is canceled; no code is accepted.", body = VerificationView),
-        (status = 409, description = "It had ended otherwise.", body = crate::http::openapi::ProblemBody, content_type = "application/problem+json"),
+        (
+            status = 409, description = "It had ended otherwise.", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
     ),
     security(("api_key" = []))
 )]
@@ -198,8 +202,14 @@ pub async fn cancel(
     request_body = CheckRequest,
     responses(
         (status = 200, description = "The code was looked at.", body = CheckView),
-        (status = 409, description = "The verification has ended.", body = crate::http::openapi::ProblemBody, content_type = "application/problem+json"),
-        (status = 429, description = "Too many wrong codes; this one was not looked at.", body = crate::http::openapi::ProblemBody, content_type = "application/problem+json"),
+        (
+            status = 409, description = "The verification has ended.", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+        (
+            status = 429, description = "Too many wrong codes; not looked at.", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
     ),
     security(("api_key" = []))
 )]
