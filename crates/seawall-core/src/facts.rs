@@ -19,6 +19,15 @@ pub enum Fact<T> {
 }
 
 impl<T> Fact<T> {
+    /// The answer turned into something else; a missing one stays missing.
+    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Fact::Known(value) => Fact::Known(turn(value)),
+            Fact::NotAsked => Fact::NotAsked,
+            Fact::Unavailable => Fact::Unavailable,
+        }
+    }
+
     /// The answer, when there is one.
     pub fn known(&self) -> Option<&T> {
         match self {

@@ -108,9 +108,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
     let (echoes, echoed) = mpsc::channel(ECHOES);
     let (outbox, arrivals) = Outbox::new();
-    let listener = TcpListener::bind(config.server.listen)
-        .await
-        .map_err(|e| format!("cannot listen on {}: {e}", config.server.listen))?;
+    let listener = bind(config.server.listen).await?;
     let addr = listener.local_addr().map_err(|e| e.to_string())?;
     let app = Arc::new(App {
         ids: IdSource::new(newest, store.vault.clone()),
@@ -138,17 +136,40 @@ pub async fn start(config: Config) -> Result<Running, String> {
         tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
     ];
-    let door = serve_door(app.clone(), listener, stopped);
+    let metrics = match app.config.metrics.listen {
+        Some(listen) => Some(bind(listen).await?),
+        None => None,
+    };
+    let door = serve_doors(app.clone(), listener, metrics, stopped);
     Ok(Running { addr, app, initialised, stop, stop_jobs, listener: tokio::spawn(door), jobs })
 }
 
-async fn serve_door(app: Arc<App>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
-    let router = http::router(app.clone());
-    let until = async move {
+async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(listen).await.map_err(|e| format!("cannot listen on {listen}: {e}"))
+}
+
+/// The APIs, and the metrics where they have a listener of their own.
+async fn serve_doors(
+    app: Arc<App>,
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    stopped: watch::Receiver<bool>,
+) {
+    let until = |mut stopped: watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = http::door::serve(listener, router, &app.config, until).await {
-        tracing::error!(error = %error, "the listener ended");
+    let apis = http::door::serve(listener, http::router(app.clone()), &app.config, until(stopped.clone()));
+    let numbers = async {
+        match metrics {
+            Some(own) => {
+                http::door::serve(own, http::metrics::alone(app.clone()), &app.config, until(stopped)).await
+            }
+            None => Ok(()),
+        }
+    };
+    let (apis, numbers) = tokio::join!(apis, numbers);
+    for error in [apis, numbers].into_iter().filter_map(Result::err) {
+        tracing::error!(error, "a listener ended");
     }
 }
 

@@ -11,7 +11,7 @@ pub async fn cancel_message(app: &App, subaccount: &str, id: Id) -> Result<bool,
     if app.store.ledger.message(Some(subaccount), id).await?.is_none() {
         return Err(Refusal::NotFound);
     }
-    Ok(!app.store.ledger.settle(vec![canceled(app, id)]).await?.is_empty())
+    Ok(!app.settle(vec![canceled(app, id)]).await?.is_empty())
 }
 
 /// Takes back what of a batch has not been sent yet; says how many.
@@ -29,7 +29,7 @@ pub async fn cancel_batch(app: &App, subaccount: &str, batch: Id) -> Result<usiz
         before = Some(last.id.row());
         let open = page.iter().filter(|m| matches!(m.state, MessageState::Queued | MessageState::Scheduled));
         let changes: Vec<Change> = open.map(|m| canceled(app, m.id)).collect();
-        taken_back += app.store.ledger.settle(changes).await?.len();
+        taken_back += app.settle(changes).await?.len();
     }
 }
 

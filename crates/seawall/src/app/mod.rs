@@ -28,6 +28,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 use seawall_connect::Echoed;
 use seawall_core::time::Timestamp;
+use seawall_store::records::{Change, MessageRecord};
 use seawall_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
@@ -72,6 +73,13 @@ impl App {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Changes messages in the ledger and counts what moved; see [`seawall_store::Ledger::settle`].
+    pub async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>, StoreError> {
+        let changed = self.store.ledger.settle(changes).await?;
+        changed.iter().for_each(|record| self.metrics.moved(record.state));
+        Ok(changed)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Rooms 4 and 5: gather the facts, decide, charge the limits in one atomic step, decide again.
 
+use std::time::Instant;
+
 use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::{Decision, Verdict};
-use seawall_core::facts::{Fact, Facts};
+use seawall_core::facts::{Fact, Facts, Needs};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, Dimensions};
 use seawall_core::reason::ReasonCode;
@@ -35,39 +37,49 @@ pub struct Screened {
 
 /// Screens one request. Charges its limits if, and only if, it may send.
 pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Screened> {
+    let begun = Instant::now();
+    let id = app.ids.next(now)?;
     let snapshot = app.snapshot.load_full();
-    let policy = snapshot.policy.clone();
+    let policy = &snapshot.policy;
     let index = app.store.vault.index();
     let dimensions = Dimensions::of(&request, index, &snapshot.range_digits);
-    let needs = needs(&policy, &request);
-    let mut facts = Facts::default();
-    let mut open = None;
+    let needs = needs(policy, &request);
+    let (mut facts, open) = gather(app, needs, &request, now).await;
+    let mut decision = decide(policy, &request, &facts, now);
+    let mut charged = Vec::new();
+    if needs.limits {
+        let all = charges(policy, &request, &dimensions, index);
+        let sends = decision.verdict < Verdict::Throttle && !request.dry_run;
+        facts.limits = charge(app, &all, sends, now).await;
+        decision = decide(policy, &request, &facts, now);
+        if sends && decision.verdict < Verdict::Throttle {
+            charged = all;
+        }
+    }
+    app.metrics.decided(&decision, begun.elapsed());
+    Ok(Screened { id, request, facts, decision, at: now, dimensions, open, charged })
+}
+
+/// Room 4. A store that does not answer is a fact too.
+async fn gather(
+    app: &App,
+    needs: Needs,
+    request: &Request,
+    now: Timestamp,
+) -> (Facts, Option<VerificationRecord>) {
+    let (mut facts, mut open) = (Facts::default(), None);
     if needs.opt_out {
         facts.opt_out = fact(app.store.directory.opted_out(request.to, &request.subaccount).await);
     }
     if needs.open_verification {
         let found = app.store.ledger.open_verification(&request.subaccount, request.to, now).await;
-        facts.resend_after = match found {
-            Ok(found) => {
-                open = found;
-                Fact::Known(open.as_ref().map(|v| v.lifecycle.resend_at()))
-            }
-            Err(_) => Fact::Unavailable,
-        };
+        facts.resend_after = fact(found).map(|found| {
+            let at = found.as_ref().map(|v| v.lifecycle.resend_at());
+            open = found;
+            at
+        });
     }
-    let mut decision = decide(&policy, &request, &facts, now);
-    let mut charged = Vec::new();
-    if needs.limits {
-        let all = charges(&policy, &request, &dimensions, index);
-        let sends = decision.verdict < Verdict::Throttle && !request.dry_run;
-        let exceeded = charge(app, &all, sends, now).await;
-        facts.limits = exceeded;
-        decision = decide(&policy, &request, &facts, now);
-        if sends && decision.verdict < Verdict::Throttle {
-            charged = all;
-        }
-    }
-    Ok(Screened { id: app.ids.next(now)?, request, facts, decision, at: now, dimensions, open, charged })
+    (facts, open)
 }
 
 fn fact<T>(answer: Result<T>) -> Fact<T> {

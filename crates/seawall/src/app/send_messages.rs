@@ -80,6 +80,7 @@ pub async fn send_messages(
         return Ok(sent);
     }
     // By reference: the wish holds its key until the answer is stored, or the same request could pass twice.
+    let states: Vec<MessageState> = messages.iter().map(|m| m.state).collect();
     let idempotent = wish.as_ref().map(|wish| wish.answer(&sent, now));
     if let Err(error) = app.store.ledger.accept(Acceptance { messages, verification: None, idempotent }).await
     {
@@ -88,6 +89,7 @@ pub async fn send_messages(
         }
         return Err(error.into());
     }
+    states.into_iter().for_each(|state| app.metrics.moved(state));
     match express {
         Some((message, place)) => app.outbox.depart(message, Some(place)),
         None => app.outbox.work.notify_one(),

@@ -122,6 +122,7 @@ async fn attempt(
         started.screened.undo(app).await;
         return Err(error.into());
     }
+    app.metrics.moved(message.state);
     app.outbox.depart(message, place);
     Ok(started)
 }

@@ -72,7 +72,7 @@ async fn apply_receipt(app: &App, provider: &str, receipt: &Receipt) -> Result<b
     let at = app.now();
     let hooks = hooks::message_changed(app, &record, state, error.as_ref(), at);
     let change = Change { id, state: Some(state), attempt: None, error, outcome: None, at, hooks, due: None };
-    app.store.ledger.settle(vec![change]).await?;
+    app.settle(vec![change]).await?;
     app.hook_work.notify_one();
     Ok(true)
 }

@@ -112,7 +112,7 @@ async fn settle_all(app: Arc<App>, mut settled: mpsc::Receiver<Change>) {
             waiting.push(change);
         }
         let with_hooks = waiting.iter().any(|change| !change.hooks.is_empty());
-        while let Err(error) = app.store.ledger.settle(waiting.clone()).await {
+        while let Err(error) = app.settle(waiting.clone()).await {
             tracing::error!(%error, "results cannot be stored; trying again");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

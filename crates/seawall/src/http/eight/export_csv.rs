@@ -95,8 +95,9 @@ fn line(record: &MessageRecord) -> String {
 /// A cell that no spreadsheet runs: what begins like a formula begins with an apostrophe instead, and what
 /// has a separator, a quote or a line end is quoted.
 fn cell(text: &str) -> String {
-    let formula =
-        text.trim_start().starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);
+    // Some readers drop leading quotes and spaces before they look.
+    let bare = text.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+    let formula = bare.starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
     if safe.contains([',', '"', '\n', '\r', ';', '\t']) || safe.starts_with(' ') {
         format!("\"{}\"", safe.replace('"', "\"\""))

@@ -255,6 +255,6 @@ async fn note(app: &App, request: Request) -> Answer<Response> {
         hooks: Vec::new(),
         due: None,
     };
-    stored(app.store.ledger.settle(vec![change]).await)?;
+    stored(app.settle(vec![change]).await)?;
     Ok(StatusCode::OK.into_response())
 }
