@@ -73,7 +73,7 @@ fn origins(rules: &Rules, locked: &Table) -> Vec<String> {
         if let Some(why) = rules.banned.get(&name) {
             wrong.push(format!("{name} {version} is banned: {why}"));
         }
-        if let Some(source) = source.filter(|source| *source != rules.source) {
+        if let Some(source) = source.filter(|source| !source.ends_with(&rules.source)) {
             wrong.push(format!("{name} {version} comes from {source}; only crates.io is allowed"));
         }
     }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use seawall_core::message::{Channel, MessageState};
+use seawall_core::message::MessageState;
 
-use super::fixtures::{at, change, id, message, msisdn};
-use crate::records::{Acceptance, Attempt, MessageRecord, Page, PhoneMessage};
+use super::fixtures::{at, change, id, message};
+use crate::records::{Acceptance, Attempt, MessageRecord};
 use crate::{Ledger, Result};
 
 async fn accept(ledger: &Arc<dyn Ledger>, messages: Vec<MessageRecord>) -> Result<()> {

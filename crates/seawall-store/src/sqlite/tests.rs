@@ -1,11 +1,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use seawall_core::message::{Channel, MessageState};
+use seawall_core::message::MessageState;
 
 use super::*;
 use crate::conformance::{self, Backend, acceptance, at, change, id, message, verification};
-use crate::records::{Acceptance, Attempt, HookDelivery, Idempotent, OptOut, Page, PhoneMessage};
+use crate::records::{Acceptance, Attempt, HookDelivery, Idempotent, OptOut};
 use crate::{Directory, Ledger, StoreError};
 
 fn backend(store: SqliteStore) -> Backend {

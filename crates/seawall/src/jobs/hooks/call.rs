@@ -282,7 +282,8 @@ mod tests {
         // The example of the Standard Webhooks specification.
         let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
         let body = r#"{"test": 2432232314}"#;
-        let one = signatures(&[secret.clone()], "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body);
+        let one =
+            signatures(std::slice::from_ref(&secret), "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body);
         assert_eq!(one, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         let two = signatures(&[secret, "whsec_AAAA".to_owned()], "a", "1", "{}");
         assert_eq!(two.split(' ').filter(|s| s.starts_with("v1,")).count(), 2);
