@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::sources::root;
-use crate::{deny, tools};
+use crate::{crash, deny, tools};
 
 /// What came out so far. A step other than `cargo test` counts as one test when it fails.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub fn run(_: &[String]) -> Result<(), String> {
     sum.step("dependencies", deny::run(&[]));
     let tested = tests(&tools, &mut sum);
     sum.step("tests", tested);
+    sum.step("demo", cargo(&["run", "--quiet", "--locked", "--", "demo", "--exit"]));
+    let kills = ["--kills", "3", "--seconds", "9"].map(str::to_owned);
+    sum.step("crash", crash::run(&kills));
     if sum.ignored > 0 {
         println!("{} ignored: run them by name", sum.ignored);
     }

@@ -150,70 +150,87 @@ async fn try_providers(
     outgoing: &Outgoing,
     providers: &[RunningProvider],
 ) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut again_at: Option<Timestamp> = None;
-    let mut refused: Option<ErrorClass> = None;
+    let (mut changes, mut again_at, mut refused) = (Vec::new(), None, None);
     for running in providers {
         let name = &running.provider.name;
         let now = app.now();
         if let Some(until) = circuits.open_until(name, now) {
-            again_at = Some(again_at.map_or(until, |at| at.min(until)));
+            again_at = sooner(again_at, until);
             continue;
         }
         let submission = running.connector.submit(outgoing).await;
         app.metrics.submitted(name, &submission);
-        let mut change = blank(app, record);
-        change.attempt = Some(attempt(name, &submission, change.at));
-        match submission {
-            Submission::Accepted { delivered, .. } => {
-                circuits.succeeded(name);
-                let state = if delivered { MessageState::Delivered } else { MessageState::Sent };
-                changes.push(finish(app, record, Some(state), change.attempt));
-                return changes;
-            }
-            Submission::Unknown { .. } => {
-                circuits.failed(name, now);
-                changes.push(finish(app, record, Some(MessageState::Unknown), change.attempt));
-                return changes;
-            }
-            Submission::Refused { class, .. } => {
-                circuits.succeeded(name);
+        let tried = Some(attempt(name, &submission, app.now()));
+        match learn(circuits, name, &submission, now, record) {
+            Learned::Final(state) => changes.push(finish(app, record, Some(state), tried)),
+            Learned::Hopeless(class) => changes.push(finish_refused(app, record, class, tried)),
+            Learned::Elsewhere(class) => {
                 refused = Some(class);
-                if !class.worth_another_route() {
-                    changes.push(finish_failed(
-                        app,
-                        record,
-                        class.receipt_code(),
-                        class.message(),
-                        change.attempt,
-                    ));
-                    return changes;
-                }
+                changes.push(Change { attempt: tried, ..blank(app, record) });
+                continue;
             }
-            Submission::Throttled { retry_after } => {
-                let until = now.plus(retry_after);
-                circuits.rest(name, until);
-                again_at = Some(again_at.map_or(until, |at| at.min(until)));
-            }
-            Submission::Unreachable { .. } => {
-                circuits.failed(name, now);
-                let soon = now.plus(pause(record.progress.attempts.len()));
-                again_at = Some(again_at.map_or(soon, |at| at.min(soon)));
+            Learned::Later(at) => {
+                again_at = sooner(again_at, at);
+                changes.push(Change { attempt: tried, ..blank(app, record) });
+                continue;
             }
         }
-        changes.push(change);
+        return changes;
     }
-    match (again_at, refused) {
-        (Some(due), _) => {
-            let state = Some(MessageState::Queued);
-            changes.push(Change { state, due: Some(due), ..blank(app, record) });
-        }
-        (None, class) => {
-            let class = class.unwrap_or(ErrorClass::Unknown);
-            changes.push(finish_failed(app, record, class.receipt_code(), class.message(), None));
-        }
-    }
+    changes.push(match again_at {
+        Some(_) => Change { state: Some(MessageState::Queued), due: again_at, ..blank(app, record) },
+        None => finish_refused(app, record, refused.unwrap_or(ErrorClass::Unknown), None),
+    });
     changes
+}
+
+fn sooner(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+/// What a submission means for the message.
+enum Learned {
+    /// This state, whatever other providers could do.
+    Final(MessageState),
+    /// No provider will take it.
+    Hopeless(ErrorClass),
+    /// This provider will not take it; another may.
+    Elsewhere(ErrorClass),
+    /// This provider may take it later.
+    Later(Timestamp),
+}
+
+/// And what it means for the provider.
+fn learn(
+    circuits: &Circuits,
+    name: &str,
+    submission: &Submission,
+    now: Timestamp,
+    record: &MessageRecord,
+) -> Learned {
+    match submission {
+        Submission::Accepted { delivered, .. } => {
+            circuits.succeeded(name);
+            Learned::Final(if *delivered { MessageState::Delivered } else { MessageState::Sent })
+        }
+        Submission::Unknown { .. } => {
+            circuits.failed(name, now);
+            Learned::Final(MessageState::Unknown)
+        }
+        Submission::Refused { class, .. } => {
+            circuits.succeeded(name);
+            if class.worth_another_route() { Learned::Elsewhere(*class) } else { Learned::Hopeless(*class) }
+        }
+        Submission::Throttled { retry_after } => {
+            let until = now.plus(*retry_after);
+            circuits.rest(name, until);
+            Learned::Later(until)
+        }
+        Submission::Unreachable { .. } => {
+            circuits.failed(name, now);
+            Learned::Later(now.plus(pause(record.progress.attempts.len())))
+        }
+    }
 }
 
 /// How long a message waits before it is tried again, after so many tries.
@@ -249,6 +266,10 @@ fn finish(
     let mut change = Change { state, attempt, ..blank(app, record) };
     change.hooks = hooks::message_changed(app, record, state.unwrap_or(record.state), None, change.at);
     change
+}
+
+fn finish_refused(app: &App, record: &MessageRecord, class: ErrorClass, attempt: Option<Attempt>) -> Change {
+    finish_failed(app, record, class.receipt_code(), class.message(), attempt)
 }
 
 fn finish_failed(

@@ -150,7 +150,7 @@ fn message_table() -> Vec<(&'static str, Value, u64, bool)> {
         ("destination", json!("+65 9123 4567"), 1002, true),
         ("destination", json!("+1123456789"), 1002, true),
         ("destination", json!(5), 1000, false),
-        ("country", json!("XXX"), 1009, true),
+        ("country", json!("QQQ"), 1009, true),
         ("text", Value::Null, 1004, true),
         ("text", json!(""), 1004, true),
         ("text", json!("x".repeat(1531)), 1004, true),

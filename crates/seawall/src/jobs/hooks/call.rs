@@ -7,7 +7,7 @@
 //! the webhook's `Authorization`, which was meant for another host.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -35,7 +35,11 @@ pub(super) enum Outcome {
 
 /// Access tokens of receivers, by webhook and its settings.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<String, (String, Instant)>>);
+pub(super) struct Tokens {
+    held: Mutex<HashMap<String, (String, Instant)>>,
+    /// One fetch at a time for each receiver: deliveries that wait for it find its token.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
 
 /// Tokens kept; a reset costs one request each.
 const TOKENS: usize = 1_000;
@@ -141,6 +145,8 @@ impl Call<'_> {
 
     async fn token(&self, oauth: &WebhookOauth) -> Result<String, String> {
         let key = token_key(oauth);
+        let turn = self.tokens.turn(&key);
+        let _turn = turn.lock().await;
         if let Some(token) = self.tokens.get(&key) {
             return Ok(token);
         }
@@ -207,13 +213,21 @@ fn encode(pairs: &[(&str, &str)]) -> String {
 }
 
 impl Tokens {
+    fn turn(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if turns.len() >= TOKENS {
+            turns.clear();
+        }
+        turns.entry(key.to_owned()).or_default().clone()
+    }
+
     fn get(&self, key: &str) -> Option<String> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.get(key).filter(|(_, until)| Instant::now() < *until).map(|(token, _)| token.clone())
     }
 
     fn keep(&self, key: String, token: &str, valid: Duration) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= TOKENS {
             tokens.clear();
         }
@@ -221,7 +235,7 @@ impl Tokens {
     }
 
     fn forget(&self, key: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
