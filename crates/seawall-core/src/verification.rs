@@ -77,6 +77,8 @@ pub struct Lifecycle {
     pub ttl: Duration,
     /// Not sent again before this much has passed since the last send.
     pub resend_interval: Duration,
+    /// From when it may be sent again: the end of its interval, or of the number's back-off if that is later.
+    pub retry_at: Timestamp,
     /// Wrong codes until it fails.
     pub max_checks: u8,
     /// Over which channel the last message went.
@@ -121,6 +123,7 @@ impl Lifecycle {
             expires_at: now.plus(ttl),
             ttl,
             resend_interval,
+            retry_at: now.plus(resend_interval),
             max_checks,
             channel,
             verified_at: None,
@@ -160,6 +163,7 @@ impl Lifecycle {
         self.ttl = ttl;
         self.resend_interval = resend_interval;
         self.expires_at = now.plus(ttl);
+        self.retry_at = now.plus(resend_interval);
         self.channel = channel;
     }
 

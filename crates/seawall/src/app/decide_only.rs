@@ -35,7 +35,7 @@ pub struct DecideOnly {
 }
 
 /// Decides and records. Without `dry_run` an allow is charged, as the send that the caller makes itself.
-pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<Screened, Refusal> {
+pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<Box<Screened>, Refusal> {
     let now = app.now();
     let request = Request {
         operation: ask.operation,

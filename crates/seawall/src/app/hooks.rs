@@ -11,7 +11,6 @@ use seawall_connect::Inbound;
 use seawall_core::id::{Id, IdKind};
 use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
-use seawall_core::policy::Policy;
 use seawall_core::reason::ReasonCode;
 use seawall_core::segments::{Encoding, EncodingChoice, segment};
 use seawall_core::time::Timestamp;
@@ -23,7 +22,6 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::screen::Screened;
-use super::snapshot::Snapshot;
 
 /// Receipts that come later than this are not passed on.
 const REPORTED_FOR: Duration = Duration::from_secs(48 * 3600);
@@ -53,13 +51,8 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// How a verification stands at `now`.
-    pub fn of(app: &App, v: &VerificationRecord, now: Timestamp) -> Self {
-        Self::under(&app.snapshot.load(), v, now)
-    }
-
-    /// The same under a given set-up. One that its owner took back reads as expired.
-    pub fn under(snapshot: &Snapshot, v: &VerificationRecord, now: Timestamp) -> Self {
+    /// How a verification stands at `now`. One that its owner took back reads as expired.
+    pub fn of(v: &VerificationRecord, now: Timestamp) -> Self {
         let session_id = v.id.to_hex();
         SessionView {
             verify_uri: format!("/api/v2/subaccounts/{}/sessions/{session_id}", v.subaccount),
@@ -73,20 +66,9 @@ impl SessionView {
             },
             attempt: v.lifecycle.failed_checks,
             expires_at: v.lifecycle.expires_at.to_rfc3339(),
-            retry_after: retry_at(&snapshot.policy, v).to_rfc3339(),
+            retry_after: v.lifecycle.retry_at.to_rfc3339(),
         }
     }
-}
-
-/// From when it may be sent again: the later of its interval and the back-off of its number.
-fn retry_at(policy: &Policy, v: &VerificationRecord) -> Timestamp {
-    let interval = v.lifecycle.resend_at();
-    if policy.backoff.mode != seawall_core::limit::Mode::Enforce {
-        return interval;
-    }
-    let delays = &policy.backoff.delays;
-    let delay = delays.get(usize::from(v.lifecycle.sends).saturating_sub(1)).or(delays.last());
-    interval.max(v.lifecycle.sent_at.plus(delay.copied().unwrap_or_default()))
 }
 
 /// A code was presented: tells the `callbackUrl` of its verification, if it has one.
@@ -96,7 +78,7 @@ pub async fn verification_changed(app: &App, v: &VerificationRecord, checked: Ch
         return;
     }
     let now = app.now();
-    let mut payload = serde_json::to_value(SessionView::of(app, v, now)).unwrap_or_default();
+    let mut payload = serde_json::to_value(SessionView::of(v, now)).unwrap_or_default();
     if let Value::Object(fields) = &mut payload {
         fields.insert("subAccountId".to_owned(), v.subaccount.clone().into());
         fields.insert("timestamp".to_owned(), now.to_rfc3339().into());

@@ -15,7 +15,7 @@ const IN_FLIGHT: usize = 2048;
 /// A message that is `submitting` on disk, and its place among those on their way.
 pub struct Express {
     /// The message, without its decision.
-    pub message: MessageRecord,
+    pub message: Box<MessageRecord>,
     /// Held until its outcome is known.
     pub place: OwnedSemaphorePermit,
 }
@@ -47,7 +47,7 @@ impl Outbox {
     }
 
     /// It is durable: off it goes.
-    pub fn depart(&self, message: MessageRecord, place: Option<OwnedSemaphorePermit>) {
+    pub fn depart(&self, message: Box<MessageRecord>, place: Option<OwnedSemaphorePermit>) {
         let Some(place) = place else { return self.work.notify_one() };
         if self.lane.send(Express { message, place }).is_err() {
             // Closed in this very moment: the next start finds it `submitting` and says `unknown`.

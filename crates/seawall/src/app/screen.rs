@@ -36,7 +36,7 @@ pub struct Screened {
 }
 
 /// Screens one request. Charges its limits if, and only if, it may send.
-pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Screened> {
+pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Box<Screened>> {
     let begun = Instant::now();
     let id = app.ids.next(now)?;
     let snapshot = app.snapshot.load_full();
@@ -57,7 +57,8 @@ pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Scree
         }
     }
     app.metrics.decided(&decision, begun.elapsed());
-    Ok(Screened { id, request, facts, decision, at: now, dimensions, open, charged })
+    // Boxed: it is large, and passed along by every use case.
+    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, charged }))
 }
 
 /// Room 4. A store that does not answer is a fact too.

@@ -44,7 +44,7 @@ pub struct SendMessage {
 #[derive(Debug)]
 pub struct Sent {
     /// Its decision; `allowed()` says whether it was accepted. The message's id is the decision's.
-    pub screened: Screened,
+    pub screened: Box<Screened>,
 }
 
 /// Screens each message, and makes all that are allowed durable in one transaction. A refused one does not
@@ -68,7 +68,7 @@ pub async fn send_messages(
             let mut message = message(app, subaccount, ask, batch, &screened);
             // A batch waits its turn in the ledger, so that it cannot hold up codes.
             if batch.is_none() && message.state == MessageState::Queued && express.is_none() {
-                express = app.outbox.board(&mut message).map(|place| (message.clone(), place));
+                express = app.outbox.board(&mut message).map(|place| (Box::new(message.clone()), place));
             }
             messages.push(MessageRecord { decision: screened.body(None), ..message });
         } else {

@@ -8,7 +8,6 @@ use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Operation, Request};
 use seawall_core::segments::{EncodingChoice, Segmentation, segment};
-use seawall_core::time::Timestamp;
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
 use seawall_store::records::{
@@ -69,9 +68,7 @@ pub struct Started {
     /// The verification.
     pub verification: VerificationRecord,
     /// The decision, and the message of the same id.
-    pub screened: Screened,
-    /// From when it may be asked for again: the later of resending interval and back-off.
-    pub retry_at: Timestamp,
+    pub screened: Box<Screened>,
 }
 
 /// Screens, records durably, and leaves the sending to the outbox.
@@ -103,19 +100,23 @@ async fn attempt(
     let screened = screen(app, request(caller, ask, sized), now).await?;
     if !screened.allowed() {
         app.recorder.record(screened.record());
-        return Err(Refusal::Decided(Box::new(screened)));
+        return Err(Refusal::Decided(screened));
+    }
+    let mut verification = match &screened.open {
+        Some(open) => resent(app, open.clone(), ask, &screened),
+        None => begun(app, ask, &screened)?,
+    };
+    if let Some(at) = screened.next_back_off(app, now).await {
+        verification.lifecycle.retry_at = verification.lifecycle.retry_at.max(at);
     }
     let write = match &screened.open {
-        Some(open) => VerificationWrite::Update(resent(app, open.clone(), ask, &screened)),
-        None => VerificationWrite::Begin(begun(app, ask, &screened)?),
+        Some(_) => VerificationWrite::Update(verification.clone()),
+        None => VerificationWrite::Begin(verification.clone()),
     };
-    let (VerificationWrite::Begin(verification) | VerificationWrite::Update(verification)) = &write;
-    let verification = verification.clone();
-    let mut message = message(app, ask, sized, &verification, &screened);
+    let mut message = Box::new(message(app, ask, sized, &verification, &screened));
     let place = app.outbox.board(&mut message);
-    let kept = MessageRecord { decision: screened.body(Some(verification.id)), ..message.clone() };
-    let retry_at = retry_at(app, &verification, &screened, now).await;
-    let started = Started { verification, screened, retry_at };
+    let kept = MessageRecord { decision: screened.body(Some(verification.id)), ..(*message).clone() };
+    let started = Started { verification, screened };
     let idempotent = wish.map(|wish| wish.answer(&started, now));
     let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };
     if let Err(error) = app.store.ledger.accept(acceptance).await {
@@ -242,15 +243,4 @@ fn message(
         dimensions: screened.dimensions.clone(),
         decision: DecisionBody::default(),
     }
-}
-
-/// The later of the resending interval and the back-off that a next code would meet.
-async fn retry_at(
-    app: &App,
-    verification: &VerificationRecord,
-    screened: &Screened,
-    now: Timestamp,
-) -> Timestamp {
-    let interval = verification.lifecycle.resend_at();
-    screened.next_back_off(app, now).await.map_or(interval, |at| at.max(interval))
 }

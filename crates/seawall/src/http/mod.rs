@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod callbacks;
+pub mod docs;
 pub mod door;
 pub mod eight;
 pub mod extract;
@@ -40,6 +41,7 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
     [
         native::router(config),
         admin::router(),
+        docs::router(),
         health::router(),
         openapi::router(),
         metrics,

@@ -121,10 +121,15 @@ impl Problem {
         &self.0.detail
     }
 
+    /// Where its code is explained: a decision's code is the code of its leading reason.
+    fn page(&self) -> &'static str {
+        if self.0.decision_id.is_some() { "reasons" } else { "problems" }
+    }
+
     fn body(&self) -> String {
         let id = RequestId::current();
         let written = Written {
-            kind: format!("/docs/problems#{}", self.0.code),
+            kind: format!("/docs/{}#{}", self.page(), self.0.code),
             title: self.0.title.as_deref().or_else(|| self.0.status.canonical_reason()).unwrap_or("Error"),
             status: self.0.status.as_u16(),
             detail: &self.0.detail,

@@ -31,19 +31,20 @@ pub async fn run(app: Arc<App>, mut arrivals: Arrivals, mut shutdown: watch::Rec
     let settler = tokio::spawn(settle_all(app.clone(), settled));
     let road = Road { app: app.clone(), circuits: Arc::default(), changes };
     let mut express = Vec::with_capacity(CLAIM);
+    let mut tick = tokio::time::interval(TICK);
+    let mut more = true;
     while !*shutdown.borrow() {
-        let more = claim_and_send(&road).await;
-        if more && arrivals.is_empty() {
-            continue;
-        }
         tokio::select! {
-            _ = arrivals.recv_many(&mut express, CLAIM) => {}
-            () = app.outbox.work.notified() => {}
-            () = app.clock.moved.notified() => {}
-            () = tokio::time::sleep(TICK) => {}
+            biased;
             _ = shutdown.changed() => {}
+            _ = arrivals.recv_many(&mut express, CLAIM) => {
+                express.drain(..).for_each(|Express { message, place }| road.take(message, place));
+            }
+            () = app.outbox.work.notified() => more = true,
+            () = app.clock.moved.notified() => more = true,
+            _ = tick.tick() => more = true,
+            () = std::future::ready(()), if more => more = claim_and_send(&road).await,
         }
-        express.drain(..).for_each(|Express { message, place }| road.take(message, place));
     }
     arrivals.close();
     while let Some(Express { message, place }) = arrivals.recv().await {
@@ -63,10 +64,10 @@ struct Road {
 
 impl Road {
     /// One message goes.
-    fn take(&self, message: MessageRecord, place: OwnedSemaphorePermit) {
+    fn take(&self, message: Box<MessageRecord>, place: OwnedSemaphorePermit) {
         let (app, circuits, changes) = (self.app.clone(), self.circuits.clone(), self.changes.clone());
         tokio::spawn(async move {
-            for change in carry(&app, &circuits, message).await {
+            for change in carry(&app, &circuits, &message).await {
                 if changes.send(change).await.is_err() {
                     tracing::error!("a result came after the outbox had closed");
                 }
@@ -78,19 +79,20 @@ impl Road {
 
 /// Claims what waits in the ledger, as far as there are places; true if there may be more at once.
 async fn claim_and_send(road: &Road) -> bool {
-    let mut places = Vec::with_capacity(CLAIM);
-    while places.len() < CLAIM
-        && let Ok(place) = road.app.outbox.places.clone().try_acquire_owned()
-    {
-        places.push(place);
-    }
-    if places.is_empty() {
+    let all = &road.app.outbox.places;
+    let free = u32::try_from(all.available_permits().min(CLAIM)).unwrap_or(0);
+    let Ok(mut places) = all.clone().try_acquire_many_owned(free) else { return false };
+    if places.num_permits() == 0 {
         return false;
     }
-    match road.app.store.ledger.claim(road.app.now(), places.len()).await {
+    match road.app.store.ledger.claim(road.app.now(), places.num_permits()).await {
         Ok(claimed) => {
             let more = !claimed.is_empty();
-            claimed.into_iter().zip(places).for_each(|(message, place)| road.take(message, place));
+            for message in claimed {
+                if let Some(place) = places.split(1) {
+                    road.take(Box::new(message), place);
+                }
+            }
             more
         }
         Err(error) => {
@@ -124,23 +126,23 @@ async fn settle_all(app: Arc<App>, mut settled: mpsc::Receiver<Change>) {
 }
 
 /// Carries one claimed message; gives the changes to write.
-async fn carry(app: &App, circuits: &Circuits, record: MessageRecord) -> Vec<Change> {
+async fn carry(app: &App, circuits: &Circuits, record: &MessageRecord) -> Vec<Change> {
     if record.state != MessageState::Submitting {
-        return vec![finish(app, &record, None, None)];
+        return vec![finish(app, record, None, None)];
     }
     let purpose = if record.verification.is_some() { "verification" } else { "message" };
     let providers = app.snapshot.load().route(record.country, record.channel, purpose, &record.subaccount);
-    if opted_out_since(app, &record).await {
-        return vec![fail(app, &record, 15, "The number opted out before the message was sent")];
+    if opted_out_since(app, record).await {
+        return vec![fail(app, record, 15, "The number opted out before the message was sent")];
     }
-    let outgoing = match outgoing(app, &record).await {
+    let outgoing = match outgoing(app, record).await {
         Ok(outgoing) => outgoing,
-        Err(problem) => return vec![fail(app, &record, 14, &problem)],
+        Err(problem) => return vec![fail(app, record, 14, &problem)],
     };
     if providers.is_empty() {
-        return vec![fail(app, &record, 33, "No route: add one under /admin/v1/routes")];
+        return vec![fail(app, record, 33, "No route: add one under /admin/v1/routes")];
     }
-    try_providers(app, circuits, &record, &outgoing, &providers).await
+    try_providers(app, circuits, record, &outgoing, &providers).await
 }
 
 async fn try_providers(

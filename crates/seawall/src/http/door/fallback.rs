@@ -10,7 +10,7 @@ use crate::http::problem::Problem;
 
 /// Whether a path belongs to the 8x8-compatible dialect.
 pub(super) fn is_compatible(path: &str) -> bool {
-    path.starts_with("/api/")
+    path.starts_with("/api/") || path.starts_with("/sms/")
 }
 
 /// An error in the dialect of a path: 8x8's body below `/api/`, a problem (RFC 9457) everywhere else.

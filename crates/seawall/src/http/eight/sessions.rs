@@ -40,9 +40,8 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
     let (body, raw) = call.json(app.config.server.max_body).await?;
     let ask = session_request::read(app, &subaccount, &body)?;
     // The answer is kept in the same transaction, so it is rendered from what is then written.
-    let policy = app.snapshot.load_full();
-    let render = Box::new(move |started: &Started| {
-        let view = SessionView::under(&policy, &started.verification, started.screened.at);
+    let render = Box::new(|started: &Started| {
+        let view = SessionView::of(&started.verification, started.screened.at);
         (200, serde_json::to_string(&view).unwrap_or_default())
     });
     let once = once::begin(app, &subaccount.id, "verify.start", key.as_deref(), &raw, render).await?;
@@ -100,7 +99,7 @@ fn not_found() -> Refused {
 }
 
 fn shown(app: &App, verification: &seawall_store::records::VerificationRecord) -> Response {
-    let view = SessionView::of(app, verification, app.now());
+    let view = SessionView::of(verification, app.now());
     let mut response = axum::Json(view).into_response();
     // The URL of a check holds the code.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

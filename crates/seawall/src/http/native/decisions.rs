@@ -40,7 +40,7 @@ pub async fn decide(
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, scope(operation), app.now()).await?;
     let ask = asked(subaccount.id.clone(), operation, posted.value)?;
-    Ok(Json(shown(decide_only(&app, &caller, ask).await?)))
+    Ok(Json(shown(*decide_only(&app, &caller, ask).await?)))
 }
 
 fn operation(request: &DecisionRequest) -> Operation {

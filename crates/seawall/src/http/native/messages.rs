@@ -65,7 +65,7 @@ pub async fn send(
 
 fn refused(sent: Vec<Sent>) -> Refused {
     match sent.into_iter().next() {
-        Some(one) => Refusal::Decided(Box::new(one.screened)).into(),
+        Some(one) => Refusal::Decided(one.screened).into(),
         None => Refusal::NotFound.into(),
     }
 }

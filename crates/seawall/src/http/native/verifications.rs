@@ -69,7 +69,7 @@ pub async fn start(
 
 fn created(started: &Started) -> (u16, String) {
     let now = started.screened.at;
-    rendered(StatusCode::CREATED, &VerificationView::new(&started.verification, now, Some(started.retry_at)))
+    rendered(StatusCode::CREATED, &VerificationView::new(&started.verification, now))
 }
 
 fn asked(
@@ -159,7 +159,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Json<VerificationView>, Refused> {
     let record = found(&app, &caller, &id).await?;
-    Ok(Json(VerificationView::new(&record, app.now(), None)))
+    Ok(Json(VerificationView::new(&record, app.now())))
 }
 
 /// Take a verification back. Taking it back again changes nothing.
@@ -189,7 +189,7 @@ pub async fn cancel(
     if !canceled {
         return Err(ended(record.lifecycle.at(now)).into());
     }
-    Ok(Json(VerificationView::new(&record, now, None)))
+    Ok(Json(VerificationView::new(&record, now)))
 }
 
 /// Present a code. A wrong one is an answer, not an error.

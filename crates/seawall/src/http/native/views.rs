@@ -3,6 +3,7 @@
 use seawall_core::id::IdKind;
 use seawall_core::reason::Reason;
 use seawall_core::time::Timestamp;
+use seawall_core::verification::VerificationState;
 use seawall_store::records::{DecisionRecord, VerificationRecord};
 use serde::Serialize;
 use serde_json::Value;
@@ -179,8 +180,9 @@ pub fn attempts_left(record: &VerificationRecord) -> u8 {
 
 impl VerificationView {
     /// As it stands at `now`.
-    pub fn new(record: &VerificationRecord, now: Timestamp, retry_at: Option<Timestamp>) -> Self {
+    pub fn new(record: &VerificationRecord, now: Timestamp) -> Self {
         let life = &record.lifecycle;
+        let pending = life.at(now) == VerificationState::Pending;
         VerificationView {
             id: record.id.show(IdKind::Verification),
             status: life.at(now).as_str(),
@@ -191,7 +193,7 @@ impl VerificationView {
             created_at: life.created_at,
             expires_at: life.expires_at,
             verified_at: life.verified_at,
-            retry_after_at: retry_at,
+            retry_after_at: pending.then_some(life.retry_at),
             attempts_left: attempts_left(record),
             decision_id: record.message.show(IdKind::Decision),
             message_id: record.message.show(IdKind::Message),

@@ -1,0 +1,48 @@
+//! `/docs/{page}`: the pages that answers point to, as they stand in the repository.
+
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::http::extract::Path;
+use crate::http::problem::Problem;
+
+/// Every page by its name.
+const PAGES: [(&str, &str); 5] = [
+    ("8x8", include_str!("../../../../docs/8x8.md")),
+    ("configuration", include_str!("../../../../docs/configuration.md")),
+    ("problems", include_str!("../../../../docs/problems.md")),
+    ("providers", include_str!("../../../../docs/providers.md")),
+    ("reasons", include_str!("../../../../docs/reasons.md")),
+];
+
+/// The routes.
+pub fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default().routes(routes!(page))
+}
+
+/// One page, as Markdown.
+#[utoipa::path(
+    get,
+    path = "/docs/{page}",
+    operation_id = "readDocs",
+    tag = "operation",
+    params(("page" = String, Path, description = "`problems`, `reasons`, `configuration`, `providers` or `8x8`.")),
+    responses((status = 200, description = "The page.", body = String, content_type = "text/markdown"))
+)]
+async fn page(Path(page): Path<String>) -> Result<Response, Problem> {
+    let found = PAGES.iter().find(|(name, _)| *name == page.trim_end_matches(".md"));
+    let (_, text) = found.ok_or_else(|| {
+        let names = PAGES.map(|(name, _)| name).join(", ");
+        Problem::new(
+            axum::http::StatusCode::NOT_FOUND,
+            "not-found",
+            format!("There are these pages: {names}."),
+        )
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], *text).into_response())
+}
