@@ -13,9 +13,11 @@ use crate::time::Timestamp;
 
 /// Which facts the rules will ask for.
 pub fn needs(_policy: &Policy, request: &Request) -> Needs {
-    let sends =
-        matches!(request.operation, Operation::VerifyStart | Operation::SmsSend | Operation::SmsBatch);
-    Needs { opt_out: sends, open_verification: request.operation == Operation::VerifyStart, limits: true }
+    Needs {
+        opt_out: request.operation.sends(),
+        open_verification: request.operation == Operation::VerifyStart,
+        limits: true,
+    }
 }
 
 /// The charges that a request makes against its limits, back-off included.

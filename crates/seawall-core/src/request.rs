@@ -32,6 +32,11 @@ impl Operation {
     pub const ALL: [Operation; 5] =
         [Self::VerifyStart, Self::VerifyCheck, Self::SmsSend, Self::SmsBatch, Self::Lookup];
 
+    /// Whether something leaves for a phone.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::VerifyStart | Self::SmsSend | Self::SmsBatch)
+    }
+
     /// The wire word.
     pub fn as_str(self) -> &'static str {
         match self {

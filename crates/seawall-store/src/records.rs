@@ -14,6 +14,7 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::{Lifecycle, VerificationState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// One thing that is set up, as JSON with a name.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,6 +225,36 @@ pub struct MessageRecord {
     pub decision: DecisionBody,
 }
 
+/// JSON as text, written once and passed on as it is: a tree of it would be built for every decision only to
+/// be written out and thrown away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// Writes a value; what cannot be written is `null`.
+    pub fn of(value: &impl Serialize) -> Self {
+        serde_json::value::to_raw_value(value).map(Json).unwrap_or_default()
+    }
+
+    /// Read into a tree.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Json(RawValue::NULL.to_owned())
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 /// Everything about a decision but its id, serialised as it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -251,7 +282,7 @@ pub struct DecisionBody {
     /// All reasons.
     pub reasons: Vec<Value>,
     /// What was known.
-    pub facts: Value,
+    pub facts: Json,
     /// The policy that decided.
     pub policy_version: u64,
     /// Whether it was only asked, not done.

@@ -9,6 +9,9 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
+    if !request.operation.sends() {
+        return;
+    }
     if of_subaccount(policy, request).refused_number_types.contains(&request.kind) {
         let kind = request.kind.as_str();
         let detail = format!("{} is a {kind} number, and those are not sent to", request.to);

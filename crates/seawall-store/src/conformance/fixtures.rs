@@ -15,8 +15,8 @@ use seawall_core::verification::Lifecycle;
 use serde_json::json;
 
 use crate::records::{
-    Acceptance, Change, Content, DecisionBody, Details, MessageRecord, Price, Progress, VerificationRecord,
-    VerificationWrite,
+    Acceptance, Change, Content, DecisionBody, Details, Json, MessageRecord, Price, Progress,
+    VerificationRecord, VerificationWrite,
 };
 use crate::{Result, StoreError};
 
@@ -57,11 +57,11 @@ pub fn decision(verdict: &str, reason: &str) -> DecisionBody {
         verdict: verdict.to_owned(),
         enforced: true,
         reasons,
-        facts: json!({
+        facts: Json::of(&json!({
             "opt_out": {"known": false}, "resend_after": {"known": null}, "limits": {"known": []},
             "number": {"country": "SG", "type": "mobile", "valid": true}, "segments": 1, "channel": "sms",
             "client": {"confidence": "high", "user": null}, "policy": {"mode": "enforce", "limits": 7}
-        }),
+        })),
         policy_version: 12,
         ..DecisionBody::default()
     }

@@ -2,12 +2,16 @@
 
 use seawall_core::code::Code;
 use seawall_core::id::Id;
-use seawall_core::limit::BACK_OFF;
+use seawall_core::limit::{BACK_OFF, Limit};
+use seawall_core::msisdn::Msisdn;
+use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
 use seawall_store::StoreError;
 use seawall_store::records::VerificationRecord;
 
+use super::screen::screen;
+use super::who::Caller;
 use super::{App, Refusal};
 
 /// What became of it.
@@ -25,6 +29,7 @@ pub struct CodeChecked {
 /// more than the verification and its number allow.
 pub async fn check_code(
     app: &App,
+    caller: &Caller,
     subaccount: &str,
     id: Id,
     presented: &str,
@@ -33,6 +38,7 @@ pub async fn check_code(
     let Some(current) = app.store.ledger.verification(Some(subaccount), id).await? else {
         return Err(Refusal::NotFound);
     };
+    within_limits(app, caller, &current, at).await?;
     // The code is derived outside the transaction; a reset in between changes the generation, which is
     // compared inside.
     let expected = code_of(app, &current)?;
@@ -57,6 +63,43 @@ pub async fn check_code(
     }
     super::hooks::verification_changed(app, &verification, checked).await;
     Ok(CodeChecked { checked, verification, at })
+}
+
+/// Limits on checks, where an operator set some; the budgets of wrong codes hold in any case.
+async fn within_limits(
+    app: &App,
+    caller: &Caller,
+    verification: &VerificationRecord,
+    at: Timestamp,
+) -> Result<(), Refusal> {
+    let limited = |l: &Limit| l.applies(Operation::VerifyCheck, &verification.subaccount);
+    if !app.snapshot.load().policy.limits.iter().any(limited) {
+        return Ok(());
+    }
+    let Ok(to) = Msisdn::parse(&verification.to.to_e164(), None) else { return Ok(()) };
+    let request = Request {
+        operation: Operation::VerifyCheck,
+        subaccount: verification.subaccount.clone(),
+        key: caller.key.id.clone(),
+        to: to.msisdn,
+        country: to.country,
+        kind: to.kind,
+        valid: to.valid,
+        channel: verification.lifecycle.channel,
+        client_ip: None,
+        caller_ip: caller.ip,
+        user: None,
+        fingerprint: None,
+        purpose: verification.purpose.clone(),
+        segments: 0,
+        dry_run: false,
+    };
+    let screened = screen(app, request, at).await?;
+    if screened.allowed() {
+        return Ok(());
+    }
+    app.recorder.record(screened.record());
+    Err(Refusal::Decided(screened))
 }
 
 /// The code that is out for a verification.

@@ -2,16 +2,20 @@
 
 use std::time::Instant;
 
+use seawall_core::country::Country;
 use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::{Decision, Verdict};
 use seawall_core::facts::{Fact, Facts, Needs};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, Dimensions};
+use seawall_core::message::Channel;
+use seawall_core::msisdn::NumberKind;
 use seawall_core::reason::ReasonCode;
 use seawall_core::request::Request;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{DecisionBody, DecisionRecord, VerificationRecord};
-use seawall_store::{Result, StoreError};
+use seawall_store::Result;
+use seawall_store::records::{DecisionBody, DecisionRecord, Json, VerificationRecord};
+use serde::Serialize;
 
 use super::App;
 
@@ -109,6 +113,21 @@ async fn charge(
     fact(answer)
 }
 
+/// What was known, as it is kept and shown.
+#[derive(Serialize)]
+struct ShownFacts<'a> {
+    country: Country,
+    number_type: NumberKind,
+    number_in_plan: bool,
+    channel: Channel,
+    segments: u8,
+    user: Option<&'a str>,
+    fingerprint: Option<&'a str>,
+    purpose: Option<&'a str>,
+    #[serde(flatten)]
+    facts: &'a Facts,
+}
+
 impl Screened {
     /// Whether it may be sent.
     pub fn allowed(&self) -> bool {
@@ -152,7 +171,7 @@ impl Screened {
             enforced: !self.request.dry_run,
             risk: self.decision.risk,
             reasons: self.decision.reasons.iter().map(value).collect(),
-            facts: self.facts_value(),
+            facts: self.shown_facts(),
             policy_version: self.decision.policy_version,
             dry_run: self.request.dry_run,
             retry_at: self.decision.retry_at,
@@ -163,19 +182,17 @@ impl Screened {
         }
     }
 
-    fn facts_value(&self) -> serde_json::Value {
-        serde_json::json!({
-            "country": self.request.country,
-            "number_type": self.request.kind,
-            "number_in_plan": self.request.valid,
-            "channel": self.request.channel,
-            "segments": self.request.segments,
-            "user": self.request.user,
-            "fingerprint": self.request.fingerprint,
-            "purpose": self.request.purpose,
-            "opt_out": self.facts.opt_out,
-            "resend_after": self.facts.resend_after,
-            "limits": self.facts.limits,
+    fn shown_facts(&self) -> Json {
+        Json::of(&ShownFacts {
+            country: self.request.country,
+            number_type: self.request.kind,
+            number_in_plan: self.request.valid,
+            channel: self.request.channel,
+            segments: self.request.segments,
+            user: self.request.user.as_deref(),
+            fingerprint: self.request.fingerprint.as_deref(),
+            purpose: self.request.purpose.as_deref(),
+            facts: &self.facts,
         })
     }
 
@@ -183,9 +200,4 @@ impl Screened {
     pub fn record(&self) -> DecisionRecord {
         DecisionRecord { id: self.id, body: self.body(self.open.as_ref().map(|v| v.id)) }
     }
-}
-
-/// A store that refuses is an error of the request, not of the decision.
-pub fn unavailable(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_))
 }

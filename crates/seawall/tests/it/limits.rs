@@ -109,3 +109,21 @@ async fn back_off_grows_between_unconfirmed_codes_and_ends_with_a_confirmed_one(
     gateway.api("POST", &check, Some(json!({"code": code}))).await.expect(200);
     gateway.api("POST", "/v1/verifications", Some(json!({"to": to}))).await.expect(201);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn checks_can_be_limited_too() {
+    let gateway = Gateway::new().await;
+    let limit =
+        json!({"name": "tries", "per": "msisdn", "applies_to": ["verify.check"], "quota": 2, "window": "1h"});
+    gateway.admin("POST", "/admin/v1/limits", Some(limit)).await.expect(201);
+    let started =
+        gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234567"}))).await.expect(201);
+    let check = format!("/v1/verifications/{}/check", started["id"].as_str().unwrap());
+    let code = gateway.code("+6591234567", 1).await;
+    let wrong = if code == "000000" { "111111" } else { "000000" };
+    for _ in 0..2 {
+        gateway.api("POST", &check, Some(json!({"code": wrong}))).await.expect(200);
+    }
+    let refused = gateway.api("POST", &check, Some(json!({"code": code}))).await.expect(429);
+    assert_eq!(refused["reasons"][0]["key"], "tries");
+}

@@ -84,7 +84,8 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
         let found = stored(app.store.ledger.verification(Some(&subaccount.id), id).await)?;
         return Ok(shown(app, &found.ok_or_else(not_found)?));
     };
-    let done = check_code::check_code(app, &subaccount.id, id, &code).await.map_err(|error| match error {
+    let done = check_code::check_code(app, &call.caller, &subaccount.id, id, &code).await;
+    let done = done.map_err(|error| match error {
         Refusal::NotFound => not_found(),
         other => refusal(other),
     })?;

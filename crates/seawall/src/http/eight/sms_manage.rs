@@ -108,7 +108,7 @@ fn of_message(app: &App, record: &MessageRecord) -> MessageDetails {
 
 /// A rejected message as far as its decision knows it.
 fn of_rejection(app: &App, decision: &DecisionRecord) -> MessageDetails {
-    let facts = &decision.body.facts;
+    let facts = decision.body.facts.value();
     let in_force = |r: &&Value| r.get("mode").and_then(Value::as_str) == Some("enforce");
     let code = |r: &Value| r.get("code").and_then(Value::as_str).map(str::to_owned);
     let reasons: Vec<String> = decision.body.reasons.iter().filter(in_force).filter_map(code).collect();

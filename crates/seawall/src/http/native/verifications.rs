@@ -224,7 +224,8 @@ pub async fn check(
     if code.is_empty() || code.len() > 64 {
         return Err(read::invalid("code", "`code` is what the user typed, 1 to 64 characters").into());
     }
-    let done = whole(async move { check_code(&app, &record.subaccount, record.id, &code).await }).await?;
+    let done =
+        whole(async move { check_code(&app, &caller, &record.subaccount, record.id, &code).await }).await?;
     looked_at(&done)
 }
 

@@ -122,7 +122,7 @@ impl From<DecisionRecord> for DecisionView {
             enforced: body.enforced,
             risk: body.risk,
             reasons: body.reasons,
-            facts: body.facts,
+            facts: body.facts.value(),
             policy_version: body.policy_version,
             dry_run: body.dry_run,
             retry_at: body.retry_at,
