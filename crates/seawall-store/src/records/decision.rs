@@ -72,9 +72,6 @@ pub struct DecisionBody {
     /// When a throttled request would fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
-    /// Outcome told by the caller of a decide-only request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<Value>,
     /// `msg_…`, when it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,

@@ -175,7 +175,6 @@ impl Screened {
             policy_version: self.decision.policy_version,
             dry_run: self.request.dry_run,
             retry_at: self.decision.retry_at,
-            outcome: None,
             message_id: sent.then(|| self.id.show(IdKind::Message)),
             verification_id: verification.map(|id| id.show(IdKind::Verification)),
             count: None,

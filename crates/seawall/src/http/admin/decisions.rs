@@ -10,10 +10,9 @@ use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::Counts;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{DecisionFilter, DecisionRecord, Page};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use seawall_store::records::{DecisionFilter, Page};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::auth::Admin;
 use super::errors::missing;
@@ -22,6 +21,7 @@ use crate::app::collections::opt_outs::number;
 use crate::app::{App, recorder};
 use crate::http::extract::{Path, Query};
 use crate::http::native::answers::Refused;
+use crate::http::native::views::DecisionView;
 use crate::http::problem::Problem;
 
 const LIST: &str = "decisions";
@@ -53,89 +53,6 @@ pub struct DecisionQuery {
     pub limit: Option<usize>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
-}
-
-/// A decision with everything that is kept about it.
-#[derive(Serialize, ToSchema)]
-pub struct AdminDecision {
-    /// `dec_…`
-    pub id: String,
-    /// When.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// `verify.start`, …
-    pub operation: String,
-    /// Whose.
-    pub subaccount_id: String,
-    /// Which API key.
-    pub key_id: String,
-    /// The recipient, masked.
-    pub to: String,
-    /// The address derived from peer and forwarding headers.
-    pub caller_ip: String,
-    /// The end user's, as the app reports it.
-    pub client_ip: Option<String>,
-    /// `allow`, `challenge`, `alternative`, `throttle` or `block`.
-    pub verdict: String,
-    /// Whether the verdict had its effect.
-    pub enforced: bool,
-    /// 0 to 100.
-    pub risk: u8,
-    /// All reasons, also those in shadow.
-    #[schema(value_type = Vec<Object>)]
-    pub reasons: Vec<Value>,
-    /// What was known.
-    #[schema(value_type = Object)]
-    pub facts: Value,
-    /// The policy that decided.
-    pub policy_version: u64,
-    /// Whether it was only asked, not done.
-    pub dry_run: bool,
-    /// When a throttled request would fit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub retry_at: Option<Timestamp>,
-    /// What the caller of a decide-only request told afterwards.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub outcome: Option<Value>,
-    /// `msg_…`, when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// `ver_…`, when it belongs to a verification.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verification_id: Option<String>,
-    /// For a sample of a flood of refusals: how many it stands for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u64>,
-}
-
-impl From<DecisionRecord> for AdminDecision {
-    fn from(record: DecisionRecord) -> Self {
-        let body = record.body;
-        AdminDecision {
-            id: record.id.show(IdKind::Decision),
-            at: record.id.at(),
-            operation: body.operation,
-            subaccount_id: body.subaccount_id,
-            key_id: body.key_id,
-            to: body.to,
-            caller_ip: body.caller_ip,
-            client_ip: body.client_ip,
-            verdict: body.verdict,
-            enforced: body.enforced,
-            risk: body.risk,
-            reasons: body.reasons,
-            facts: body.facts.value(),
-            policy_version: body.policy_version,
-            dry_run: body.dry_run,
-            retry_at: body.retry_at,
-            outcome: body.outcome,
-            message_id: body.message_id,
-            verification_id: body.verification_id,
-            count: body.count,
-        }
-    }
 }
 
 /// One of some words, or an error that lists them.
@@ -185,20 +102,20 @@ fn filter(query: DecisionQuery) -> Result<DecisionFilter, Refused> {
     operation_id = "listDecisions",
     tag = "history",
     params(DecisionQuery),
-    responses((status = 200, description = "A page.", body = List<AdminDecision>)),
+    responses((status = 200, description = "A page.", body = List<DecisionView>)),
     security(("admin_token" = []))
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     _admin: Admin,
     Query(query): Query<DecisionQuery>,
-) -> Result<axum::Json<List<AdminDecision>>, Refused> {
+) -> Result<axum::Json<List<DecisionView>>, Refused> {
     let limit = size(query.limit)?;
     let before = row(&app, LIST, query.cursor.as_deref())?;
     let filter = filter(query)?;
     flush(&app).await;
     let found = app.store.ledger.decisions(filter, Page { before, limit: limit + 1 }).await?;
-    Ok(axum::Json(rows(&app, LIST, found, limit, |r| r.id.row(), AdminDecision::from)))
+    Ok(axum::Json(rows(&app, LIST, found, limit, |r| r.id.row(), DecisionView::from)))
 }
 
 /// One decision: request, facts and reasons.
@@ -208,14 +125,14 @@ pub async fn list(
     operation_id = "getDecisionInFull",
     tag = "history",
     params(("id" = String, Path, description = "`dec_…`")),
-    responses((status = 200, description = "As it was recorded.", body = AdminDecision)),
+    responses((status = 200, description = "As it was recorded.", body = DecisionView)),
     security(("admin_token" = []))
 )]
 pub async fn get(
     State(app): State<Arc<App>>,
     _admin: Admin,
     Path(id): Path<String>,
-) -> Result<axum::Json<AdminDecision>, Refused> {
+) -> Result<axum::Json<DecisionView>, Refused> {
     let id = Id::parse(IdKind::Decision, &id).ok_or_else(|| missing("decision"))?;
     for pause in [0, 0, 100] {
         tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -15,7 +15,7 @@ mod requests;
 mod sent;
 mod template;
 mod verifications;
-mod views;
+pub mod views;
 mod words;
 
 use std::sync::Arc;
