@@ -10,8 +10,8 @@ use super::sink::Sink;
 use super::{LIMIT_WINDOW, QUOTA};
 use crate::live::{Gateway, Wire, request};
 
-/// Messages that one kill may leave with an unknown outcome: what the outbox claims in one step.
-const UNKNOWN_PER_KILL: u64 = 256;
+/// Messages that may be on their way at once: what a kill can leave unknown.
+const UNKNOWN_PER_KILL: u64 = 2048;
 /// Failures that are shown of each kind.
 const SHOWN: usize = 5;
 
