@@ -17,7 +17,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use seawall_core::id::Id;
 use seawall_core::limit::{Charge, Dimensions, Exceeded};
-use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
@@ -257,9 +256,4 @@ pub struct Store {
     pub counters: Arc<dyn Counters>,
     /// Keys for sealing, look-up and codes.
     pub vault: Arc<vault::Vault>,
-}
-
-/// Whether a change from one state to another is written: what [`MessageState::may_become`] allows.
-pub(crate) fn allowed(from: MessageState, to: MessageState) -> bool {
-    from.may_become(to)
 }

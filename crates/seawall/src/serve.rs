@@ -127,7 +127,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         config,
     });
     reload::reload(&app).await?;
-    reload::refill(&app, None).await.map_err(|e| e.to_string())?;
+    reload::refill(&app).await.map_err(|e| e.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = vec![

@@ -11,7 +11,7 @@ use super::messages;
 use super::writer::Turn;
 use super::{codec, hooks};
 use crate::records::{Attempt, Change, DecisionBody, MessageRecord};
-use crate::{Result, StoreError, allowed};
+use crate::{Result, StoreError};
 
 /// Moves what may be sent now to `submitting`, or to `expired`.
 pub(super) fn claim(turn: &mut Turn<'_>, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
@@ -105,7 +105,7 @@ pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<
 /// False when the state machine refuses the change: a late or repeated receipt.
 fn apply(record: &mut MessageRecord, change: &Change) -> bool {
     if let Some(state) = change.state {
-        if !allowed(record.state, state) {
+        if !record.state.may_become(state) {
             return false;
         }
         record.state = state;

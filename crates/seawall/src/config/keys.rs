@@ -61,7 +61,7 @@ pub(super) static KEYS: &[Key] = &[
     unset("tls.key", Kind::Text, "PEM file with the private key."),
     secret("store.url", "\"sqlite:./seawall-data\"", "Where data is kept: `sqlite:DIR`. `--data-dir` outranks it."),
     secret("counters.url", "\"memory:\"", "Where limits count: `memory:`, refilled from the store at start."),
-    key("counters.on_loss", Kind::OneOf(&["refuse", "allow"]), "\"refuse\"", "What to do with sends while the counters do not answer."),
+    key("counters.on_loss", Kind::OneOf(&["refuse", "allow"]), "\"refuse\"", "What to do with sends while counters outside this process do not answer. No effect on `memory:`, which cannot be lost."),
     key("log.level", Kind::Text, "\"info\"", "`error`, `warn`, `info`, `debug` or `trace`, also by target: `\"info,seawall=debug\"`."),
     key("log.format", Kind::OneOf(&["text", "json"]), "\"text\"", "Lines for people or JSON for machines, on standard error."),
     unset("metrics.listen", Kind::Text, "A listener of its own for `/metrics`. Unset: on the main listener, for loopback and the admin token."),

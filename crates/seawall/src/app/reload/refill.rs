@@ -96,17 +96,13 @@ pub(super) fn named_by_shape(mut limit: Limit, index: &BlindIndex) -> Limit {
 }
 
 /// Fills all windows at a start: those that count sends from what was sent, those that count requests from
-/// the checkpoints. `only_limit` (an id) restricts it to one limit, whose windows must be empty.
-pub async fn refill(app: &App, only_limit: Option<&str>) -> Result<(), StoreError> {
+/// the checkpoints.
+pub async fn refill(app: &App) -> Result<(), StoreError> {
     let policy = app.snapshot.load().policy.clone();
-    let mut wanted = Wanted::all(&policy);
-    if let Some(only) = only_limit {
-        wanted.limits.retain(|id| id.split('~').next() == Some(only));
-        wanted.back_off = false;
-    }
+    let wanted = Wanted::all(&policy);
     let now = app.now();
     fill(app, &policy, &wanted, (now.minus(wanted.longest(&policy)), Timestamp::MAX)).await?;
-    if only_limit.is_none() { fill_requests(app, &policy, now).await } else { Ok(()) }
+    fill_requests(app, &policy, now).await
 }
 
 /// Swaps the snapshot, after filling what is new in it. Sends that are accepted between the filling and the
