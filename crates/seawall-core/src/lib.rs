@@ -14,6 +14,7 @@ pub mod code;
 pub mod country;
 pub mod decide;
 pub mod decision;
+pub mod detect;
 pub mod facts;
 pub mod id;
 pub mod keyword;

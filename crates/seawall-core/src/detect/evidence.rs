@@ -1,0 +1,117 @@
+//! What detection says about one request: a probability, and the few keys that caused it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Verdict;
+
+/// Which independent kind of observation speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Fewer confirmations than usual.
+    Outcome,
+    /// More distinct unknown numbers in a block than its share of traffic explains.
+    Concentration,
+    /// More distinct numbers from a client than its history explains.
+    Velocity,
+    /// What is known of address and number beforehand: hosting, VPN, another country, disposable.
+    Prior,
+    /// Wrong codes: guessing and stuffing.
+    Guessing,
+    /// A sender behaves unlike itself: a stolen key or account.
+    Sender,
+    /// A model that was trained on the operator's own traffic.
+    Model,
+}
+
+/// What a signal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// A block of a thousand numbers.
+    Block1k,
+    /// A block of ten thousand numbers.
+    Block10k,
+    /// A block of a hundred thousand numbers.
+    Block100k,
+    /// An operator.
+    Operator,
+    /// A country.
+    Country,
+    /// A client address (IPv6: its /64).
+    Ip,
+    /// A network: IPv4 /24, IPv6 /48.
+    Network,
+    /// An autonomous system.
+    Asn,
+    /// A client fingerprint: user agent and what else is known of the device.
+    Fingerprint,
+    /// A fingerprint within a country.
+    CountryFingerprint,
+    /// An autonomous system within a country.
+    CountryAsn,
+    /// A subaccount.
+    Subaccount,
+    /// An API key.
+    ApiKey,
+    /// The number itself.
+    Number,
+}
+
+/// One named cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// What kind of observation.
+    pub family: Family,
+    /// What it is about, e.g. a block of ten thousand numbers.
+    pub kind: KeyKind,
+    /// Which one, fit to be shown: `99893412x`, `UZ`, `84.54.71.0/24`. Never a full number.
+    pub key: String,
+    /// What this signal alone would make the probability, 0 to 1.
+    pub probability: f32,
+    /// How much was seen: distinct numbers, trials, or checks.
+    pub seen: f32,
+    /// How much was to be expected.
+    pub expected: f32,
+    /// One sentence with the figures, for a person.
+    pub detail: String,
+}
+
+/// A budget of unconfirmed messages, in money.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    /// Whose: a country or an operator.
+    pub key: String,
+    /// Outstanding unconfirmed, in micro-units.
+    pub outstanding: i64,
+    /// At most so much, in micro-units.
+    pub budget: i64,
+}
+
+/// What detection says about one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Probability of belonging to a campaign, 0 to 1.
+    pub probability: f32,
+    /// The strictest verdict that this evidence may lead to: evidence about a whole country or operator, or a
+    /// single family, does not block.
+    pub ceiling: Verdict,
+    /// Causes, strongest first; at most three.
+    pub signals: Vec<Signal>,
+    /// A budget of unconfirmed messages that this request would overdraw.
+    pub exposure: Option<Exposure>,
+    /// Codes should be longer than usual: guessing is under way.
+    pub longer_code: bool,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Evidence {
+            probability: 0.0,
+            ceiling: Verdict::Allow,
+            signals: Vec::new(),
+            exposure: None,
+            longer_code: false,
+        }
+    }
+}
