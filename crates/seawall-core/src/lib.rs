@@ -17,6 +17,7 @@ pub mod decision;
 pub mod detect;
 pub mod facts;
 pub mod id;
+pub mod intel;
 pub mod keyword;
 pub mod limit;
 pub mod message;
