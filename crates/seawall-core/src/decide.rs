@@ -6,7 +6,9 @@ use crate::blind::BlindIndex;
 use crate::decision::{Decision, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::limit::{Charge, Dimensions, Mode, back_off_charge};
+use crate::message::Channel;
 use crate::policy::{BACK_OFF_WINDOW, Policy};
+use crate::reason::{Class, Reason};
 use crate::request::{Operation, Request};
 use crate::rules;
 use crate::time::Timestamp;
@@ -16,6 +18,8 @@ pub fn needs(_policy: &Policy, request: &Request) -> Needs {
     Needs {
         opt_out: request.operation.sends(),
         open_verification: request.operation == Operation::VerifyStart,
+        history: request.operation.sends(),
+        lists: request.operation.sends(),
         limits: true,
     }
 }
@@ -48,21 +52,72 @@ pub fn charges(
 /// facts that are unavailable refuse.
 pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp) -> Decision {
     let mut reasons = Vec::new();
-    let mut retry_at: Option<Timestamp> = None;
+    let mut waits = Vec::new();
     for rule in rules::ALL {
         rule(policy, request, facts, now, &mut |reason, at| {
             // A store that does not answer gives no time; a second is when the next try makes sense.
-            let at = at.unwrap_or_else(|| now.plus(Duration::from_secs(1)));
-            if reason.in_force() && reason.code.verdict() == Verdict::Throttle {
-                retry_at = retry_at.max(Some(at));
-            }
+            waits.push(at.unwrap_or_else(|| now.plus(Duration::from_secs(1))));
             reasons.push(reason);
         });
     }
+    if policy.observe_until.is_some_and(|until| now < until) {
+        observe(&mut reasons);
+    }
+    overrule(&mut reasons);
     let verdict =
         reasons.iter().filter(|r| r.in_force()).map(|r| r.code.verdict()).max().unwrap_or(Verdict::Allow);
-    let retry_at = if verdict == Verdict::Throttle { retry_at } else { None };
-    Decision { verdict, reasons, risk: 0, retry_at, policy_version: policy.version }
+    let throttles = |r: &Reason| r.in_force() && r.code.verdict() == Verdict::Throttle;
+    let retry_at = reasons.iter().zip(waits).filter(|(r, _)| throttles(r)).map(|(_, at)| at).max();
+    let (send, enforced) = carried_out(policy, request, verdict);
+    Decision {
+        verdict,
+        send,
+        enforced,
+        reasons,
+        risk: 0,
+        retry_at: retry_at.filter(|_| verdict == Verdict::Throttle),
+        policy_version: policy.version,
+    }
+}
+
+/// While an operator only observes, nothing but guardrails refuses.
+fn observe(reasons: &mut [Reason]) {
+    for reason in reasons.iter_mut().filter(|r| r.code.class() != Class::Guardrail) {
+        reason.mode = Mode::Shadow;
+    }
+}
+
+/// An allow entry lifts policy, rules and detection; deny entries, limits and guardrails stand, and a deny
+/// entry beside it takes its effect away.
+fn overrule(reasons: &mut [Reason]) {
+    let in_force =
+        |class: Class, reasons: &[Reason]| reasons.iter().any(|r| r.in_force() && r.code.class() == class);
+    if !in_force(Class::Allow, reasons) || in_force(Class::Deny, reasons) {
+        return;
+    }
+    for reason in reasons {
+        if matches!(reason.code.class(), Class::Policy | Class::Rule | Class::Detection) {
+            reason.overruled = true;
+        }
+    }
+}
+
+/// Over which channel a verdict sends, and whether it has its effect.
+fn carried_out(policy: &Policy, request: &Request, verdict: Verdict) -> (Option<Channel>, bool) {
+    let own = rules::of_subaccount(policy, request);
+    match verdict {
+        Verdict::Allow => (Some(request.channel), true),
+        Verdict::Challenge if own.challenges => (None, true),
+        Verdict::Challenge => (Some(request.channel), false),
+        Verdict::Alternative => (next_channel(&own.workflow, request.channel), true),
+        Verdict::Throttle | Verdict::Block => (None, true),
+    }
+}
+
+/// The channel that comes after this one in the workflow; the first one for a channel that is not in it.
+fn next_channel(workflow: &[Channel], asked: Channel) -> Option<Channel> {
+    let next = workflow.iter().position(|c| *c == asked).map_or(0, |at| at + 1);
+    workflow.get(next).copied().filter(|c| *c != asked)
 }
 
 #[cfg(test)]
@@ -72,30 +127,19 @@ mod tests {
     use crate::country::Country;
     use crate::facts::Fact;
     use crate::limit::{Counts, Exceeded, Limit, Per};
-    use crate::message::Channel;
+    use crate::list::{ListEffect, ListHit, ListKind};
     use crate::msisdn::{Msisdn, NumberKind};
     use crate::policy::{CountryState, SubaccountPolicy, built_in_limits};
     use crate::reason::ReasonCode;
     use proptest::prelude::*;
 
     fn request(operation: Operation, kind: NumberKind) -> Request {
-        Request {
-            operation,
-            subaccount: "acme_hq".to_owned(),
-            key: "key_1".to_owned(),
-            to: Msisdn::from_e164("+6591234567").unwrap(),
-            country: Country::parse("SG").unwrap(),
-            kind,
-            valid: true,
-            channel: Channel::Sms,
-            client_ip: ClientIp::parse("203.0.113.9"),
-            caller_ip: ClientIp::parse("198.51.100.1").unwrap(),
-            user: None,
-            fingerprint: None,
-            purpose: None,
-            segments: 1,
-            dry_run: false,
-        }
+        let to = Msisdn::parse("+6591234567", None).unwrap();
+        let caller = ClientIp::parse("198.51.100.1").unwrap();
+        let mut ask = Request::new(operation, "acme_hq", "key_1", &to, caller);
+        ask.kind = kind;
+        ask.client.ip = ClientIp::parse("203.0.113.9");
+        ask
     }
 
     fn policy() -> Policy {
@@ -129,6 +173,7 @@ mod tests {
                     1 => Fact::Known(exceeded),
                     _ => Fact::Unavailable,
                 },
+                ..Facts::default()
             }
         })
     }
@@ -178,11 +223,7 @@ mod tests {
             let decision = decide(&policy(), &request(Operation::SmsSend, kind), &facts, now());
             assert_eq!(decision.verdict, Verdict::Block, "{kind:?}");
         }
-        let mut closed = policy();
-        let mut own = SubaccountPolicy::default();
-        own.country_policy.countries.insert(Country::parse("SG").unwrap(), CountryState::Off);
-        closed.subaccounts.insert("acme_hq".to_owned(), own);
-        let decision = decide(&closed, &request(Operation::SmsSend, NumberKind::Mobile), &facts, now());
+        let decision = decide(&closed(), &request(Operation::SmsSend, NumberKind::Mobile), &facts, now());
         assert_eq!(decision.reasons[0].code, ReasonCode::CountryOff);
         assert_eq!(
             decide(&policy(), &request(Operation::SmsSend, NumberKind::Mobile), &facts, now()).verdict,
@@ -207,7 +248,7 @@ mod tests {
         let index = BlindIndex::new([3; 16]);
         let charges_of = |ip: &str| {
             let mut ask = request(Operation::VerifyStart, NumberKind::Mobile);
-            ask.client_ip = ClientIp::parse(ip);
+            ask.client.ip = ClientIp::parse(ip);
             let mut quiet = only.clone();
             quiet.backoff.mode = Mode::Off;
             charges(&quiet, &ask, &Dimensions::of(&ask, &index, &[]), &index)
@@ -234,5 +275,54 @@ mod tests {
             decision.reasons[0].detail,
             "+659123xxxx has 1 unconfirmed code(s); the next may go in 20 s"
         );
+    }
+
+    fn hit(effect: ListEffect) -> ListHit {
+        ListHit { list: "l".to_owned(), kind: ListKind::Msisdn, effect, entry: "ent_1".to_owned() }
+    }
+
+    fn closed() -> Policy {
+        let mut closed = policy();
+        let mut own = SubaccountPolicy::default();
+        own.country_policy.countries.insert(Country::parse("SG").unwrap(), CountryState::Off);
+        closed.subaccounts.insert("acme_hq".to_owned(), own);
+        closed
+    }
+
+    #[test]
+    fn an_allow_entry_lifts_policy_and_nothing_else() {
+        let with = |hits: Vec<ListHit>, opt_out| {
+            let facts = Facts { lists: Fact::Known(hits), opt_out: Fact::Known(opt_out), ..Facts::default() };
+            decide(&closed(), &request(Operation::SmsSend, NumberKind::Mobile), &facts, now())
+        };
+        let allowed = with(vec![hit(ListEffect::Allow)], false);
+        assert_eq!((allowed.verdict, allowed.send), (Verdict::Allow, Some(Channel::Sms)));
+        assert!(allowed.reasons.iter().any(|r| r.code == ReasonCode::CountryOff && r.overruled));
+        assert_eq!(with(vec![hit(ListEffect::Allow)], true).verdict, Verdict::Block, "opted out");
+        let denied = with(vec![hit(ListEffect::Allow), hit(ListEffect::Deny)], false);
+        assert_eq!((denied.verdict, denied.send), (Verdict::Block, None));
+        assert!(denied.reasons.iter().all(|r| !r.overruled));
+        assert_eq!(with(vec![hit(ListEffect::Named)], false).verdict, Verdict::Block);
+    }
+
+    #[test]
+    fn while_observing_only_guardrails_refuse() {
+        let mut observing = closed();
+        observing.observe_until = Some(now().plus(Duration::from_secs(60)));
+        let ask = request(Operation::SmsSend, NumberKind::Mobile);
+        let decision = decide(&observing, &ask, &Facts::default(), now());
+        assert_eq!((decision.verdict, decision.reasons[0].mode), (Verdict::Allow, Mode::Shadow));
+        let facts = Facts { opt_out: Fact::Known(true), ..Facts::default() };
+        assert_eq!(decide(&observing, &ask, &facts, now()).verdict, Verdict::Block);
+        let after = now().plus(Duration::from_secs(60));
+        assert_eq!(decide(&observing, &ask, &Facts::default(), after).verdict, Verdict::Block);
+    }
+
+    #[test]
+    fn an_alternative_goes_over_the_next_channel_of_the_workflow() {
+        assert_eq!(next_channel(&[], Channel::Sms), None);
+        assert_eq!(next_channel(&[Channel::Call], Channel::Sms), Some(Channel::Call));
+        assert_eq!(next_channel(&[Channel::Sms, Channel::Call], Channel::Sms), Some(Channel::Call));
+        assert_eq!(next_channel(&[Channel::Sms, Channel::Call], Channel::Call), None);
     }
 }

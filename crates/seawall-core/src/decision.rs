@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::message::Channel;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -42,6 +43,11 @@ pub struct Decision {
     pub verdict: Verdict,
     /// All of them, also those in shadow.
     pub reasons: Vec<Reason>,
+    /// Over which channel it is to be sent; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub send: Option<Channel>,
+    /// Whether the verdict has its effect. A challenge that nobody has set up cannot be asked for.
+    pub enforced: bool,
     /// 0 (none) to 100; 0 until detection has an opinion.
     pub risk: u8,
     /// When a throttled request would fit, if nothing else happens.

@@ -1,8 +1,10 @@
 //! What the rules may know, and how a fact can be missing.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
+use crate::list::ListHit;
 use crate::time::Timestamp;
 
 /// A fact that was asked for. A dependency that does not answer is a fact too.
@@ -44,13 +46,39 @@ pub struct Needs {
     pub opt_out: bool,
     /// The open verification of this number, if any.
     pub open_verification: bool,
+    /// Whether the number was verified before, and on this device.
+    pub history: bool,
+    /// Which entries of lists name a part of the request.
+    pub lists: bool,
     /// The state of limits (asked only once nothing else refuses).
     pub limits: bool,
 }
 
+/// What is known of a number from its own past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// A code sent to it was confirmed before.
+    pub known: bool,
+    /// The request carries the device token that was issued when this number was verified.
+    pub trusted: bool,
+    /// When a code sent to it was last confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_confirmed_at: Option<Timestamp>,
+}
+
 /// The answers to [`Needs`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Facts {
+    /// Entries of lists that name a part of the request.
+    pub lists: Fact<Vec<ListHit>>,
+    /// What is known of the number from its own past.
+    pub history: Fact<History>,
+    /// What tables say of the end user's address; `None` when the request has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpFacts>,
+    /// What tables say of the number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<NumberFacts>,
     /// Whether the number opted out of this subaccount's messages, and whether that covers codes.
     pub opt_out: Fact<bool>,
     /// From when the open verification of this number may be sent again.

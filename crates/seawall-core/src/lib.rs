@@ -20,6 +20,7 @@ pub mod id;
 pub mod intel;
 pub mod keyword;
 pub mod limit;
+pub mod list;
 pub mod message;
 pub mod msisdn;
 pub mod policy;

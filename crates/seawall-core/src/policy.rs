@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::country::Country;
 use crate::limit::{Counts, DEFAULT_RANGE_DIGITS, Limit, Mode, Per};
+use crate::message::Channel;
 use crate::msisdn::NumberKind;
 use crate::request::{Operation, Request};
-use crate::time::span;
+use crate::time::{Timestamp, span};
 
 /// Everything that `decide` takes from the operator.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Policy {
     pub verification: VerificationBounds,
     /// What differs by subaccount.
     pub subaccounts: HashMap<String, SubaccountPolicy>,
+    /// Until then only guardrails refuse; everything else is recorded in shadow.
+    pub observe_until: Option<Timestamp>,
 }
 
 /// Growing delays between unconfirmed codes to one number.
@@ -130,6 +133,10 @@ pub struct SubaccountPolicy {
     pub refused_number_types: Vec<NumberKind>,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: bool,
+    /// Channels that take over, in this order, when a message should not go over the one asked for.
+    pub workflow: Vec<Channel>,
+    /// Whether a challenge can be asked for; else it is recorded and the message is sent.
+    pub challenges: bool,
 }
 
 impl Default for SubaccountPolicy {
@@ -146,6 +153,8 @@ impl Default for SubaccountPolicy {
                 NumberKind::Voicemail,
             ],
             codes_despite_opt_out: false,
+            workflow: Vec::new(),
+            challenges: false,
         }
     }
 }

@@ -6,8 +6,28 @@ use serde::{Serialize, Serializer};
 use crate::decision::Verdict;
 use crate::limit::Mode;
 
+/// What kind of reason it is. Kinds decide what outranks what, so that no single rule has to know the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Nothing outranks it: opt-out, a missing answer, a missing right, a budget of money.
+    Guardrail,
+    /// An entry of a deny list.
+    Deny,
+    /// Limits and back-off; an allow entry does not lift them.
+    Limit,
+    /// Country and number-type policy, suspensions: an allow entry lifts them.
+    Policy,
+    /// An operator's rule: an allow entry or an allow rule lifts it.
+    Rule,
+    /// Detection: an allow entry or an allow rule lifts it.
+    Detection,
+    /// An allow entry or rule itself: it refuses nothing.
+    Allow,
+}
+
 macro_rules! reasons {
-    ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $verdict:ident, $todo:literal; )+) => {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $class:ident, $verdict:ident, $todo:literal; )+) => {
         /// Why a request is not simply allowed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ReasonCode { $( $(#[doc = $doc])+ $name, )+ }
@@ -22,6 +42,9 @@ macro_rules! reasons {
             /// The verdict that this reason alone leads to.
             pub fn verdict(self) -> Verdict { match self { $( Self::$name => Verdict::$verdict, )+ } }
 
+            /// What kind of reason it is, and so what outranks it.
+            pub fn class(self) -> Class { match self { $( Self::$name => Class::$class, )+ } }
+
             /// What it means, for the reference page.
             pub fn meaning(self) -> &'static str { match self { $( Self::$name => concat!($($doc),+), )+ } }
 
@@ -33,29 +56,33 @@ macro_rules! reasons {
 
 reasons! {
     /// The number opted out of messages (STOP, or entered by the operator).
-    OptOut = "opt-out", Block, "Wait for START from the number, or delete the entry under /admin/v1/opt-outs if consent is proven.";
+    OptOut = "opt-out", Guardrail, Block, "Wait for START from the number, or delete the entry under /admin/v1/opt-outs if consent is proven.";
     /// The subaccount's country policy is `off` for the number's country.
-    CountryOff = "country-off", Block, "Set the country to `protected` or `open` in the subaccount's country_policy.";
+    CountryOff = "country-off", Policy, Block, "Set the country to `protected` or `open` in the subaccount's country_policy.";
     /// The number's type (premium rate, shared cost, toll-free, …) is not sent to.
-    NumberTypeRefused = "number-type-refused", Block, "Use a mobile number, or shorten the subaccount's refused_number_types.";
+    NumberTypeRefused = "number-type-refused", Policy, Block, "Use a mobile number, or shorten the subaccount's refused_number_types.";
     /// The number does not exist by its country's numbering plan, as far as is known. Recorded, not refused: plans change.
-    NumberNotInPlan = "number-not-in-plan", Block, "Check the number; nothing was refused for this alone.";
+    NumberNotInPlan = "number-not-in-plan", Policy, Block, "Check the number; nothing was refused for this alone.";
     /// The subaccount requires the end user's address and the request has none.
-    ClientIpRequired = "client-ip-required", Block, "Send the end user's address in clientIp (8x8) or client.ip (native).";
+    ClientIpRequired = "client-ip-required", Guardrail, Block, "Send the end user's address in clientIp (8x8) or client.ip (native).";
+    /// An entry of an allow list names the number, its range, the address, or another part of the request. It lifts policy, rules and detection; limits, budgets, opt-outs and deny entries stand.
+    AllowEntry = "allow-entry", Allow, Allow, "Nothing: this reason refuses nothing. Delete the entry under /admin/v1/lists when it is no longer needed.";
+    /// An entry of a deny list names the number, its range, the address, or another part of the request.
+    DenyEntry = "deny-entry", Deny, Block, "Look at the entry's note under /admin/v1/lists; delete it if it is wrong.";
     /// A limit has no room for this request.
-    LimitExceeded = "limit-exceeded", Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
+    LimitExceeded = "limit-exceeded", Limit, Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
     /// The growing delay between unconfirmed codes to one number is not over.
-    BackOff = "back-off", Throttle, "Wait until retry_after; a confirmed code ends the delays.";
+    BackOff = "back-off", Limit, Throttle, "Wait until retry_after; a confirmed code ends the delays.";
     /// The number has had as many unconfirmed codes in 24 hours as is allowed.
-    TooManyUnconfirmed = "too-many-unconfirmed", Throttle, "Wait until retry_after, or check that the codes arrive at all.";
+    TooManyUnconfirmed = "too-many-unconfirmed", Limit, Throttle, "Wait until retry_after, or check that the codes arrive at all.";
     /// The code was asked for again before the verification's own resending interval ended.
-    ResendTooEarly = "resend-too-early", Throttle, "Wait until retry_after.";
+    ResendTooEarly = "resend-too-early", Limit, Throttle, "Wait until retry_after.";
     /// More requests a second than the API rate of the subaccount or of the calling address.
-    ApiRate = "api-rate", Throttle, "Slow down to the documented rate; wait for Retry-After.";
+    ApiRate = "api-rate", Guardrail, Throttle, "Slow down to the documented rate; wait for Retry-After.";
     /// Too many wrong codes for this number; the code was not looked at.
-    CheckBudgetExhausted = "check-budget-exhausted", Throttle, "Wait until retry_after; a success resets the budget.";
+    CheckBudgetExhausted = "check-budget-exhausted", Guardrail, Throttle, "Wait until retry_after; a success resets the budget.";
     /// A store that must be asked did not answer; nothing is sent on a guess.
-    StoreUnavailable = "store-unavailable", Throttle, "Look at /readyz; retry when the store answers again.";
+    StoreUnavailable = "store-unavailable", Guardrail, Throttle, "Look at /readyz; retry when the store answers again.";
 }
 
 impl Serialize for ReasonCode {

@@ -1,11 +1,13 @@
 //! A request after the last room with strings: everything is a type.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::client_ip::ClientIp;
 use crate::country::Country;
 use crate::message::Channel;
-use crate::msisdn::{Msisdn, NumberKind};
+use crate::msisdn::{Msisdn, NumberKind, ParsedNumber};
 
 /// What is asked for; limits apply to some of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +67,56 @@ impl Operation {
     }
 }
 
+/// Who stands behind a request: the app's user, not the app's server. Everything here is what the app
+/// reports: it limits and informs, it never authorises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The end user's address.
+    pub ip: Option<ClientIp>,
+    /// The app's name for its user.
+    pub user: Option<String>,
+    /// The app's fingerprint of the end user's device.
+    pub fingerprint: Option<String>,
+    /// The end user's browser or app.
+    pub user_agent: Option<String>,
+    /// A token that was issued when a number was verified on this device.
+    pub device_token: Option<String>,
+    /// The TLS fingerprint of the end user's client, as a trusted proxy saw it.
+    pub ja4: Option<String>,
+    /// Other headers of the end user's request that the operator asked to be passed on, names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// What a message looks like from outside; never its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageTraits {
+    /// Sender ID.
+    pub source: Option<String>,
+    /// Name of the registered template that the text follows.
+    pub template: Option<String>,
+    /// Hosts of the URLs in the text, in lower case.
+    pub url_hosts: Vec<String>,
+    /// Whether the text needs UCS-2.
+    pub unicode: bool,
+}
+
+/// Under which terms a caller wants something sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Values for limits per custom key, by the key's name.
+    pub limit_keys: BTreeMap<String, String>,
+    /// Not above this price, in micro-units a message.
+    pub max_price: Option<i64>,
+    /// Whether detection and operator rules are asked; switched off only by a key with that right.
+    pub risk_check: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Terms { limit_keys: BTreeMap::new(), max_price: None, risk_check: true }
+    }
+}
+
 /// Who asks for what to be sent to whom.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -84,18 +136,50 @@ pub struct Request {
     pub valid: bool,
     /// How the message is to travel.
     pub channel: Channel,
-    /// The end user's address, as the app reports it. It limits; it never authorises.
-    pub client_ip: Option<ClientIp>,
+    /// The end user.
+    pub client: Client,
     /// Where the request came from: the app's server, after trusted proxies.
     pub caller_ip: ClientIp,
-    /// The app's name for its user.
-    pub user: Option<String>,
-    /// The app's fingerprint of the end user's device.
-    pub fingerprint: Option<String>,
     /// What the message is for, as the caller names it.
     pub purpose: Option<String>,
+    /// What the message looks like.
+    pub message: MessageTraits,
+    /// Under which terms the caller wants it sent.
+    pub terms: Terms,
     /// How many segments the message has.
     pub segments: u8,
+    /// What the message costs in micro-units, when a price is known.
+    pub price: Option<i64>,
     /// Decide and record, but send nothing and charge nothing.
     pub dry_run: bool,
+}
+
+impl Request {
+    /// A request with nothing but the necessary: one segment, by SMS, from an unknown end user.
+    pub fn new(
+        operation: Operation,
+        subaccount: impl Into<String>,
+        key: impl Into<String>,
+        to: &ParsedNumber,
+        caller_ip: ClientIp,
+    ) -> Self {
+        Request {
+            operation,
+            subaccount: subaccount.into(),
+            key: key.into(),
+            to: to.msisdn,
+            country: to.country,
+            kind: to.kind,
+            valid: to.valid,
+            channel: Channel::Sms,
+            client: Client::default(),
+            caller_ip,
+            purpose: None,
+            message: MessageTraits::default(),
+            terms: Terms::default(),
+            segments: 1,
+            price: None,
+            dry_run: false,
+        }
+    }
 }

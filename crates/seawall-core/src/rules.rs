@@ -3,6 +3,7 @@
 mod client_ip_required;
 mod country;
 mod limits;
+mod lists;
 mod number;
 mod opt_out;
 mod resend;
@@ -20,11 +21,21 @@ type Report<'a> = dyn FnMut(Reason, Option<Timestamp>) + 'a;
 type Rule = fn(&Policy, &Request, &Facts, Timestamp, &mut Report<'_>);
 
 /// Every rule, in the order in which reasons are shown.
-pub(crate) const ALL: &[Rule] =
-    &[client_ip_required::check, number::check, country::check, opt_out::check, resend::check, limits::check];
+pub(crate) const ALL: &[Rule] = &[
+    client_ip_required::check,
+    lists::check,
+    number::check,
+    country::check,
+    opt_out::check,
+    resend::check,
+    limits::check,
+];
 
 /// The subaccount's own policy, or the default for one that has set nothing.
-fn of_subaccount<'a>(policy: &'a Policy, request: &Request) -> std::borrow::Cow<'a, SubaccountPolicy> {
+pub(crate) fn of_subaccount<'a>(
+    policy: &'a Policy,
+    request: &Request,
+) -> std::borrow::Cow<'a, SubaccountPolicy> {
     policy
         .subaccounts
         .get(&request.subaccount)

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
     if request.operation.sends()
-        && request.client_ip.is_none()
+        && request.client.ip.is_none()
         && of_subaccount(policy, request).require_client_ip
     {
         let detail = "this subaccount requires the end user's address (clientIp), and the request has none";

@@ -78,21 +78,10 @@ async fn within_limits(
     }
     let Ok(to) = Msisdn::parse(&verification.to.to_e164(), None) else { return Ok(()) };
     let request = Request {
-        operation: Operation::VerifyCheck,
-        subaccount: verification.subaccount.clone(),
-        key: caller.key.id.clone(),
-        to: to.msisdn,
-        country: to.country,
-        kind: to.kind,
-        valid: to.valid,
         channel: verification.lifecycle.channel,
-        client_ip: None,
-        caller_ip: caller.ip,
-        user: None,
-        fingerprint: None,
         purpose: verification.purpose.clone(),
         segments: 0,
-        dry_run: false,
+        ..Request::new(Operation::VerifyCheck, &verification.subaccount, &caller.key.id, &to, caller.ip)
     };
     let screened = screen(app, request, at).await?;
     if screened.allowed() {

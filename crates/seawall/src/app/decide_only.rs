@@ -1,11 +1,11 @@
 //! A decision without a send: what would be done with this request?
 
-use seawall_core::client_ip::ClientIp;
 use seawall_core::message::Channel;
 use seawall_core::msisdn::ParsedNumber;
-use seawall_core::request::{Operation, Request};
+use seawall_core::request::{Client, Operation, Request, Terms};
 
 use super::screen::{Screened, screen};
+use super::send_messages::price;
 use super::who::Caller;
 use super::{App, Refusal};
 
@@ -22,12 +22,10 @@ pub struct DecideOnly {
     pub channel: Channel,
     /// In how many segments.
     pub segments: u8,
-    /// The end user's address.
-    pub client_ip: Option<ClientIp>,
-    /// The app's user.
-    pub user: Option<String>,
-    /// The app's device fingerprint.
-    pub fingerprint: Option<String>,
+    /// The end user.
+    pub client: Client,
+    /// Under which terms.
+    pub terms: Terms,
     /// What for.
     pub purpose: Option<String>,
     /// Charge nothing.
@@ -37,22 +35,16 @@ pub struct DecideOnly {
 /// Decides and records. Without `dry_run` an allow is charged, as the send that the caller makes itself.
 pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<Box<Screened>, Refusal> {
     let now = app.now();
+    let price = price(app, ask.to.country, ask.segments).map(|p| p.total);
     let request = Request {
-        operation: ask.operation,
-        subaccount: ask.subaccount,
-        key: caller.key.id.clone(),
-        to: ask.to.msisdn,
-        country: ask.to.country,
-        kind: ask.to.kind,
-        valid: ask.to.valid,
         channel: ask.channel,
-        client_ip: ask.client_ip,
-        caller_ip: caller.ip,
-        user: ask.user,
-        fingerprint: ask.fingerprint,
+        client: ask.client,
         purpose: ask.purpose,
+        terms: ask.terms,
         segments: ask.segments,
+        price,
         dry_run: ask.dry_run,
+        ..Request::new(ask.operation, ask.subaccount, &caller.key.id, &ask.to, caller.ip)
     };
     let screened = screen(app, request, now).await?;
     let mut record = screened.record();

@@ -337,6 +337,8 @@ pub struct Settings {
     pub verification_backoff: BackOff,
     /// How fast the API may be called.
     pub api_rates: ApiRates,
+    /// Until then only guardrails refuse; everything else is recorded in shadow.
+    pub observe_until: Option<Timestamp>,
 }
 
 /// Requests a second.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use seawall_core::country::Country;
 use seawall_core::decide::{charges, decide, needs};
-use seawall_core::decision::{Decision, Verdict};
+use seawall_core::decision::Decision;
 use seawall_core::facts::{Fact, Facts, Needs};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, Dimensions};
@@ -53,10 +53,10 @@ pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Box<S
     let mut charged = Vec::new();
     if needs.limits {
         let all = charges(policy, &request, &dimensions, index);
-        let sends = decision.verdict < Verdict::Throttle && !request.dry_run;
+        let sends = decision.send.is_some() && !request.dry_run;
         facts.limits = charge(app, &all, sends, now).await;
         decision = decide(policy, &request, &facts, now);
-        if sends && decision.verdict < Verdict::Throttle {
+        if sends && decision.send.is_some() {
             charged = all;
         }
     }
@@ -131,7 +131,12 @@ struct ShownFacts<'a> {
 impl Screened {
     /// Whether it may be sent.
     pub fn allowed(&self) -> bool {
-        self.decision.verdict < Verdict::Throttle
+        self.decision.send.is_some()
+    }
+
+    /// Over which channel it is sent, if it is: a decision may redirect.
+    pub fn channel(&self) -> Channel {
+        self.decision.send.unwrap_or(self.request.channel)
     }
 
     /// The strongest reason in force, which dialects with one code per refusal show.
@@ -166,9 +171,9 @@ impl Screened {
             to: self.request.to.masked(),
             to_hash: self.dimensions.to,
             caller_ip: self.request.caller_ip.to_string(),
-            client_ip: self.request.client_ip.map(|ip| ip.to_string()),
+            client_ip: self.request.client.ip.map(|ip| ip.to_string()),
             verdict: self.decision.verdict.as_str().to_owned(),
-            enforced: !self.request.dry_run,
+            enforced: self.decision.enforced && !self.request.dry_run,
             risk: self.decision.risk,
             reasons: self.decision.reasons.iter().map(value).collect(),
             facts: self.shown_facts(),
@@ -188,8 +193,8 @@ impl Screened {
             number_in_plan: self.request.valid,
             channel: self.request.channel,
             segments: self.request.segments,
-            user: self.request.user.as_deref(),
-            fingerprint: self.request.fingerprint.as_deref(),
+            user: self.request.client.user.as_deref(),
+            fingerprint: self.request.client.fingerprint.as_deref(),
             purpose: self.request.purpose.as_deref(),
             facts: &self.facts,
         })

@@ -1,11 +1,10 @@
 //! Messages are sent, one or many at once, now or later.
 
-use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::id::Id;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
-use seawall_core::request::{Operation, Request};
+use seawall_core::request::{Client, MessageTraits, Operation, Request, Terms};
 use seawall_core::segments::Segmentation;
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Acceptance, Content, DecisionBody, Details, MessageRecord, Price, Progress};
@@ -30,12 +29,10 @@ pub struct SendMessage {
     pub due: Option<Timestamp>,
     /// Not after.
     pub expires_at: Option<Timestamp>,
-    /// The end user's address.
-    pub client_ip: Option<ClientIp>,
-    /// The app's user.
-    pub user: Option<String>,
-    /// The app's device fingerprint.
-    pub fingerprint: Option<String>,
+    /// The end user.
+    pub client: Client,
+    /// Under which terms.
+    pub terms: Terms,
     /// What for.
     pub purpose: Option<String>,
 }
@@ -63,7 +60,7 @@ pub async fn send_messages(
     let mut messages = Vec::with_capacity(asks.len());
     let mut express = None;
     for ask in asks {
-        let screened = screen(app, request(caller, subaccount, operation, &ask), now).await?;
+        let screened = screen(app, request(app, caller, subaccount, operation, &ask), now).await?;
         if screened.allowed() {
             let mut message = message(app, subaccount, ask, batch, &screened);
             // A batch waits its turn in the ledger, so that it cannot hold up codes.
@@ -97,23 +94,15 @@ pub async fn send_messages(
     Ok(sent)
 }
 
-fn request(caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMessage) -> Request {
+fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMessage) -> Request {
     Request {
-        operation,
-        subaccount: subaccount.to_owned(),
-        key: caller.key.id.clone(),
-        to: ask.to.msisdn,
-        country: ask.to.country,
-        kind: ask.to.kind,
-        valid: ask.to.valid,
-        channel: Channel::Sms,
-        client_ip: ask.client_ip,
-        caller_ip: caller.ip,
-        user: ask.user.clone(),
-        fingerprint: ask.fingerprint.clone(),
+        client: ask.client.clone(),
         purpose: ask.purpose.clone(),
+        message: MessageTraits { source: ask.details.source.clone(), ..MessageTraits::default() },
+        terms: ask.terms.clone(),
         segments: ask.sized.segments,
-        dry_run: false,
+        price: price(app, ask.to.country, ask.sized.segments).map(|p| p.total),
+        ..Request::new(operation, subaccount, &caller.key.id, &ask.to, caller.ip)
     }
 }
 

@@ -66,6 +66,7 @@ impl Snapshot {
             backoff: settings.verification_backoff.clone(),
             verification: bounds,
             subaccounts: subaccounts.iter().map(|(id, s)| (id.clone(), s.policy.clone())).collect(),
+            observe_until: settings.observe_until,
         }
     }
 

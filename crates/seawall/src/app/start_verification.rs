@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use seawall_core::client_ip::ClientIp;
 use seawall_core::code::{Code, CodeShape};
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
-use seawall_core::request::{Operation, Request};
+use seawall_core::request::{Client, MessageTraits, Operation, Request, Terms};
 use seawall_core::segments::{EncodingChoice, Segmentation, segment};
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
@@ -52,12 +51,10 @@ pub struct StartVerification {
     pub voice: Option<VoiceWish>,
     /// Where events go.
     pub callback_url: Option<String>,
-    /// The end user's address.
-    pub client_ip: Option<ClientIp>,
-    /// The app's user.
-    pub user: Option<String>,
-    /// The app's device fingerprint.
-    pub fingerprint: Option<String>,
+    /// The end user.
+    pub client: Client,
+    /// Under which terms.
+    pub terms: Terms,
     /// What for.
     pub purpose: Option<String>,
 }
@@ -97,7 +94,7 @@ async fn attempt(
     wish: Option<&Wish<Started>>,
 ) -> Result<Started, Refusal> {
     let now = app.now();
-    let screened = screen(app, request(caller, ask, sized), now).await?;
+    let screened = screen(app, request(app, caller, ask, sized), now).await?;
     if !screened.allowed() {
         app.recorder.record(screened.record());
         return Err(Refusal::Decided(screened));
@@ -128,23 +125,16 @@ async fn attempt(
     Ok(started)
 }
 
-fn request(caller: &Caller, ask: &StartVerification, sized: &Segmentation) -> Request {
+fn request(app: &App, caller: &Caller, ask: &StartVerification, sized: &Segmentation) -> Request {
     Request {
-        operation: Operation::VerifyStart,
-        subaccount: ask.subaccount.clone(),
-        key: caller.key.id.clone(),
-        to: ask.to.msisdn,
-        country: ask.to.country,
-        kind: ask.to.kind,
-        valid: ask.to.valid,
         channel: ask.channel,
-        client_ip: ask.client_ip,
-        caller_ip: caller.ip,
-        user: ask.user.clone(),
-        fingerprint: ask.fingerprint.clone(),
+        client: ask.client.clone(),
         purpose: ask.purpose.clone(),
+        message: MessageTraits { source: ask.source.clone(), ..MessageTraits::default() },
+        terms: ask.terms.clone(),
         segments: sized.segments,
-        dry_run: false,
+        price: price(app, ask.to.country, sized.segments).map(|p| p.total),
+        ..Request::new(Operation::VerifyStart, &ask.subaccount, &caller.key.id, &ask.to, caller.ip)
     }
 }
 
@@ -174,7 +164,7 @@ fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<Veri
         id: app.ids.next(screened.at)?,
         subaccount: ask.subaccount.clone(),
         to: ask.to.msisdn,
-        lifecycle: Lifecycle::begin(screened.at, ask.ttl, ask.resend_interval, checks, ask.channel),
+        lifecycle: Lifecycle::begin(screened.at, ask.ttl, ask.resend_interval, checks, screened.channel()),
         shape: ask.shape,
         key_id: app.store.vault.key_id(),
         given_code: ask.given_code.as_ref().map(|code| code.reveal().to_owned()),
@@ -191,7 +181,7 @@ fn resent(
     ask: &StartVerification,
     screened: &Screened,
 ) -> VerificationRecord {
-    open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, ask.channel, ask.reset);
+    open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, screened.channel(), ask.reset);
     if ask.reset {
         open.shape = ask.shape;
         open.key_id = app.store.vault.key_id();
@@ -217,7 +207,7 @@ fn message(
         to: ask.to.msisdn,
         country: ask.to.country,
         state: MessageState::Queued,
-        channel: ask.channel,
+        channel: screened.channel(),
         verification: Some(verification.id),
         batch: None,
         due: None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use seawall_core::limit::Mode;
 use seawall_core::policy::BackOff;
+use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
 use seawall_store::records::Document;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub struct SettingsView {
     /// Requests a second.
     #[schema(value_type = ApiRatesShape)]
     pub api_rates: ApiRates,
+    /// Until then only guardrails refuse; everything else is recorded in shadow.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub observe_until: Option<Timestamp>,
     /// Fraud detection; off, because this version has none.
     pub detection: DetectionView,
 }
@@ -44,6 +48,7 @@ fn view(settings: Settings) -> SettingsView {
     SettingsView {
         verification_backoff: settings.verification_backoff,
         api_rates: settings.api_rates,
+        observe_until: settings.observe_until,
         detection: DetectionView { mode: "off".to_owned() },
     }
 }
@@ -101,10 +106,7 @@ fn known_only(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Wron
             ));
         }
     }
-    match fields.remove("observe_until") {
-        None | Some(Value::Null) => Ok(fields),
-        Some(_) => Err(Wrong::field("observe_until", "comes with detection; not in this version")),
-    }
+    Ok(fields)
 }
 
 fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {

@@ -1,5 +1,6 @@
 //! Subaccounts.
 
+use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
 use seawall_core::policy::{CountryPolicy, SubaccountPolicy};
 use seawall_core::sender_id::SenderId;
@@ -50,6 +51,9 @@ pub struct SubaccountInput {
     pub refused_number_types: Option<Vec<NumberKind>>,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: Option<bool>,
+    /// Channels (`sms`, `call`) that take over, in this order, when a code should not go over the one asked for.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub workflow: Option<Vec<Channel>>,
 }
 
 /// A subaccount as it is shown.
@@ -75,6 +79,9 @@ pub struct SubaccountView {
     pub refused_number_types: Vec<NumberKind>,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: bool,
+    /// Channels that take over, in this order, when a code should not go over the one asked for.
+    #[schema(value_type = Vec<String>)]
+    pub workflow: Vec<Channel>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -128,6 +135,8 @@ fn policy(input: &SubaccountInput) -> SubaccountPolicy {
         require_client_ip: input.require_client_ip.unwrap_or_default(),
         refused_number_types: input.refused_number_types.clone().unwrap_or(standard.refused_number_types),
         codes_despite_opt_out: input.codes_despite_opt_out.unwrap_or_default(),
+        workflow: input.workflow.clone().unwrap_or_default(),
+        challenges: standard.challenges,
     }
 }
 
@@ -170,6 +179,7 @@ impl Collection for Subaccounts {
             require_client_ip: Some(policy.require_client_ip),
             refused_number_types: Some(policy.refused_number_types),
             codes_despite_opt_out: Some(policy.codes_despite_opt_out),
+            workflow: Some(policy.workflow),
         }
     }
 
@@ -198,6 +208,7 @@ impl Collection for Subaccounts {
             require_client_ip: policy.require_client_ip,
             refused_number_types: policy.refused_number_types,
             codes_despite_opt_out: policy.codes_despite_opt_out,
+            workflow: policy.workflow,
             created_at: entity.created_at,
         }
     }

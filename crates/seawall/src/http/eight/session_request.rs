@@ -5,6 +5,7 @@ use std::time::Duration;
 use seawall_core::code::{CodeShape, CodeType};
 use seawall_core::message::Channel;
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::request::{Client, Terms};
 use seawall_core::segments::EncodingChoice;
 use seawall_store::records::VoiceWish;
 use serde_json::Value;
@@ -65,9 +66,8 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
         encoding: if channel == Channel::Call { EncodingChoice::Auto } else { encoding },
         voice: (channel == Channel::Call).then_some(call.voice),
         callback_url: fields.url("callbackUrl", rules)?,
-        client_ip: fields.client_ip()?,
-        user: None,
-        fingerprint: None,
+        client: Client { ip: fields.client_ip()?, ..Client::default() },
+        terms: Terms::default(),
         purpose: None,
     })
 }

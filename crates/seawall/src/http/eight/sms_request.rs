@@ -6,6 +6,7 @@ use std::time::Duration;
 use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::request::{Client, Terms};
 use seawall_core::segments::{EncodingChoice, SegmentError, segment};
 use seawall_core::time::Timestamp;
 use seawall_store::records::Details;
@@ -89,9 +90,8 @@ fn message(
         details,
         due,
         expires_at,
-        client_ip,
-        user: None,
-        fingerprint: None,
+        client: Client { ip: client_ip, ..Client::default() },
+        terms: Terms::default(),
         purpose: None,
     })
 }

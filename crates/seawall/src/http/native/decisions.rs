@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use seawall_core::id::IdKind;
-use seawall_core::request::Operation;
+use seawall_core::request::{Operation, Terms};
 use seawall_core::segments::EncodingChoice;
 
 use super::answers::{Refused, seconds, wait};
@@ -68,9 +68,8 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
         to: read::number(&request.to, None)?,
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
-        client_ip: client.ip,
-        user: client.user,
-        fingerprint: client.fingerprint,
+        client,
+        terms: Terms::default(),
         purpose: read::bounded("purpose", Some(request.purpose), 64)?,
         dry_run: request.dry_run,
     })

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use seawall_core::id::IdKind;
+use seawall_core::request::Terms;
 use seawall_store::records::{Details, MessageRecord};
 
 use super::answers::Refused;
@@ -92,9 +93,8 @@ pub(super) fn asked(
         details,
         due,
         expires_at,
-        client_ip: client.ip,
-        user: client.user,
-        fingerprint: client.fingerprint,
+        client,
+        terms: Terms::default(),
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

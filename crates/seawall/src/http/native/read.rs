@@ -7,10 +7,10 @@ use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::id::{Id, IdKind};
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::request::Client;
 use seawall_core::sender_id::SenderId;
 use seawall_core::time::{Timestamp, span};
 
-use super::requests::Client;
 use crate::app::{App, Refusal};
 
 type Read<T> = Result<T, Refusal>;
@@ -35,25 +35,15 @@ pub fn number(to: &str, country: Option<&str>) -> Read<ParsedNumber> {
     Msisdn::parse(to, country).map_err(|error| invalid("to", error.to_string()))
 }
 
-/// The end user, as far as limits go by it.
-pub struct EndUser {
-    /// Address.
-    pub ip: Option<ClientIp>,
-    /// The app's name for them.
-    pub user: Option<String>,
-    /// Device.
-    pub fingerprint: Option<String>,
-}
-
 /// Who stands behind a request.
-pub fn client(client: Client) -> Read<EndUser> {
-    let ip = client.ip.as_deref().map(client_ip).transpose()?;
-    bounded("client.user_agent", client.user_agent, 1024)?;
-    bounded("client.device_token", client.device_token, 1024)?;
-    Ok(EndUser {
-        ip,
+pub fn client(client: super::requests::Client) -> Read<Client> {
+    Ok(Client {
+        ip: client.ip.as_deref().map(client_ip).transpose()?,
         user: bounded("client.user_id", client.user_id, 256)?,
         fingerprint: bounded("client.fingerprint", client.fingerprint, 256)?,
+        user_agent: bounded("client.user_agent", client.user_agent, 1024)?,
+        device_token: bounded("client.device_token", client.device_token, 1024)?,
+        ..Client::default()
     })
 }
 
@@ -167,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let ip = |text: &str| field(client(Client { ip: Some(text.to_owned()), ..Client::default() }));
+        let ip = |text: &str| {
+            field(client(super::super::requests::Client { ip: Some(text.to_owned()), ..Default::default() }))
+        };
         assert_eq!(ip("203.0.113.7"), "fine");
         assert_eq!(ip("203.0.113.7:80"), "client.ip");
         assert_eq!(ip("0.0.0.0"), "client.ip");

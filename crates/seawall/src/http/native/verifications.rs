@@ -11,6 +11,7 @@ use seawall_core::code::CodeShape;
 use seawall_core::id::IdKind;
 use seawall_core::message::Channel;
 use seawall_core::reason::ReasonCode;
+use seawall_core::request::Terms;
 use seawall_core::segments::EncodingChoice;
 use seawall_core::verification::{Checked, VerificationState};
 use seawall_store::records::{VerificationRecord, VoiceWish};
@@ -112,9 +113,8 @@ fn asked(
         encoding: EncodingChoice::Auto,
         voice: locale.filter(|_| channel == Channel::Call).map(voice),
         callback_url: read::callback_url(app, request.callback_url)?,
-        client_ip: client.ip,
-        user: client.user,
-        fingerprint: client.fingerprint,
+        client,
+        terms: Terms::default(),
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }
