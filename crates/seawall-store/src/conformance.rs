@@ -37,6 +37,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     verify::a_stale_update_is_a_conflict(&open().ledger).await?;
     verify::checks_are_atomic(&open().ledger).await?;
     verify::a_foreign_or_guessed_id_finds_nothing(&open().ledger).await?;
+    verify::a_confirmed_number_is_known(&open().ledger).await?;
     verify::a_given_code_ends_with_its_verification(&open().ledger).await?;
     verify::a_confirmation_shows_in_past_charges(&open().ledger).await?;
     lists::messages_page_and_filter(&open().ledger).await?;

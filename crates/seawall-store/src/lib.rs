@@ -7,6 +7,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod device;
 pub mod memory;
 pub mod records;
 pub mod sqlite;
@@ -23,8 +24,8 @@ use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
     Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
-    Idempotent, MessageFilter, MessageRecord, OptOut, Page, Recovery, Retention, VerificationFilter,
-    VerificationRecord,
+    Idempotent, KnownNumber, MessageFilter, MessageRecord, OptOut, Page, Recovery, Retention,
+    VerificationFilter, VerificationRecord,
 };
 
 /// Why a store did not do what was asked.
@@ -155,6 +156,9 @@ pub trait Ledger: Send + Sync {
 
     /// One verification.
     async fn verification(&self, subaccount: Option<&str>, id: Id) -> Result<Option<VerificationRecord>>;
+
+    /// Whether codes to this number were confirmed before, and when.
+    async fn known_number(&self, to: Msisdn) -> Result<Option<KnownNumber>>;
 
     /// The verification of a number that is pending at `now`, if any; the newest when there are several.
     async fn open_verification(

@@ -255,6 +255,15 @@ pub struct VerificationRecord {
     pub purpose: Option<String>,
 }
 
+/// A number that was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownNumber {
+    /// When a code was first confirmed.
+    pub first_at: Timestamp,
+    /// When a code was last confirmed.
+    pub last_at: Timestamp,
+}
+
 /// What an acceptance does to a verification.
 #[derive(Clone, Debug)]
 pub enum VerificationWrite {

@@ -15,6 +15,7 @@ mod fault;
 mod hooks;
 mod hot;
 mod idempotency;
+mod known;
 mod ledger;
 mod marks;
 mod messages;

@@ -12,8 +12,10 @@ use ring::rand::{SecureRandom, SystemRandom};
 use seawall_core::blind::BlindIndex;
 use seawall_core::code::{Code, CodeShape};
 use seawall_core::id::Id;
+use seawall_core::msisdn::Msisdn;
+use seawall_core::time::Timestamp;
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, device};
 
 /// Name of the key file in the data directory.
 pub const KEY_FILE: &str = "installation.key";
@@ -23,6 +25,7 @@ struct Keys {
     id: u8,
     seal: LessSafeKey,
     codes: hmac::Key,
+    devices: hmac::Key,
 }
 
 /// Seals, opens, hashes and derives. The last key seals; all of them open.
@@ -95,7 +98,8 @@ impl Vault {
                 let seal =
                     UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
                 let codes = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"codes")?);
-                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes })
+                let devices = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"devices")?);
+                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes, devices })
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Vault { keys, index, random: Mutex::new(Pool::new()) })
@@ -185,6 +189,23 @@ impl Vault {
             out
         };
         Ok(Code::derive(&mut blocks, shape))
+    }
+
+    /// A token for the device on which a number was verified at `at`; see [`crate::device`].
+    pub fn device_token(&self, to: Msisdn, at: Timestamp) -> Result<String> {
+        let key = self.keys.last().ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
+        let mut salt = [0u8; 8];
+        self.random(&mut salt)?;
+        Ok(device::issue(key.id, &key.devices, to, at, salt))
+    }
+
+    /// Whether a token was issued by this installation when this very number was verified, within
+    /// [`device::VALID_FOR`] of `now`.
+    pub fn trusts_device(&self, token: &str, to: Msisdn, now: Timestamp) -> bool {
+        let Some((id, issued, bytes)) = device::read(token) else { return false };
+        let fresh = issued <= now && now.since(issued) <= device::VALID_FOR;
+        let key = self.keys.iter().find(|k| k.id == id).filter(|_| fresh);
+        key.is_some_and(|key| device::genuine(&key.devices, &bytes, to))
     }
 
     /// Random bytes for ids and keys.

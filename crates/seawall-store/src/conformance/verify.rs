@@ -6,7 +6,7 @@ use seawall_core::id::Id;
 use seawall_core::verification::{Checked, VerificationState};
 
 use super::fixtures::{acceptance, at, id, message, verification};
-use crate::records::{Acceptance, Content, VerificationRecord, VerificationWrite};
+use crate::records::{Acceptance, Content, KnownNumber, VerificationRecord, VerificationWrite};
 use crate::{CheckStep, Ledger, Result, StoreError};
 
 fn present(right: bool, ms: i64) -> CheckStep {
@@ -97,6 +97,17 @@ pub(super) async fn a_foreign_or_guessed_id_finds_nothing(ledger: &Arc<dyn Ledge
     assert!(ledger.check("other", v.id, present(true, 1)).await?.is_none());
     assert!(ledger.check("main", id(5), present(true, 1)).await?.is_none());
     assert_eq!(ledger.verification(None, v.id).await?, Some(v));
+    Ok(())
+}
+
+pub(super) async fn a_confirmed_number_is_known(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    let (v, m) = verification(0, 1)?;
+    ledger.accept(acceptance(v.clone(), m)).await?;
+    assert_eq!(ledger.known_number(v.to).await?, None);
+    ledger.check("main", v.id, present(false, 1)).await?;
+    assert_eq!(ledger.known_number(v.to).await?, None, "a wrong code confirms nothing");
+    ledger.check("main", v.id, present(true, 2)).await?;
+    assert_eq!(ledger.known_number(v.to).await?, Some(KnownNumber { first_at: at(2), last_at: at(2) }));
     Ok(())
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Hot {
     pub(super) subs: Names,
     /// Opt-outs by number: for which subaccounts, `None` for all.
     pub(super) opt_outs: HashMap<i64, Vec<Option<String>>>,
+    /// Numbers that were verified: when first and last.
+    pub(super) known: HashMap<i64, (i64, i64)>,
     /// Pending verifications.
     pub(super) open: OpenVerifications,
     /// Messages that wait, are due later, or are being submitted.

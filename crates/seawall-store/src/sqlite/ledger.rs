@@ -12,11 +12,11 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, hooks, idempotency, messages, prune, start, verifications,
+    SqliteStore, charges, codec, decisions, hooks, idempotency, known, messages, prune, start, verifications,
 };
 use crate::records::{
-    Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, MessageFilter,
-    MessageRecord, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
+    Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
+    MessageFilter, MessageRecord, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -78,6 +78,11 @@ impl Ledger for SqliteStore {
     async fn verification(&self, subaccount: Option<&str>, id: Id) -> Result<Option<VerificationRecord>> {
         let subaccount = subaccount.map(str::to_owned);
         self.db.point(move |view| verifications::get(view, subaccount.as_deref(), id)).await
+    }
+
+    async fn known_number(&self, to: Msisdn) -> Result<Option<KnownNumber>> {
+        let number = codec::number_hash(&self.db.shared.vault, to);
+        Ok(known::get(&self.db.shared.hot(), number))
     }
 
     async fn open_verification(

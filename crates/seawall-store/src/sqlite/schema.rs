@@ -12,7 +12,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -80,4 +80,11 @@ CREATE TABLE opt_outs (row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, number IN
 CREATE INDEX opt_outs_number ON opt_outs (number);
 CREATE TABLE audit (row INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE key_uses (key TEXT PRIMARY KEY, at INTEGER NOT NULL, ip BLOB NOT NULL) WITHOUT ROWID;
+";
+
+/// Numbers that were verified: by keyed hash, for ever, whatever becomes of the verifications.
+const KNOWN_NUMBERS: &str = "
+CREATE TABLE known_numbers (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);
+INSERT INTO known_numbers SELECT number, min(verified), max(verified) FROM verifications
+  WHERE verified IS NOT NULL GROUP BY number;
 ";

@@ -33,6 +33,7 @@ pub(super) fn load(conn: &Connection) -> Result<Hot> {
     })?;
     hot.last_audit = conn.query_row("SELECT coalesce(max(row), 0) FROM audit", [], |r| r.get(0))?;
     hot.buckets = buckets(conn)?;
+    super::known::load(conn, &mut hot)?;
     load_queue(conn, &mut hot)?;
     load_open(conn, &mut hot)?;
     Ok(hot)

@@ -9,6 +9,7 @@ use seawall_core::verification::{Checked, FailureBudget, VerificationState};
 use super::accept::{UPDATE_VERIFICATION, write_verification};
 use super::codec::{self, VERIFICATION_COLUMNS};
 use super::db::{Shared, View};
+use super::known;
 use super::messages::{self, Conditions};
 use super::writer::Turn;
 use crate::records::{Page, VerificationFilter, VerificationRecord};
@@ -58,6 +59,11 @@ pub(super) fn check(
         let sub = turn.hot().subs.id(subaccount).ok_or_else(|| codec::damaged("a subaccount"))?;
         write_verification(turn, UPDATE_VERIFICATION, sub, number, &record, &body)?;
         record.revision += 1;
+    }
+    if checked == Checked::Right
+        && let Some(at) = record.lifecycle.verified_at
+    {
+        known::note(turn, number, at)?;
     }
     if budget != budget_before {
         write_budget(turn, number, &budget)?;

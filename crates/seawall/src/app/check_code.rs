@@ -23,6 +23,9 @@ pub struct CodeChecked {
     pub verification: VerificationRecord,
     /// When.
     pub at: Timestamp,
+    /// For the device on which the code was typed, when it was right: shown with later requests, it marks
+    /// them as coming from a device that this number was verified on.
+    pub device_token: Option<String>,
 }
 
 /// Presents a code. One atomic step in the ledger: 200 at once are evaluated one after the other, and never
@@ -61,8 +64,12 @@ pub async fn check_code(
         let index = app.store.vault.index();
         app.store.counters.clear(&[index.counter(BACK_OFF, index.msisdn(verification.to))]).await?;
     }
+    let device_token = match checked {
+        Checked::Right => Some(app.store.vault.device_token(verification.to, at)?),
+        _ => None,
+    };
     super::hooks::verification_changed(app, &verification, checked).await;
-    Ok(CodeChecked { checked, verification, at })
+    Ok(CodeChecked { checked, verification, at, device_token })
 }
 
 /// Limits on checks, where an operator set some; the budgets of wrong codes hold in any case.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use seawall_core::country::Country;
 use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::Decision;
-use seawall_core::facts::{Fact, Facts, Needs};
+use seawall_core::facts::{Fact, Facts, History, Needs};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, Dimensions};
 use seawall_core::message::Channel;
@@ -14,7 +14,7 @@ use seawall_core::reason::ReasonCode;
 use seawall_core::request::Request;
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
-use seawall_store::records::{DecisionBody, DecisionRecord, Json, VerificationRecord};
+use seawall_store::records::{DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
 
 use super::App;
@@ -84,7 +84,18 @@ async fn gather(
             at
         });
     }
+    if needs.history {
+        facts.history = fact(app.store.ledger.known_number(request.to).await)
+            .map(|known| history(app, request, known, now));
+    }
     (facts, open)
+}
+
+/// A number is known once a code to it was confirmed, and a device once it shows the token of that moment.
+fn history(app: &App, request: &Request, known: Option<KnownNumber>, now: Timestamp) -> History {
+    let token = request.client.device_token.as_deref().filter(|_| known.is_some());
+    let trusted = token.is_some_and(|token| app.store.vault.trusts_device(token, request.to, now));
+    History { known: known.is_some(), trusted, last_confirmed_at: known.map(|k| k.last_at) }
 }
 
 fn fact<T>(answer: Result<T>) -> Fact<T> {

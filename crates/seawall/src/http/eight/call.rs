@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::app::entities::{Account, Scope, Subaccount};
 use crate::app::who::{self, Caller};
 use crate::http::door::{self, CallerIp};
+use crate::http::strict::{self, Fault, Repeats};
 
 /// A request whose caller is known.
 pub(super) struct Call {
@@ -101,6 +102,7 @@ impl Call {
 
     /// One parameter of the query. Twice is a contradiction. The value is never repeated: it may be a code.
     pub fn query(&self, name: &str) -> Answer<Option<String>> {
+        strict::query(self.uri.query().unwrap_or_default(), Repeats::Ignored).map_err(unclear)?;
         let all = Query::<Vec<(String, String)>>::try_from_uri(&self.uri);
         let all = all.map_err(|_| Refused::bad(1000, "Invalid parameter: the query cannot be read"))?.0;
         let mut found = all.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value);
@@ -122,11 +124,7 @@ impl Call {
     pub async fn json(&mut self, most: usize) -> Answer<(Value, Bytes)> {
         json_announced(&self.headers)?;
         let bytes = self.body(most).await?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Refused::bad(1000, format!("Invalid JSON request body: line {line}, column {column}"))
-        })?;
-        Ok((value, bytes))
+        Ok((understood(&bytes)?, bytes))
     }
 
     /// Like [`Call::json`], for bodies that may be left out.
@@ -136,8 +134,20 @@ impl Call {
             return Ok(Value::Object(serde_json::Map::new()));
         }
         json_announced(&self.headers)?;
-        serde_json::from_slice(&bytes).map_err(|_| Refused::bad(1000, "Invalid JSON request body"))
+        understood(&bytes)
     }
+}
+
+/// Reads JSON that has one reading.
+fn understood(bytes: &[u8]) -> Answer<Value> {
+    let invalid = |why: String| Refused::bad(1000, format!("Invalid JSON request body: {why}"));
+    let text = strict::json(bytes).map_err(|wrong| invalid(format!("it {wrong}")))?;
+    serde_json::from_str(text)
+        .map_err(|error| invalid(format!("line {}, column {}", error.line(), error.column())))
+}
+
+fn unclear(fault: Fault) -> Refused {
+    Refused::new(fault.status, 1000, format!("Invalid parameter: {}", fault.detail))
 }
 
 fn unread(error: &axum::Error, most: usize) -> Refused {
@@ -157,6 +167,7 @@ fn json_announced(headers: &HeaderMap) -> Answer<()> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(());
     };
+    strict::is_utf8(headers).map_err(|fault| Refused::new(fault.status, 1000, fault.detail))?;
     let media =
         value.to_str().unwrap_or("?").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media == "application/json"

@@ -8,6 +8,7 @@
 
 mod balance;
 mod call;
+mod client;
 mod error;
 mod export_csv;
 mod export_jobs;

@@ -9,6 +9,7 @@ use seawall_core::id::Id;
 use seawall_core::verification::Checked;
 
 use super::call::{Entered, enter, idempotency_key, stored};
+use super::client;
 use super::error::{Answer, Refusals, Refused, SendRefusals, note_decision, refusal};
 use super::once::{self, Once};
 use super::session_request;
@@ -38,7 +39,8 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Verify).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_body).await?;
-    let ask = session_request::read(app, &subaccount, &body)?;
+    let mut ask = session_request::read(app, &subaccount, &body)?;
+    ask.client = client::read(&call.headers, ask.client.ip)?;
     // The answer is kept in the same transaction, so it is rendered from what is then written.
     let render = Box::new(|started: &Started| {
         let view = SessionView::of(&started.verification, started.screened.at);
@@ -92,7 +94,11 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
     if let Checked::Exhausted { retry_at } = done.checked {
         return Err(Refused::quota(retry_at, done.at));
     }
-    Ok(shown(app, &done.verification))
+    let mut response = shown(app, &done.verification);
+    if let Some(token) = done.device_token.and_then(|token| HeaderValue::from_str(&token).ok()) {
+        response.headers_mut().insert(client::DEVICE_TOKEN, token);
+    }
+    Ok(response)
 }
 
 fn not_found() -> Refused {

@@ -11,6 +11,7 @@ use seawall_store::records::Details;
 use serde_json::Value;
 
 use super::call::{Entered, enter, idempotency_key, stored};
+use super::client;
 use super::error::{Answer, Refused, SendRefusals, refusal};
 use super::fields::{Bad, Fields};
 use super::once::{self, Once};
@@ -48,7 +49,9 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_batch_body).await?;
-    let around = Around { subaccount: &subaccount, rules: Rules::of(&app.config), now: app.now() };
+    let client = client::read(&call.headers, None)?;
+    let (rules, now) = (Rules::of(&app.config), app.now());
+    let around = Around { subaccount: &subaccount, rules, now, client: &client };
     let batch = read(app, around, &body)?;
     drop(body);
     let (asks, plan) = batch.split();

@@ -28,6 +28,8 @@ pub(super) struct Around<'a> {
     pub subaccount: &'a Subaccount,
     pub rules: Rules,
     pub now: Timestamp,
+    /// The end user, but for the address, which may differ from message to message.
+    pub client: &'a Client,
 }
 
 /// What a batch says once for all its messages.
@@ -56,7 +58,7 @@ pub(super) fn read(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> 
     check_times(due, expires_at, around.now)?;
     let client_ip = fields.client_ip()?.or(shared.client_ip);
     let text = fields.text("text")?.or(shared.text.as_deref());
-    message(to, text, choice, details, (due, expires_at), client_ip)
+    message(to, text, choice, details, (due, expires_at), Client { ip: client_ip, ..around.client.clone() })
 }
 
 /// A message of a batch that has only destinations: everything else is shared.
@@ -70,7 +72,8 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
     check_times(shared.scheduled, shared.expiry, around.now)?;
     let choice = shared.encoding.unwrap_or_default();
     let times = (shared.scheduled, shared.expiry);
-    message(number(destination, None)?, shared.text.as_deref(), choice, details, times, shared.client_ip)
+    let client = Client { ip: shared.client_ip, ..around.client.clone() };
+    message(number(destination, None)?, shared.text.as_deref(), choice, details, times, client)
 }
 
 fn message(
@@ -79,7 +82,7 @@ fn message(
     choice: EncodingChoice,
     details: Details,
     (due, expires_at): (Option<Timestamp>, Option<Timestamp>),
-    client_ip: Option<ClientIp>,
+    client: Client,
 ) -> Result<SendMessage, Bad> {
     let text = text.unwrap_or_default();
     let sized = segment(text, choice).map_err(|error| unfit(&error))?;
@@ -90,7 +93,7 @@ fn message(
         details,
         due,
         expires_at,
-        client: Client { ip: client_ip, ..Client::default() },
+        client,
         terms: Terms::default(),
         purpose: None,
     })

@@ -10,6 +10,7 @@ use seawall_core::segments::Encoding;
 use seawall_store::records::Details;
 
 use super::call::{Entered, enter, idempotency_key};
+use super::client;
 use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, wait};
 use super::fields::Fields;
 use super::once::{self, Once};
@@ -42,7 +43,9 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_body).await?;
-    let around = Around { subaccount: &subaccount, rules: Rules::of(&app.config), now: app.now() };
+    let client = client::read(&call.headers, None)?;
+    let (rules, now) = (Rules::of(&app.config), app.now());
+    let around = Around { subaccount: &subaccount, rules, now, client: &client };
     let ask = sms_request::read(around, &Fields::of(&body, "")?, &Shared::default())?;
     let (details, encoding) = (ask.details.clone(), ask.sized.encoding);
     let kept = details.clone();

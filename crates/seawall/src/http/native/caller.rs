@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use seawall_core::client_ip::ClientIp;
 use seawall_core::time::Timestamp;
 use serde::de::DeserializeOwned;
@@ -17,7 +17,6 @@ use crate::app::who::{Caller, authenticate, enter};
 use crate::app::{App, Refusal};
 use crate::http::door::CallerIp;
 use crate::http::extract;
-use crate::http::problem::Problem;
 
 /// At most so many subaccounts are named in an error.
 const CHOICES: usize = 20;
@@ -56,11 +55,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Posted<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        if !extract::is_json(request.headers()) {
-            let detail = "The body has to be JSON; send the header Content-Type: application/json.";
-            let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail);
-            return Err(problem.into());
-        }
+        extract::announced(request.headers())?;
         let bytes = extract::body(request, state).await?;
         Ok(Posted { value: extract::parse(&bytes)?, bytes })
     }

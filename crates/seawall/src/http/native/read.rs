@@ -1,5 +1,6 @@
 //! Room 3 of the native API: the last place with strings.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -43,8 +44,28 @@ pub fn client(client: super::requests::Client) -> Read<Client> {
         fingerprint: bounded("client.fingerprint", client.fingerprint, 256)?,
         user_agent: bounded("client.user_agent", client.user_agent, 1024)?,
         device_token: bounded("client.device_token", client.device_token, 1024)?,
-        ..Client::default()
+        ja4: bounded("client.ja4", client.ja4, 128)?,
+        headers: headers(client.headers.unwrap_or_default())?,
     })
+}
+
+/// Headers of the end user's request.
+fn headers(given: BTreeMap<String, String>) -> Read<BTreeMap<String, String>> {
+    let token = |name: &str| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let wrong = |problem: &str| Err(invalid("client.headers", format!("`client.headers` {problem}")));
+    if given.len() > 16 {
+        return wrong("has more than 16 headers; pass on only those that rules look at");
+    }
+    if !given.keys().all(|name| token(name)) {
+        return wrong("has a name that is not 1 to 64 lower-case letters, digits and hyphens");
+    }
+    if given.values().any(|value| value.chars().count() > 256 || value.chars().any(char::is_control)) {
+        return wrong("has a value longer than 256 characters or with control characters");
+    }
+    Ok(given)
 }
 
 fn client_ip(text: &str) -> Read<ClientIp> {

@@ -24,6 +24,11 @@ pub struct Client {
     /// The app's name for its user.
     #[schema(max_length = 256)]
     pub user_id: Option<String>,
+    /// The TLS fingerprint (JA4) of the end user's client, as the app's proxy saw it.
+    #[schema(max_length = 128)]
+    pub ja4: Option<String>,
+    /// Other headers of the end user's request that operator rules look at; at most 16, names in lower case.
+    pub headers: Option<std::collections::BTreeMap<String, String>>,
 }
 
 /// What would be done with this request?

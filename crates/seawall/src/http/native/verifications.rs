@@ -232,9 +232,11 @@ pub async fn check(
 fn looked_at(done: &CodeChecked) -> Result<Json<CheckView>, Refused> {
     let state = done.verification.lifecycle.at(done.at);
     match done.checked {
-        Checked::Right | Checked::Wrong => {
-            Ok(Json(CheckView { status: state.as_str(), attempts_left: attempts_left(&done.verification) }))
-        }
+        Checked::Right | Checked::Wrong => Ok(Json(CheckView {
+            status: state.as_str(),
+            attempts_left: attempts_left(&done.verification),
+            device_token: done.device_token.clone(),
+        })),
         Checked::Final if state == VerificationState::Failed => {
             // A new verification is what helps; it may be begun once the resending interval is over.
             let wait = answers::wait(done.verification.lifecycle.resend_at(), done.at);

@@ -209,4 +209,8 @@ pub struct CheckView {
     pub status: &'static str,
     /// Wrong codes until the verification fails.
     pub attempts_left: u8,
+    /// With a right code: to be kept on the device, and sent as `client.device_token` with later requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "dt_AQAAAZ…")]
+    pub device_token: Option<String>,
 }
