@@ -30,5 +30,6 @@ mod rules;
 pub mod segments;
 pub mod sender_id;
 pub mod time;
+pub mod trace;
 pub mod verification;
 pub mod window;
