@@ -29,6 +29,7 @@ pub mod request;
 mod rules;
 pub mod segments;
 pub mod sender_id;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod verification;

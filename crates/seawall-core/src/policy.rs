@@ -121,6 +121,44 @@ impl CountryPolicy {
     }
 }
 
+/// To which hosts texts may link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UrlPolicy {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// Nowhere.
+    None,
+    /// To these hosts and their subdomains.
+    Listed(Vec<String>),
+}
+
+/// What the texts of a subaccount have to look like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextPolicy {
+    /// Refuse what follows no registered template.
+    pub require_template: bool,
+    /// Links.
+    pub urls: UrlPolicy,
+    /// Characters made to deceive; recorded in shadow unless the operator says otherwise.
+    pub look_alikes: Mode,
+    /// Write a text plainly when only typographic characters keep it from being GSM-7.
+    pub transliterate: bool,
+}
+
+impl Default for TextPolicy {
+    fn default() -> Self {
+        TextPolicy {
+            require_template: false,
+            urls: UrlPolicy::Any,
+            look_alikes: Mode::Shadow,
+            transliterate: false,
+        }
+    }
+}
+
 /// What a subaccount decides for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -135,6 +173,8 @@ pub struct SubaccountPolicy {
     pub codes_despite_opt_out: bool,
     /// Channels that take over, in this order, when a message should not go over the one asked for.
     pub workflow: Vec<Channel>,
+    /// What its texts have to look like.
+    pub text: TextPolicy,
     /// Whether a challenge can be asked for; else it is recorded and the message is sent.
     pub challenges: bool,
 }
@@ -154,6 +194,7 @@ impl Default for SubaccountPolicy {
             ],
             codes_despite_opt_out: false,
             workflow: Vec::new(),
+            text: TextPolicy::default(),
             challenges: false,
         }
     }

@@ -39,6 +39,9 @@ macro_rules! reasons {
             /// The kebab-case code.
             pub fn as_str(self) -> &'static str { match self { $( Self::$name => $code, )+ } }
 
+            /// Back from [`ReasonCode::as_str`].
+            pub fn parse(code: &str) -> Option<Self> { match code { $( $code => Some(Self::$name), )+ _ => None } }
+
             /// The verdict that this reason alone leads to.
             pub fn verdict(self) -> Verdict { match self { $( Self::$name => Verdict::$verdict, )+ } }
 
@@ -69,6 +72,12 @@ reasons! {
     AllowEntry = "allow-entry", Allow, Allow, "Nothing: this reason refuses nothing. Delete the entry under /admin/v1/lists when it is no longer needed.";
     /// An entry of a deny list names the number, its range, the address, or another part of the request.
     DenyEntry = "deny-entry", Deny, Block, "Look at the entry's note under /admin/v1/lists; delete it if it is wrong.";
+    /// The subaccount sends registered templates only, and the text follows none of them.
+    TextOffTemplate = "text-off-template", Guardrail, Block, "Send a text that follows a template of /admin/v1/templates, or register one.";
+    /// The text links to a host that the subaccount does not send.
+    UrlRefused = "url-refused", Guardrail, Block, "Remove the link, or add its host to the subaccount's text.urls.";
+    /// The text has characters made to deceive: letters of another script within a Latin word, or invisible ones.
+    LookAlikeText = "look-alike-text", Guardrail, Block, "Write the named character plainly; text.look_alikes of the subaccount says what such a text leads to.";
     /// A limit has no room for this request.
     LimitExceeded = "limit-exceeded", Limit, Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
     /// The growing delay between unconfirmed codes to one number is not over.

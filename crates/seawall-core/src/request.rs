@@ -98,6 +98,8 @@ pub struct MessageTraits {
     pub url_hosts: Vec<String>,
     /// Whether the text needs UCS-2.
     pub unicode: bool,
+    /// What in the text is made to deceive, in words.
+    pub look_alike: Option<String>,
 }
 
 /// Under which terms a caller wants something sent.

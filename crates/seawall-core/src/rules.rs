@@ -7,6 +7,7 @@ mod lists;
 mod number;
 mod opt_out;
 mod resend;
+mod text;
 
 use crate::facts::Facts;
 use crate::policy::{Policy, SubaccountPolicy};
@@ -26,6 +27,7 @@ pub(crate) const ALL: &[Rule] = &[
     lists::check,
     number::check,
     country::check,
+    text::check,
     opt_out::check,
     resend::check,
     limits::check,

@@ -304,7 +304,18 @@ pub struct WebhookOauth {
     pub scope: Option<String>,
 }
 
-/// A saved text of codes, chosen by `templateKey`.
+/// What a template is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemplateKind {
+    /// Texts of codes: what is sent is made from it.
+    #[default]
+    Code,
+    /// Texts of messages: what is sent has to follow it where the subaccount demands that.
+    Notification,
+}
+
+/// A registered text: of codes, chosen by `templateKey`, or of notifications.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Template {
     /// `tpl_…`
@@ -320,7 +331,10 @@ pub struct Template {
     /// For one language (BCP 47); absent: for all others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// With `{code}` and `{brand}`.
+    /// What it is for.
+    #[serde(default)]
+    pub kind: TemplateKind,
+    /// A code's text has `{code}` and perhaps `{brand}`; a notification's any placeholders.
     pub text: String,
     /// Used when a request names none.
     #[serde(default)]

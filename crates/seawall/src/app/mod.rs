@@ -20,6 +20,7 @@ pub mod secrets;
 pub mod send_messages;
 pub mod snapshot;
 pub mod start_verification;
+pub mod texts;
 pub mod who;
 
 use std::sync::Arc;

@@ -4,15 +4,15 @@ use seawall_core::country::Country;
 use seawall_core::id::Id;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
-use seawall_core::request::{Client, MessageTraits, Operation, Request, Terms};
+use seawall_core::request::{Client, Operation, Request, Terms};
 use seawall_core::segments::Segmentation;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{Acceptance, Content, DecisionBody, Details, MessageRecord, Price, Progress};
+use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price, Progress};
 
 use super::idempotency::Wish;
 use super::screen::{Screened, screen};
 use super::who::Caller;
-use super::{App, Refusal};
+use super::{App, Refusal, texts};
 
 /// One message that a caller asks for; well-formed already.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub async fn send_messages(
             if batch.is_none() && message.state == MessageState::Queued && express.is_none() {
                 express = app.outbox.board(&mut message).map(|place| (Box::new(message.clone()), place));
             }
-            messages.push(MessageRecord { decision: screened.body(None), ..message });
+            messages.push(MessageRecord { decision: Some(Box::new(screened.body(None))), ..message });
         } else {
             app.recorder.record(screened.record());
         }
@@ -98,7 +98,7 @@ fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, a
     Request {
         client: ask.client.clone(),
         purpose: ask.purpose.clone(),
-        message: MessageTraits { source: ask.details.source.clone(), ..MessageTraits::default() },
+        message: texts::of_message(&app.snapshot.load(), subaccount, &ask.text, ask.details.source.as_deref()),
         terms: ask.terms.clone(),
         segments: ask.sized.segments,
         price: price(app, ask.to.country, ask.sized.segments).map(|p| p.total),
@@ -135,7 +135,7 @@ fn message(
         price: price(app, ask.to.country, ask.sized.segments),
         progress: Progress::default(),
         dimensions: screened.dimensions.clone(),
-        decision: DecisionBody::default(),
+        decision: None,
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use seawall_core::code::{Code, CodeShape};
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
-use seawall_core::request::{Client, MessageTraits, Operation, Request, Terms};
+use seawall_core::request::{Client, Operation, Request, Terms};
 use seawall_core::segments::{EncodingChoice, Segmentation, segment};
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
 use seawall_store::records::{
-    Acceptance, Content, DecisionBody, Details, MessageRecord, Progress, VerificationRecord,
+    Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord,
     VerificationWrite, VoiceWish,
 };
 
@@ -18,7 +18,7 @@ use super::idempotency::Wish;
 use super::screen::{Screened, screen};
 use super::send_messages::price;
 use super::who::Caller;
-use super::{App, Refusal};
+use super::{App, Refusal, texts};
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ async fn attempt(
     };
     let mut message = Box::new(message(app, ask, sized, &verification, &screened));
     let place = app.outbox.board(&mut message);
-    let kept = MessageRecord { decision: screened.body(Some(verification.id)), ..(*message).clone() };
+    let kept = MessageRecord { decision: Some(Box::new(screened.body(Some(verification.id)))), ..(*message).clone() };
     let started = Started { verification, screened };
     let idempotent = wish.map(|wish| wish.answer(&started, now));
     let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };
@@ -130,7 +130,7 @@ fn request(app: &App, caller: &Caller, ask: &StartVerification, sized: &Segmenta
         channel: ask.channel,
         client: ask.client.clone(),
         purpose: ask.purpose.clone(),
-        message: MessageTraits { source: ask.source.clone(), ..MessageTraits::default() },
+        message: texts::of_code(&app.snapshot.load(), &ask.subaccount, &ask.template, ask.source.as_deref()),
         terms: ask.terms.clone(),
         segments: sized.segments,
         price: price(app, ask.to.country, sized.segments).map(|p| p.total),
@@ -231,6 +231,6 @@ fn message(
         price: price(app, ask.to.country, sized.segments),
         progress: Progress::default(),
         dimensions: screened.dimensions.clone(),
-        decision: DecisionBody::default(),
+        decision: None,
     }
 }

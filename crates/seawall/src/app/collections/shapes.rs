@@ -133,6 +133,47 @@ pub struct CountryPolicyShape {
     pub countries: BTreeMap<String, CountryStateShape>,
 }
 
+/// To which hosts texts may link.
+#[derive(ToSchema)]
+#[schema(as = UrlPolicy)]
+#[serde(rename_all = "snake_case")]
+pub enum UrlPolicyShape {
+    /// Anywhere.
+    Any,
+    /// Nowhere.
+    None,
+    /// To these hosts and their subdomains.
+    Listed(Vec<String>),
+}
+
+/// What the texts of a subaccount have to look like.
+#[derive(ToSchema)]
+#[schema(as = TextPolicy)]
+#[serde(deny_unknown_fields)]
+pub struct TextPolicyShape {
+    /// Refuse what follows no registered template; false when absent.
+    #[serde(default)]
+    pub require_template: bool,
+    /// Links: `"any"` (when absent), `"none"`, or `{"listed": ["acme.com"]}`, which includes subdomains.
+    pub urls: Option<UrlPolicyShape>,
+    /// Characters made to deceive: `shadow` when absent.
+    pub look_alikes: Option<ModeShape>,
+    /// Write a text plainly when only typographic characters keep it from being GSM-7; false when absent.
+    #[serde(default)]
+    pub transliterate: bool,
+}
+
+/// What a template is for.
+#[derive(ToSchema)]
+#[schema(as = TemplateKind)]
+#[serde(rename_all = "snake_case")]
+pub enum TemplateKindShape {
+    /// Texts of codes.
+    Code,
+    /// Texts of messages.
+    Notification,
+}
+
 /// How a message travels.
 #[derive(ToSchema)]
 #[schema(as = ChannelOfRoute)]

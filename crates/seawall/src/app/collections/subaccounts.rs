@@ -2,7 +2,7 @@
 
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
-use seawall_core::policy::{CountryPolicy, SubaccountPolicy};
+use seawall_core::policy::{CountryPolicy, SubaccountPolicy, TextPolicy, UrlPolicy};
 use seawall_core::sender_id::SenderId;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::entities::{Subaccount, collection};
 use super::around::Around;
-use super::shapes::CountryPolicyShape;
+use super::shapes::{CountryPolicyShape, TextPolicyShape};
 use super::{Collection, Wrong};
 
 /// What an id may look like, in words.
@@ -54,6 +54,9 @@ pub struct SubaccountInput {
     /// Channels (`sms`, `call`) that take over, in this order, when a code should not go over the one asked for.
     #[schema(value_type = Option<Vec<String>>)]
     pub workflow: Option<Vec<Channel>>,
+    /// What its texts have to look like.
+    #[schema(value_type = Option<TextPolicyShape>)]
+    pub text: Option<TextPolicy>,
 }
 
 /// A subaccount as it is shown.
@@ -82,6 +85,9 @@ pub struct SubaccountView {
     /// Channels that take over, in this order, when a code should not go over the one asked for.
     #[schema(value_type = Vec<String>)]
     pub workflow: Vec<Channel>,
+    /// What its texts have to look like.
+    #[schema(value_type = TextPolicyShape)]
+    pub text: TextPolicy,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -105,9 +111,31 @@ fn check(input: &SubaccountInput) -> Result<(), Wrong> {
             ));
         }
     }
+    check_hosts(input.text.as_ref())?;
     match input.default_source.as_deref().map(SenderId::parse) {
         Some(Err(problem)) => Err(Wrong::field("default_source", problem.to_string())),
         _ => Ok(()),
+    }
+}
+
+/// Hosts as they are compared: in lower case, without scheme, port or path.
+fn check_hosts(text: Option<&TextPolicy>) -> Result<(), Wrong> {
+    let Some(UrlPolicy::Listed(hosts)) = text.map(|t| &t.urls) else { return Ok(()) };
+    let fine = |host: &String| {
+        (1..=253).contains(&host.len())
+            && *host == host.to_lowercase()
+            && host.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '.')
+    };
+    match hosts.iter().find(|host| !fine(host)) {
+        _ if hosts.len() > 1000 => Err(Wrong::field("text.urls.listed", "has more than 1000 hosts")),
+        None => Ok(()),
+        Some(host) => Err(Wrong::field(
+            "text.urls.listed",
+            format!(
+                "`{}` is no host; write it in lower case without scheme and path, such as acme.com",
+                short(host)
+            ),
+        )),
     }
 }
 
@@ -136,6 +164,7 @@ fn policy(input: &SubaccountInput) -> SubaccountPolicy {
         refused_number_types: input.refused_number_types.clone().unwrap_or(standard.refused_number_types),
         codes_despite_opt_out: input.codes_despite_opt_out.unwrap_or_default(),
         workflow: input.workflow.clone().unwrap_or_default(),
+        text: input.text.clone().unwrap_or_default(),
         challenges: standard.challenges,
     }
 }
@@ -180,6 +209,7 @@ impl Collection for Subaccounts {
             refused_number_types: Some(policy.refused_number_types),
             codes_despite_opt_out: Some(policy.codes_despite_opt_out),
             workflow: Some(policy.workflow),
+            text: Some(policy.text),
         }
     }
 
@@ -209,6 +239,7 @@ impl Collection for Subaccounts {
             refused_number_types: policy.refused_number_types,
             codes_despite_opt_out: policy.codes_despite_opt_out,
             workflow: policy.workflow,
+            text: policy.text,
             created_at: entity.created_at,
         }
     }

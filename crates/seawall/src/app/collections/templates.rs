@@ -1,15 +1,16 @@
-//! Saved texts of codes.
+//! Registered texts, of codes and of notifications.
 
 use seawall_core::id::IdKind;
 use seawall_core::message::Channel;
+use seawall_core::text::template;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::App;
-use super::super::entities::{Template, collection};
+use super::super::entities::{Template, TemplateKind, collection};
 use super::around::Around;
-use super::shapes::ChannelShape;
+use super::shapes::{ChannelShape, TemplateKindShape};
 use super::subaccounts::{label, short};
 use super::{Collection, Wrong};
 
@@ -31,8 +32,12 @@ pub struct TemplateInput {
     /// For one language (BCP 47, such as `de` or `pt-BR`); absent: for all others.
     #[schema(pattern = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")]
     pub language: Option<String>,
-    /// With `{code}` and, if you like, `{brand}`.
-    #[schema(min_length = 6, max_length = 1530, example = "{code} is your {brand} code.")]
+    /// `code` (the default) or `notification`.
+    #[schema(value_type = Option<TemplateKindShape>)]
+    pub kind: Option<TemplateKind>,
+    /// For codes: with `{code}` and, if you like, `{brand}`. For notifications: with placeholders of your own,
+    /// each filled by 1 to 120 characters without a link, unless its name begins with `url`.
+    #[schema(min_length = 1, max_length = 1530, example = "{code} is your {brand} code.")]
     pub text: String,
     /// Used when a request names none; false when absent.
     pub default: Option<bool>,
@@ -52,7 +57,10 @@ pub struct TemplateView {
     pub channel: Option<Channel>,
     /// For one language; `null`: for all others.
     pub language: Option<String>,
-    /// With `{code}` and `{brand}`.
+    /// `code` or `notification`.
+    #[schema(value_type = TemplateKindShape)]
+    pub kind: TemplateKind,
+    /// With its placeholders.
     pub text: String,
     /// Used when a request names none.
     pub default: bool,
@@ -64,9 +72,17 @@ pub struct TemplateView {
 /// The collection.
 pub struct Templates;
 
-fn check_text(text: &str) -> Result<(), Wrong> {
+fn check_text(kind: TemplateKind, text: &str) -> Result<(), Wrong> {
     if text.chars().count() > LONGEST {
         return Err(Wrong::field("text", format!("is longer than {LONGEST} characters")));
+    }
+    if kind == TemplateKind::Notification {
+        let problem = "needs placeholders such as {order}, 1 to 32 letters, digits and `_`, with some text between two of them";
+        return if template::well_formed(text) && !text.trim().is_empty() {
+            Ok(())
+        } else {
+            Err(Wrong::field("text", problem))
+        };
     }
     if !text.contains("{code}") {
         return Err(Wrong::field("text", "has no {code}; write where the code goes"));
@@ -104,13 +120,18 @@ fn build(id: String, at: Timestamp, input: TemplateInput, around: &Around) -> Re
     label("name", Some(&input.name))?;
     around.check_subaccount("subaccount_id", input.subaccount_id.as_deref())?;
     check_language(input.language.as_deref())?;
-    check_text(&input.text)?;
+    let kind = input.kind.unwrap_or_default();
+    check_text(kind, &input.text)?;
+    if kind == TemplateKind::Notification && input.default == Some(true) {
+        return Err(Wrong::field("default", "belongs to templates of codes; leave it out"));
+    }
     Ok(Template {
         id,
         name: input.name,
         subaccount_id: input.subaccount_id,
         channel: input.channel,
         language: input.language,
+        kind,
         text: input.text,
         default: input.default.unwrap_or_default(),
         created_at: at,
@@ -134,6 +155,7 @@ impl Collection for Templates {
             subaccount_id: entity.subaccount_id.clone(),
             channel: entity.channel,
             language: entity.language.clone(),
+            kind: Some(entity.kind),
             text: entity.text.clone(),
             default: Some(entity.default),
         }
@@ -151,6 +173,7 @@ impl Collection for Templates {
             subaccount_id: entity.subaccount_id.clone(),
             channel: entity.channel,
             language: entity.language.clone(),
+            kind: entity.kind,
             text: entity.text.clone(),
             default: entity.default,
             created_at: entity.created_at,
@@ -182,9 +205,13 @@ mod tests {
 
     #[test]
     fn a_text_has_its_code_and_nothing_unknown() {
-        assert!(check_text("{code} is your {brand} code").is_ok());
+        assert!(check_text(TemplateKind::Code, "{code} is your {brand} code").is_ok());
         for text in ["your code", "{code} {name}", "{code", "{code} {"] {
-            assert!(check_text(text).is_err(), "{text}");
+            assert!(check_text(TemplateKind::Code, text).is_err(), "{text}");
+        }
+        assert!(check_text(TemplateKind::Notification, "Order {number} ships.").is_ok());
+        for text in ["", " ", "{a}{b}", "{no name}", "{open"] {
+            assert!(check_text(TemplateKind::Notification, text).is_err(), "{text}");
         }
     }
 

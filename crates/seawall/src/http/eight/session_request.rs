@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::error::{Answer, Refused};
 use super::fields::{Bad, Fields};
 use crate::app::App;
-use crate::app::entities::{Subaccount, Template};
+use crate::app::entities::{Subaccount, Template, TemplateKind};
 use crate::app::start_verification::StartVerification;
 use crate::jobs::egress;
 
@@ -160,7 +160,8 @@ fn template(
     let key = fields.text("templateKey")?;
     let snapshot = app.snapshot.load();
     let fits = |t: &&Template| {
-        t.subaccount_id.as_deref().is_none_or(|s| s == subaccount.id)
+        t.kind == TemplateKind::Code
+            && t.subaccount_id.as_deref().is_none_or(|s| s == subaccount.id)
             && t.channel.is_none_or(|c| c == channel)
             && t.language.as_deref().is_none_or(|l| Some(l) == language)
     };

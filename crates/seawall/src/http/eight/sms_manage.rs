@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use seawall_core::id::Id;
 use seawall_core::limit::Charge;
 use seawall_core::message::MessageState;
+use seawall_core::reason::ReasonCode;
 use seawall_core::window::Rule;
 use seawall_store::records::{Change, DecisionRecord, MessageRecord};
 use serde_json::Value;
@@ -66,8 +67,9 @@ async fn once_a_second(app: &App, subaccount: &str) -> Answer<()> {
 async fn rejection_of(app: &App, subaccount: &str, id: Id) -> Answer<Option<DecisionRecord>> {
     for _ in 0..15 {
         if let Some(found) = stored(app.store.ledger.decision(id).await)? {
-            let ours = found.body.subaccount_id == subaccount && found.body.operation.starts_with("sms.");
-            return Ok(Some(found).filter(|d| ours && d.body.message_id.is_none() && !d.body.dry_run));
+            let ours =
+                found.body.subaccount_id == subaccount && found.body.operation.as_str().starts_with("sms.");
+            return Ok(Some(found).filter(|d| ours && !d.body.sent && !d.body.dry_run));
         }
         // Ids that lie ahead are made up.
         let now = app.now();
@@ -109,11 +111,10 @@ fn of_message(app: &App, record: &MessageRecord) -> MessageDetails {
 /// A rejected message as far as its decision knows it.
 fn of_rejection(app: &App, decision: &DecisionRecord) -> MessageDetails {
     let facts = decision.body.facts.value();
-    let in_force = |r: &&Value| r.get("mode").and_then(Value::as_str) == Some("enforce");
-    let code = |r: &Value| r.get("code").and_then(Value::as_str).map(str::to_owned);
-    let reasons: Vec<String> = decision.body.reasons.iter().filter(in_force).filter_map(code).collect();
-    let opt_out = reasons.iter().find(|r| *r == "opt-out");
-    let (error_code, message) = hooks::rejection(opt_out.or(reasons.first()).map(String::as_str));
+    let reasons = || decision.body.reasons.iter().filter(|r| r.in_force()).map(|r| r.code);
+    let opt_out = reasons().find(|code| *code == ReasonCode::OptOut);
+    let (error_code, message) =
+        hooks::rejection(opt_out.or_else(|| reasons().next()).map(ReasonCode::as_str));
     MessageDetails {
         umid: decision.id.to_uuid(),
         sub_account_id: decision.body.subaccount_id.clone(),
@@ -126,7 +127,7 @@ fn of_rejection(app: &App, decision: &DecisionRecord) -> MessageDetails {
             error_message: Some(message),
             timestamp: decision.id.at().to_rfc3339(),
         },
-        msisdn: decision.body.to.clone(),
+        msisdn: decision.body.to(),
         source: String::new(),
         body: "**MASKED**",
         // The text of a rejected message is not kept, nor is how it would have been encoded.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::policy::TextPolicy;
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::{EncodingChoice, SegmentError, segment};
 use seawall_core::time::Timestamp;
@@ -15,6 +16,7 @@ use super::fields::{Bad, Fields};
 use super::session_request::NOT_A_NUMBER;
 use crate::app::entities::Subaccount;
 use crate::app::send_messages::SendMessage;
+use crate::app::texts;
 use crate::jobs::egress::Rules;
 
 /// Messages are scheduled at most so far ahead.
@@ -58,7 +60,15 @@ pub(super) fn read(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> 
     check_times(due, expires_at, around.now)?;
     let client_ip = fields.client_ip()?.or(shared.client_ip);
     let text = fields.text("text")?.or(shared.text.as_deref());
-    message(to, text, choice, details, (due, expires_at), Client { ip: client_ip, ..around.client.clone() })
+    message(
+        &around.subaccount.policy.text,
+        to,
+        text,
+        choice,
+        details,
+        (due, expires_at),
+        Client { ip: client_ip, ..around.client.clone() },
+    )
 }
 
 /// A message of a batch that has only destinations: everything else is shared.
@@ -73,10 +83,19 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
     let choice = shared.encoding.unwrap_or_default();
     let times = (shared.scheduled, shared.expiry);
     let client = Client { ip: shared.client_ip, ..around.client.clone() };
-    message(number(destination, None)?, shared.text.as_deref(), choice, details, times, client)
+    message(
+        &around.subaccount.policy.text,
+        number(destination, None)?,
+        shared.text.as_deref(),
+        choice,
+        details,
+        times,
+        client,
+    )
 }
 
 fn message(
+    wanted: &TextPolicy,
     to: ParsedNumber,
     text: Option<&str>,
     choice: EncodingChoice,
@@ -84,11 +103,11 @@ fn message(
     (due, expires_at): (Option<Timestamp>, Option<Timestamp>),
     client: Client,
 ) -> Result<SendMessage, Bad> {
-    let text = text.unwrap_or_default();
-    let sized = segment(text, choice).map_err(|error| unfit(&error))?;
+    let text = texts::as_sent(wanted, choice, text.unwrap_or_default().to_owned());
+    let sized = segment(&text, choice).map_err(|error| unfit(&error))?;
     Ok(SendMessage {
         to,
-        text: text.to_owned(),
+        text,
         sized,
         details,
         due,

@@ -104,8 +104,7 @@ pub async fn get(
 ) -> Result<Json<DecisionView>, Refused> {
     let id = read::id(IdKind::Decision, &id)?;
     let record = app.store.ledger.decision(id).await?.ok_or(Refusal::NotFound)?;
-    let operation = Operation::ALL.into_iter().find(|o| o.as_str() == record.body.operation);
-    let needed = scope(operation.unwrap_or(Operation::SmsSend));
+    let needed = scope(record.body.operation);
     enter(&app, &caller, &record.body.subaccount_id, needed, app.now()).await?;
     Ok(Json(record.into()))
 }

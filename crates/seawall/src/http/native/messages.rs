@@ -21,7 +21,7 @@ use crate::app::cancel::cancel_message;
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::app::who::{Caller, enter};
-use crate::app::{App, Refusal};
+use crate::app::{App, Refusal, texts};
 use crate::http::extract::Path;
 use crate::http::openapi::ProblemBody;
 use crate::http::problem::Problem;
@@ -86,10 +86,12 @@ pub(super) fn asked(
         callback_url: read::callback_url(app, request.callback_url)?,
         ..Details::default()
     };
+    let choice = request.encoding.unwrap_or_default().into();
+    let text = texts::as_sent(&subaccount.policy.text, choice, request.text);
     Ok(SendMessage {
         to: read::number(&request.to, request.country.as_deref())?,
-        sized: sized(&request.text, request.encoding.unwrap_or_default().into())?,
-        text: request.text,
+        sized: sized(&text, choice)?,
+        text,
         details,
         due,
         expires_at,

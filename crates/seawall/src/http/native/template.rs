@@ -4,7 +4,7 @@ use seawall_core::message::Channel;
 
 use super::read::{bounded, invalid};
 use crate::app::Refusal;
-use crate::app::entities::Template;
+use crate::app::entities::{Template, TemplateKind};
 
 const LENGTH_AT_MOST: usize = 1600;
 
@@ -52,7 +52,7 @@ fn given(text: String) -> Result<String, Refusal> {
 
 /// The most specific one: of the subaccount before of all, of the language before of all, …
 fn best<'a>(wanted: &Wanted<'_>, saved: &'a [Template], key: Option<&str>) -> Option<&'a Template> {
-    let named = |t: &&Template| key.map_or(t.default, |key| t.name == key);
+    let named = |t: &&Template| t.kind == TemplateKind::Code && key.map_or(t.default, |key| t.name == key);
     let spoken =
         |t: &Template| t.language.as_deref().is_none_or(|l| wanted.locale.is_some_and(|w| covers(l, w)));
     let fits = |t: &&Template| {

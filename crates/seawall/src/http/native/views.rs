@@ -64,7 +64,8 @@ pub struct DecisionView {
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// `verify.start`, `sms.send`, …
-    pub operation: String,
+    #[schema(value_type = String)]
+    pub operation: &'static str,
     /// Whose.
     pub subaccount_id: String,
     /// Which key asked.
@@ -76,14 +77,15 @@ pub struct DecisionView {
     /// The end user's address.
     pub client_ip: Option<String>,
     /// `allow`, …
-    pub verdict: String,
+    #[schema(value_type = String)]
+    pub verdict: &'static str,
     /// Whether the verdict had its effect.
     pub enforced: bool,
     /// 0 to 100.
     pub risk: u8,
     /// All reasons.
     #[schema(value_type = Vec<ReasonView>)]
-    pub reasons: Vec<Value>,
+    pub reasons: Vec<Reason>,
     /// What was known.
     #[schema(value_type = Object)]
     pub facts: Value,
@@ -112,13 +114,13 @@ impl From<DecisionRecord> for DecisionView {
         DecisionView {
             id: id.show(IdKind::Decision),
             at: id.at(),
-            operation: body.operation,
+            to: body.to(),
+            operation: body.operation.as_str(),
             subaccount_id: body.subaccount_id,
             key_id: body.key_id,
-            to: body.to,
-            caller_ip: body.caller_ip,
-            client_ip: body.client_ip,
-            verdict: body.verdict,
+            caller_ip: body.caller_ip.to_string(),
+            client_ip: body.client_ip.map(|ip| ip.to_string()),
+            verdict: body.verdict.as_str(),
             enforced: body.enforced,
             risk: body.risk,
             reasons: body.reasons,
@@ -126,8 +128,8 @@ impl From<DecisionRecord> for DecisionView {
             policy_version: body.policy_version,
             dry_run: body.dry_run,
             retry_at: body.retry_at,
-            message_id: body.message_id,
-            verification_id: body.verification_id,
+            message_id: body.sent.then(|| id.show(IdKind::Message)),
+            verification_id: body.verification.map(|id| id.show(IdKind::Verification)),
             count: body.count,
         }
     }
