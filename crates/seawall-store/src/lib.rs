@@ -9,6 +9,7 @@
 pub mod conformance;
 pub mod device;
 pub mod memory;
+mod packed;
 pub mod records;
 pub mod sqlite;
 pub mod vault;

@@ -224,8 +224,9 @@ pub struct MessageRecord {
     pub progress: Progress,
     /// By what limits counted it.
     pub dimensions: Dimensions,
-    /// Request, facts and decision, as shown by `GET decisions/{id}`. Sealed.
-    pub decision: DecisionBody,
+    /// Request, facts and decision, as shown by `GET decisions/{id}`. Sealed. `None` on its way, see
+    /// [`crate::Ledger::claim`].
+    pub decision: Option<Box<DecisionBody>>,
 }
 
 /// A verification with everything about it.

@@ -44,6 +44,8 @@ struct Pool {
 }
 
 const POOL: usize = 4096;
+/// Room for most sealed values.
+const SEALED: usize = 768;
 
 impl Pool {
     fn new() -> Self {
@@ -139,21 +141,23 @@ impl Vault {
     /// Encrypts (AES-256-GCM, random nonce). `place` says where the value is stored and must be the same to
     /// open it, so that rows cannot be swapped. Layout: key id, nonce, ciphertext with tag.
     pub fn seal(&self, place: Place, plain: &[u8]) -> Result<Vec<u8>> {
+        self.seal_with(place, |out| out.extend_from_slice(plain))
+    }
+
+    /// Encrypts what `write` appends, in the same bytes that it was written to.
+    pub fn seal_with(&self, place: Place, write: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>> {
         let key = self.keys.last().ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
         let mut nonce = [0u8; NONCE_LEN];
         self.random(&mut nonce)?;
-        let mut out = Vec::with_capacity(1 + NONCE_LEN + plain.len() + 16);
+        let mut out = Vec::with_capacity(SEALED);
         out.push(key.id);
         out.extend_from_slice(&nonce);
-        let mut body = plain.to_vec();
-        key.seal
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(place.bytes()),
-                &mut body,
-            )
-            .map_err(|_| StoreError::Corrupt("sealing failed".to_owned()))?;
-        out.append(&mut body);
+        write(&mut out);
+        let failed = || StoreError::Corrupt("sealing failed".to_owned());
+        let body = out.get_mut(1 + NONCE_LEN..).ok_or_else(failed)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let tag = key.seal.seal_in_place_separate_tag(nonce, Aad::from(place.bytes()), body);
+        out.extend_from_slice(tag.map_err(|_| failed())?.as_ref());
         Ok(out)
     }
 

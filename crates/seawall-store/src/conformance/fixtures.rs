@@ -3,12 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use seawall_core::client_ip::ClientIp;
 use seawall_core::code::{CodeShape, CodeType};
 use seawall_core::country::Country;
+use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
 use seawall_core::limit::Dimensions;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::Msisdn;
+use seawall_core::reason::{Reason, ReasonCode};
+use seawall_core::request::Operation;
 use seawall_core::segments::Encoding;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Lifecycle;
@@ -41,30 +45,36 @@ pub fn msisdn(n: u64) -> Result<Msisdn> {
 }
 
 /// A decision as the service records it.
-pub fn decision(verdict: &str, reason: &str) -> DecisionBody {
-    let reasons = if reason.is_empty() {
-        vec![]
-    } else {
-        vec![json!({"code": reason, "detail": "words", "mode": "enforce"})]
-    };
-    DecisionBody {
-        operation: "verify.start".to_owned(),
+pub fn decision(verdict: Verdict, reason: Option<ReasonCode>) -> Result<DecisionBody> {
+    Ok(DecisionBody {
+        operation: Operation::VerifyStart,
         subaccount_id: "main".to_owned(),
         key_id: "key_01K9ZZZZZZZZZZZZZZZZZZZZZZ".to_owned(),
-        to: "+65 ****0001".to_owned(),
-        caller_ip: "192.0.2.1".to_owned(),
-        client_ip: Some("198.51.100.7".to_owned()),
-        verdict: verdict.to_owned(),
+        block: 658_000,
+        to_hash: 0,
+        caller_ip: ip("192.0.2.1")?,
+        client_ip: Some(ip("2001:db8::7")?),
+        verdict,
         enforced: true,
-        reasons,
+        risk: 7,
+        reasons: reason.map(|code| Reason::new(code, "words").about("thing")).into_iter().collect(),
         facts: Json::of(&json!({
             "opt_out": {"known": false}, "resend_after": {"known": null}, "limits": {"known": []},
             "number": {"country": "SG", "type": "mobile", "valid": true}, "segments": 1, "channel": "sms",
             "client": {"confidence": "high", "user": null}, "policy": {"mode": "enforce", "limits": 7}
         })),
         policy_version: 12,
-        ..DecisionBody::default()
-    }
+        dry_run: false,
+        retry_at: None,
+        sent: verdict == Verdict::Allow,
+        verification: None,
+        count: None,
+    })
+}
+
+/// An address.
+pub fn ip(text: &str) -> Result<ClientIp> {
+    ClientIp::parse(text).ok_or_else(|| StoreError::Corrupt("no address".to_owned()))
 }
 
 /// A queued message of subaccount `main` to the n-th number.
@@ -95,7 +105,7 @@ pub fn message(ms: i64, n: u64, text: &str) -> Result<MessageRecord> {
             key: 9,
             ..Dimensions::default()
         },
-        decision: decision("allow", ""),
+        decision: Some(Box::new(decision(Verdict::Allow, None)?)),
     })
 }
 

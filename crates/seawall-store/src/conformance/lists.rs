@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use seawall_core::country::Country;
+use seawall_core::decision::Verdict;
 use seawall_core::message::MessageState;
+use seawall_core::reason::ReasonCode;
 use seawall_core::verification::VerificationState;
 
-use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
+use super::fixtures::{acceptance, at, change, decision, id, ip, message, msisdn, verification};
 use crate::records::{Acceptance, DecisionFilter, DecisionRecord, MessageFilter, Page, VerificationFilter};
 use crate::{Ledger, Result};
 
@@ -91,8 +93,8 @@ pub(super) async fn decisions_come_from_both_sources(ledger: &Arc<dyn Ledger>) -
         let m = message(i * 2, 1, "x")?;
         want.push(m.id);
         ledger.accept(Acceptance { messages: vec![m], ..Acceptance::default() }).await?;
-        let mut body = decision("throttle", "limit-exceeded");
-        body.caller_ip = format!("203.0.113.{i}");
+        let mut body = decision(Verdict::Throttle, Some(ReasonCode::LimitExceeded))?;
+        body.caller_ip = ip(&format!("203.0.113.{i}"))?;
         refused.push(DecisionRecord { id: id(i * 2 + 1), body });
     }
     want.extend(refused.iter().map(|d| d.id));
@@ -116,11 +118,11 @@ pub(super) async fn decisions_come_from_both_sources(ledger: &Arc<dyn Ledger>) -
     assert_eq!(paged, all);
     let count = async |filter: DecisionFilter| ledger.decisions(filter, ALL).await.map(|found| found.len());
     let filter = DecisionFilter::default;
-    assert_eq!(count(DecisionFilter { verdict: Some("throttle".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { verdict: Some("allow".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { reason: Some("limit-exceeded".to_owned()), ..filter() }).await?, 20);
-    assert_eq!(count(DecisionFilter { ip: Some("203.0.113.7".to_owned()), ..filter() }).await?, 1);
-    assert_eq!(count(DecisionFilter { ip: Some("192.0.2.1".to_owned()), ..filter() }).await?, 20);
+    assert_eq!(count(DecisionFilter { verdict: Some(Verdict::Throttle), ..filter() }).await?, 20);
+    assert_eq!(count(DecisionFilter { verdict: Some(Verdict::Allow), ..filter() }).await?, 20);
+    assert_eq!(count(DecisionFilter { reason: Some(ReasonCode::LimitExceeded), ..filter() }).await?, 20);
+    assert_eq!(count(DecisionFilter { ip: Some(ip("203.0.113.7")?), ..filter() }).await?, 1);
+    assert_eq!(count(DecisionFilter { ip: Some(ip("192.0.2.1")?), ..filter() }).await?, 20);
     assert_eq!(count(DecisionFilter { to: Some(msisdn(1)?), ..filter() }).await?, 20);
     assert_eq!(count(DecisionFilter { from: Some(at(10)), to_time: Some(at(20)), ..filter() }).await?, 10);
     Ok(())

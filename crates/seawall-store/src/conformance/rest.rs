@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
 use seawall_core::message::MessageState;
+use seawall_core::reason::ReasonCode;
 
 use super::Backend;
 use super::directory::{audit, document};
@@ -104,7 +106,7 @@ pub(super) async fn the_newest_row_and_the_census_are_right(ledger: &Arc<dyn Led
     n.subaccount = "other".to_owned();
     ledger.accept(Acceptance { messages: vec![m.clone(), n.clone()], ..Acceptance::default() }).await?;
     assert_eq!(ledger.newest_row().await?, n.id.row());
-    let refused = DecisionRecord { id: id(9), body: decision("block", "opt-out") };
+    let refused = DecisionRecord { id: id(9), body: decision(Verdict::Block, Some(ReasonCode::OptOut))? };
     ledger.record_decisions(vec![refused.clone()]).await?;
     assert_eq!(ledger.newest_row().await?, refused.id.row());
     ledger.settle(vec![change(n.id, MessageState::Canceled, 3)]).await?;
@@ -121,7 +123,12 @@ pub(super) async fn retention_erases_in_steps(ledger: &Arc<dyn Ledger>) -> Resul
     ledger.accept(Acceptance { messages: all, ..Acceptance::default() }).await?;
     ledger.claim(at(5_000), 4_499).await?;
     ledger.recover(at(5_001)).await?;
-    ledger.record_decisions(vec![DecisionRecord { id: id(1), body: decision("block", "opt-out") }]).await?;
+    ledger
+        .record_decisions(vec![DecisionRecord {
+            id: id(1),
+            body: decision(Verdict::Block, Some(ReasonCode::OptOut))?,
+        }])
+        .await?;
     let day = 86_400_000;
     let retention = Retention::default();
     assert!(ledger.prune(at(8 * day), &retention).await?);

@@ -1,15 +1,19 @@
 //! Decisions as they are kept and shown.
 
+use seawall_core::client_ip::ClientIp;
+use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
+use seawall_core::reason::{Reason, ReasonCode};
+use seawall_core::request::Operation;
 use seawall_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// JSON as text, written once and passed on as it is: a tree of it would be built for every decision only to
 /// be written out and thrown away.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
 
@@ -17,6 +21,16 @@ impl Json {
     /// Writes a value; what cannot be written is `null`.
     pub fn of(value: &impl Serialize) -> Self {
         serde_json::value::to_raw_value(value).map(Json).unwrap_or_default()
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Text that was written by [`Json::of`]; `None` if it is no JSON.
+    pub fn from_text(text: &str) -> Option<Self> {
+        RawValue::from_string(text.to_owned()).ok().map(Json)
     }
 
     /// Read into a tree.
@@ -37,32 +51,31 @@ impl PartialEq for Json {
     }
 }
 
-/// Everything about a decision but its id, serialised as it is shown.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+/// Everything about a decision but its id.
+#[derive(Clone, Debug, PartialEq)]
 pub struct DecisionBody {
-    /// `verify.start`, …
-    pub operation: String,
+    /// What was asked for.
+    pub operation: Operation,
     /// Whose.
     pub subaccount_id: String,
     /// Which API key.
     pub key_id: String,
-    /// The recipient, masked.
-    pub to: String,
+    /// The recipient's block: its digits without the last four.
+    pub block: u64,
     /// Keyed hash of the recipient, for filters.
     pub to_hash: u64,
     /// Where the request came from.
-    pub caller_ip: String,
+    pub caller_ip: ClientIp,
     /// The end user's address.
-    pub client_ip: Option<String>,
-    /// `allow`, …
-    pub verdict: String,
+    pub client_ip: Option<ClientIp>,
+    /// What was decided.
+    pub verdict: Verdict,
     /// Whether the verdict had its effect.
     pub enforced: bool,
     /// 0 to 100.
     pub risk: u8,
     /// All reasons.
-    pub reasons: Vec<Value>,
+    pub reasons: Vec<Reason>,
     /// What was known.
     pub facts: Json,
     /// The policy that decided.
@@ -70,17 +83,20 @@ pub struct DecisionBody {
     /// Whether it was only asked, not done.
     pub dry_run: bool,
     /// When a throttled request would fit.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
-    /// `msg_…`, when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// `ver_…`, when it belongs to a verification.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verification_id: Option<String>,
+    /// Whether a message was made of it: `msg_…` with the number of this `dec_…`.
+    pub sent: bool,
+    /// The verification that it belongs to.
+    pub verification: Option<Id>,
     /// For an aggregate of refusals: how many it stands for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+}
+
+impl DecisionBody {
+    /// The recipient, masked, as [`Msisdn::masked`] spells it.
+    pub fn to(&self) -> String {
+        format!("+{}xxxx", self.block)
+    }
 }
 
 /// A decision.
@@ -97,14 +113,14 @@ pub struct DecisionRecord {
 pub struct DecisionFilter {
     /// Whose.
     pub subaccount: Option<String>,
-    /// `allow`, …
-    pub verdict: Option<String>,
-    /// With this reason code.
-    pub reason: Option<String>,
+    /// With this verdict.
+    pub verdict: Option<Verdict>,
+    /// With this reason.
+    pub reason: Option<ReasonCode>,
     /// To whom.
     pub to: Option<Msisdn>,
     /// From which client or caller address.
-    pub ip: Option<String>,
+    pub ip: Option<ClientIp>,
     /// Not older.
     pub from: Option<Timestamp>,
     /// Older.

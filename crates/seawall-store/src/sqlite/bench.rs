@@ -196,7 +196,8 @@ async fn bench_a_million() {
     let found = store.messages(filter, Page { before: None, limit: 100 }).await.unwrap();
     meter.show(&format!("messages of one number ({})", found.len()), 1);
     let meter = Meter::start();
-    let filter = crate::records::DecisionFilter { verdict: Some("block".to_owned()), ..Default::default() };
+    let blocked = Some(seawall_core::decision::Verdict::Block);
+    let filter = crate::records::DecisionFilter { verdict: blocked, ..Default::default() };
     store.decisions(filter, Page { before: None, limit: 100 }).await.unwrap();
     meter.show("decisions, none of which matches", 1);
     store.version().await.unwrap();

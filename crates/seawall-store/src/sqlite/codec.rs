@@ -1,7 +1,7 @@
 //! Records as rows and back: what is sealed, and where.
 
 use rusqlite::Row;
-use seawall_core::code::{CodeShape, CodeType};
+use seawall_core::code::CodeShape;
 use seawall_core::country::Country;
 use seawall_core::id::Id;
 use seawall_core::message::{Channel, MessageState};
@@ -9,10 +9,10 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::segments::Encoding;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Lifecycle, VerificationState};
-use serde::{Deserialize, Serialize};
 
 use super::db::View;
 use super::dims;
+use crate::packed::{self, Packed, pack_option, packed};
 use crate::records::{Content, DecisionBody, Details, MessageRecord, Price, Progress, VerificationRecord};
 use crate::vault::{Place, Vault};
 use crate::{Result, StoreError};
@@ -20,51 +20,6 @@ use crate::{Result, StoreError};
 const MESSAGE_BODY: [u8; 2] = *b"mb";
 const MESSAGE_TEXT: [u8; 2] = *b"mt";
 const VERIFICATION: [u8; 2] = *b"ve";
-
-/// An id in a sealed body.
-type Pair = (i64, u64);
-
-fn pair(id: Id) -> Pair {
-    (id.row(), id.tail())
-}
-
-fn id((row, tail): Pair) -> Id {
-    Id::new(row, tail)
-}
-
-/// What never changes about a message, as it is sealed; borrowed for writing.
-#[derive(Serialize)]
-struct BodyRef<'a> {
-    n: u64,
-    h: Channel,
-    e: Encoding,
-    s: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    v: Option<Pair>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b: Option<Pair>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    k: Option<&'a Content>,
-    d: &'a Details,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    p: Option<&'a Price>,
-    x: &'a DecisionBody,
-}
-
-/// The same, for reading.
-#[derive(Deserialize)]
-struct Body {
-    n: u64,
-    h: Channel,
-    e: Encoding,
-    s: u8,
-    v: Option<Pair>,
-    b: Option<Pair>,
-    k: Option<Content>,
-    d: Details,
-    p: Option<Price>,
-    x: DecisionBody,
-}
 
 /// A message ready to be written; made by the caller's thread, not by the writer's.
 pub(super) struct SealedMessage {
@@ -96,30 +51,47 @@ fn country_of(code: i64) -> Option<Country> {
 /// it would cost more than writing it.
 pub(super) fn seal_message(vault: &Vault, mut record: MessageRecord) -> Result<SealedMessage> {
     let row = record.id.row();
-    let (text, kept) = match &record.content {
-        Some(Content::Text { text }) => {
-            (Some(vault.seal(Place::new(MESSAGE_TEXT, row), text.as_bytes())?), None)
-        }
-        other => (None, other.as_ref()),
+    let text = match &record.content {
+        Some(Content::Text { text }) => Some(vault.seal(Place::new(MESSAGE_TEXT, row), text.as_bytes())?),
+        _ => None,
     };
-    let body = BodyRef {
-        n: record.to.as_u64(),
-        h: record.channel,
-        e: record.encoding,
-        s: record.segments,
-        v: record.verification.map(pair),
-        b: record.batch.map(pair),
-        k: kept,
-        d: &record.details,
-        p: record.price.as_ref(),
-        x: &record.decision,
-    };
-    let body = vault.seal(Place::new(MESSAGE_BODY, row), &serde_json::to_vec(&body)?)?;
-    let marks = super::marks::of(vault, &record.decision);
-    record.decision = DecisionBody::default();
+    let body = vault.seal_with(Place::new(MESSAGE_BODY, row), |out| pack_body(&record, out))?;
+    let marks = record.decision.as_deref().map_or(0, |decision| super::marks::of(vault, decision));
+    record.decision = None;
     let (dims, progress) = (dims::encode(&record.dimensions), progress_text(&record.progress)?);
     Ok(SealedMessage { number: number_hash(vault, record.to), marks, dims, progress, body, text, record })
 }
+
+/// What never changes about a message. A text is kept apart, so that it can be erased.
+fn pack_body(record: &MessageRecord, out: &mut Vec<u8>) {
+    packed::begin(out);
+    record.to.pack(out);
+    record.channel.pack(out);
+    record.encoding.pack(out);
+    record.segments.pack(out);
+    record.verification.pack(out);
+    record.batch.pack(out);
+    pack_option(record.content.as_ref().filter(|content| !matches!(content, Content::Text { .. })), out);
+    record.details.pack(out);
+    record.price.pack(out);
+    pack_option(record.decision.as_deref(), out);
+}
+
+/// The same, as it is read.
+struct Body {
+    to: Msisdn,
+    channel: Channel,
+    encoding: Encoding,
+    segments: u8,
+    verification: Option<Id>,
+    batch: Option<Id>,
+    content: Option<Content>,
+    details: Details,
+    price: Option<Price>,
+    decision: Option<DecisionBody>,
+}
+
+packed!(Body { to, channel, encoding, segments, verification, batch, content, details, price, decision });
 
 /// What changes about a message, as text; the time of the last change is a column of its own.
 pub(super) fn progress_text(progress: &Progress) -> Result<Option<String>> {
@@ -136,9 +108,10 @@ pub(super) fn message(view: View<'_>, r: &Row<'_>) -> Result<MessageRecord> {
     let row: i64 = r.get(0)?;
     let vault = view.vault();
     let sealed = r.get_ref(11)?.as_blob().map_err(|_| damaged("a message"))?;
-    let body: Body = serde_json::from_slice(&vault.open_sealed(Place::new(MESSAGE_BODY, row), sealed)?)?;
+    let plain = vault.open_sealed(Place::new(MESSAGE_BODY, row), sealed)?;
+    let body = packed::read::<Body>(&plain).ok_or_else(|| damaged("a message"))?;
     let content = match r.get_ref(12)?.as_blob_or_null().map_err(|_| damaged("a text"))? {
-        None => body.k,
+        None => body.content,
         Some(sealed) => {
             let text = String::from_utf8(vault.open_sealed(Place::new(MESSAGE_TEXT, row), sealed)?);
             Some(Content::Text { text: text.map_err(|_| damaged("a text"))? })
@@ -153,41 +126,38 @@ pub(super) fn message(view: View<'_>, r: &Row<'_>) -> Result<MessageRecord> {
     Ok(MessageRecord {
         id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
         subaccount: subaccount(view, r.get(2)?)?,
-        to: Msisdn::from_u64(body.n).ok_or_else(|| damaged("a number"))?,
+        to: body.to,
         country: country_of(r.get(4)?).ok_or_else(|| damaged("a country"))?,
         state: state(r.get(5)?)?,
-        channel: body.h,
-        verification: body.v.map(id),
-        batch: body.b.map(id),
+        channel: body.channel,
+        verification: body.verification,
+        batch: body.batch,
         due: time(r.get(7)?),
         expires_at: time(r.get(8)?),
-        encoding: body.e,
-        segments: body.s,
+        encoding: body.encoding,
+        segments: body.segments,
         content,
-        details: body.d,
-        price: body.p,
+        details: body.details,
+        price: body.price,
         progress,
         dimensions: dims::decode(dims_bytes, r.get(3)?).ok_or_else(|| damaged("a message"))?,
-        decision: body.x,
+        decision: body.decision.map(Box::new),
     })
 }
 
 /// A verification's sealed part.
-#[derive(Serialize, Deserialize)]
 struct Verification {
-    n: u64,
-    l: Lifecycle,
-    t: CodeType,
-    c: u8,
-    k: u8,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    g: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    u: Option<String>,
-    m: Pair,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    p: Option<String>,
+    to: Msisdn,
+    lifecycle: Lifecycle,
+    shape: CodeShape,
+    key_id: u8,
+    given_code: Option<String>,
+    callback_url: Option<String>,
+    message: Id,
+    purpose: Option<String>,
 }
+
+packed!(Verification { to, lifecycle, shape, key_id, given_code, callback_url, message, purpose });
 
 /// Seals what is not a column of a verification. A given code is erased with the end of its verification.
 pub(super) fn seal_verification(vault: &Vault, record: &mut VerificationRecord) -> Result<Vec<u8>> {
@@ -195,17 +165,16 @@ pub(super) fn seal_verification(vault: &Vault, record: &mut VerificationRecord) 
         record.given_code = None;
     }
     let body = Verification {
-        n: record.to.as_u64(),
-        l: record.lifecycle.clone(),
-        t: record.shape.kind(),
-        c: record.shape.length(),
-        k: record.key_id,
-        g: record.given_code.clone(),
-        u: record.callback_url.clone(),
-        m: pair(record.message),
-        p: record.purpose.clone(),
+        to: record.to,
+        lifecycle: record.lifecycle.clone(),
+        shape: record.shape,
+        key_id: record.key_id,
+        given_code: record.given_code.clone(),
+        callback_url: record.callback_url.clone(),
+        message: record.message,
+        purpose: record.purpose.clone(),
     };
-    vault.seal(Place::new(VERIFICATION, record.id.row()), &serde_json::to_vec(&body)?)
+    vault.seal_with(Place::new(VERIFICATION, record.id.row()), |out| packed::whole(&body, out))
 }
 
 /// The columns that [`verification`] reads.
@@ -216,19 +185,19 @@ pub(super) fn verification(view: View<'_>, r: &Row<'_>) -> Result<VerificationRe
     let row: i64 = r.get(0)?;
     let sealed = r.get_ref(4)?.as_blob().map_err(|_| damaged("a verification"))?;
     let plain = view.vault().open_sealed(Place::new(VERIFICATION, row), sealed)?;
-    let body: Verification = serde_json::from_slice(&plain)?;
+    let body: Verification = packed::read(&plain).ok_or_else(|| damaged("a verification"))?;
     Ok(VerificationRecord {
         id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
         subaccount: subaccount(view, r.get(2)?)?,
-        to: Msisdn::from_u64(body.n).ok_or_else(|| damaged("a number"))?,
-        lifecycle: body.l,
-        shape: CodeShape::new(body.t, body.c).map_err(|_| damaged("a verification"))?,
-        key_id: body.k,
-        given_code: body.g,
-        callback_url: body.u,
-        message: id(body.m),
+        to: body.to,
+        lifecycle: body.lifecycle,
+        shape: body.shape,
+        key_id: body.key_id,
+        given_code: body.given_code,
+        callback_url: body.callback_url,
+        message: body.message,
         revision: r.get::<_, i64>(3)?.cast_unsigned(),
-        purpose: body.p,
+        purpose: body.purpose,
     })
 }
 

@@ -2,7 +2,6 @@
 
 use rusqlite::params;
 use seawall_core::id::Id;
-use serde::{Deserialize, Serialize};
 
 use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
@@ -10,7 +9,8 @@ use super::messages::{self, Conditions};
 use super::writer::Turn;
 use super::{codec::number_hash, marks};
 use crate::Result;
-use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, Page};
+use crate::packed::{self, Packed};
+use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, MessageRecord, Page};
 use crate::vault::{Place, Vault};
 
 const PLACE: [u8; 2] = *b"db";
@@ -20,13 +20,6 @@ const BATCH: usize = 256;
 const NEIGHBOURS: u8 = 16;
 /// Rows of messages read at once while merging.
 const CHUNK: usize = 256;
-
-#[derive(Serialize, Deserialize)]
-struct Packed {
-    r: i64,
-    t: u64,
-    x: DecisionBody,
-}
 
 /// A batch ready to be written.
 pub(super) struct SealedBatch {
@@ -38,16 +31,21 @@ pub(super) struct SealedBatch {
 /// Packs and seals decisions.
 pub(super) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
     decisions.sort_unstable_by_key(|d| d.id);
-    let packed = decisions.into_iter().map(|d| Packed { r: d.id.row(), t: d.id.tail(), x: d.body });
-    let packed: Vec<Packed> = packed.collect();
-    packed
-        .chunks(BATCH)
-        .map(|chunk| {
-            let (first, last) = (chunk.first().map_or(0, |p| p.r), chunk.last().map_or(0, |p| p.r));
-            let body = vault.seal(Place::new(PLACE, first), &serde_json::to_vec(chunk)?)?;
-            Ok(SealedBatch { first, last, body })
-        })
-        .collect()
+    let chunks = decisions.chunks(BATCH).map(|chunk| {
+        let row = |d: Option<&DecisionRecord>| d.map_or(0, |d| d.id.row());
+        let (first, last) = (row(chunk.first()), row(chunk.last()));
+        let body = vault.seal_with(Place::new(PLACE, first), |out| pack(chunk, out))?;
+        Ok(SealedBatch { first, last, body })
+    });
+    chunks.collect()
+}
+
+fn pack(decisions: &[DecisionRecord], out: &mut Vec<u8>) {
+    packed::begin(out);
+    for decision in decisions {
+        decision.id.pack(out);
+        decision.body.pack(out);
+    }
 }
 
 /// Writes batches.
@@ -62,14 +60,26 @@ pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
 
 fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecord>> {
     let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
-    let packed: Vec<Packed> = serde_json::from_slice(&plain)?;
-    Ok(packed.into_iter().map(|p| DecisionRecord { id: Id::new(p.r, p.t), body: p.x }).collect())
+    let damaged = || codec::damaged("a batch of decisions");
+    let mut from = packed::begun(&plain).ok_or_else(damaged)?;
+    let mut found = Vec::with_capacity(BATCH);
+    while !from.is_empty() {
+        let id = Id::unpack(&mut from).ok_or_else(damaged)?;
+        let body = DecisionBody::unpack(&mut from).ok_or_else(damaged)?;
+        found.push(DecisionRecord { id, body });
+    }
+    Ok(found)
+}
+
+fn of_message(message: MessageRecord) -> Result<DecisionRecord> {
+    let body = message.decision.ok_or_else(|| codec::damaged("a decision"))?;
+    Ok(DecisionRecord { id: message.id, body: *body })
 }
 
 /// One decision.
 pub(super) fn get(view: View<'_>, id: Id) -> Result<Option<DecisionRecord>> {
     if let Some(message) = messages::get(view, None, id)? {
-        return Ok(Some(DecisionRecord { id, body: message.decision }));
+        return Ok(Some(of_message(message)?));
     }
     let mut select = view.conn.prepare_cached(
         "SELECT first, last, body FROM decision_batches WHERE first <= ?1 ORDER BY first DESC LIMIT ?2",
@@ -93,9 +103,9 @@ fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: 
         && filter.from.is_none_or(|from| at >= from)
         && filter.to_time.is_none_or(|to| at < to)
         && filter.subaccount.as_ref().is_none_or(|s| *s == body.subaccount_id)
-        && filter.verdict.as_ref().is_none_or(|v| *v == body.verdict)
-        && filter.reason.as_ref().is_none_or(|wanted| marks::reasons(body).any(|code| code == wanted))
-        && filter.ip.as_ref().is_none_or(|ip| *ip == body.caller_ip || body.client_ip.as_ref() == Some(ip))
+        && filter.verdict.is_none_or(|verdict| verdict == body.verdict)
+        && filter.reason.is_none_or(|wanted| body.reasons.iter().any(|reason| reason.code == wanted))
+        && filter.ip.is_none_or(|ip| ip == body.caller_ip || body.client_ip == Some(ip))
         && to_hash.is_none_or(|hash| hash == body.to_hash)
 }
 
@@ -128,7 +138,7 @@ fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Ve
             read += 1;
             let message = codec::message(view, r)?;
             before = Some(message.id.row());
-            let decision = DecisionRecord { id: message.id, body: message.decision };
+            let decision = of_message(message)?;
             // The column was compared already, so the hash in the body need not be.
             if found.len() < page.limit && matches(filter, page, None, &decision) {
                 found.push(decision);

@@ -166,7 +166,7 @@ async fn a_full_disk_refuses_whole_and_recovers() {
             store.db.write(0, move |turn| Ok(turn.view.conn.query_row(&sql, [], |_| Ok(()))?)).await.unwrap();
         }
     };
-    pages("120").await;
+    pages("70").await;
     let (mut accepted, mut refused) = (Vec::new(), Vec::new());
     for i in 0..300 {
         let (v, m) = verification(i, i as u64).unwrap();

@@ -10,7 +10,7 @@ use super::hot::Waiting;
 use super::messages;
 use super::writer::Turn;
 use super::{codec, hooks};
-use crate::records::{Attempt, Change, DecisionBody, MessageRecord};
+use crate::records::{Attempt, Change, MessageRecord};
 use crate::{Result, StoreError};
 
 /// Moves what may be sent now to `submitting`, or to `expired`.
@@ -39,7 +39,7 @@ fn current(turn: &Turn<'_>, row: i64) -> Result<Option<MessageRecord>> {
         return Ok(Some(record.clone()));
     }
     let found = messages::by_row(turn.view, row)?;
-    Ok(found.map(|record| MessageRecord { decision: DecisionBody::default(), ..record }))
+    Ok(found.map(|record| MessageRecord { decision: None, ..record }))
 }
 
 /// Keeps memory in step with a changed row.

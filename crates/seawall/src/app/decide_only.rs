@@ -49,7 +49,7 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
     let screened = screen(app, request, now).await?;
     let mut record = screened.record();
     // Nothing was sent by us, whatever the verdict.
-    record.body.message_id = None;
+    record.body.sent = false;
     app.recorder.record(record);
     Ok(screened)
 }

@@ -1,12 +1,13 @@
 //! Decisions that send nothing are written in packed batches within a second, so that a flood of refusals
 //! costs the store nothing. Above 100 a second per subaccount and reason, samples and exact counts are kept.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashMap;
+use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
-use seawall_store::records::DecisionRecord;
+use seawall_store::records::{DecisionBody, DecisionRecord};
 
 use super::App;
 
@@ -20,7 +21,7 @@ pub struct Recorder(Mutex<Pending>);
 #[derive(Default)]
 struct Pending {
     decisions: Vec<DecisionRecord>,
-    seen: HashMap<(String, String), Seen>,
+    seen: HashMap<String, HashMap<Option<ReasonCode>, Seen>>,
     requests: Vec<(u64, Timestamp)>,
 }
 
@@ -35,10 +36,8 @@ impl Recorder {
     /// Takes a decision that sends nothing.
     pub fn record(&self, decision: DecisionRecord) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_reason = decision.body.reasons.first().and_then(|r| r.get("code")).and_then(|c| c.as_str());
-        let key = (decision.body.subaccount_id.clone(), first_reason.unwrap_or("allow").to_owned());
         let next = pending.decisions.len();
-        let seen = pending.seen.entry(key).or_default();
+        let seen = pending.seen(&decision.body);
         seen.count += 1;
         if seen.count <= SAMPLES {
             seen.last = next;
@@ -62,6 +61,14 @@ impl Recorder {
 
     fn take(&self) -> Pending {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Pending {
+    /// What was seen of a decision's kind. A subaccount's name is copied once in a flush, not for each.
+    fn seen(&mut self, body: &DecisionBody) -> &mut Seen {
+        let first = body.reasons.first().map(|reason| reason.code);
+        self.seen.entry_ref(body.subaccount_id.as_str()).or_default().entry(first).or_default()
     }
 }
 

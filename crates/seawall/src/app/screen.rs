@@ -6,7 +6,7 @@ use seawall_core::country::Country;
 use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::Decision;
 use seawall_core::facts::{Fact, Facts, History, Needs};
-use seawall_core::id::{Id, IdKind};
+use seawall_core::id::Id;
 use seawall_core::limit::{Charge, Dimensions};
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
@@ -174,25 +174,24 @@ impl Screened {
     /// The decision as it is kept and shown.
     pub fn body(&self, verification: Option<Id>) -> DecisionBody {
         let sent = self.allowed() && !self.request.dry_run;
-        let value = |v: &_| serde_json::to_value(v).unwrap_or_default();
         DecisionBody {
-            operation: self.request.operation.as_str().to_owned(),
+            operation: self.request.operation,
             subaccount_id: self.request.subaccount.clone(),
             key_id: self.request.key.clone(),
-            to: self.request.to.masked(),
+            block: self.request.to.as_u64() / 10_000,
             to_hash: self.dimensions.to,
-            caller_ip: self.request.caller_ip.to_string(),
-            client_ip: self.request.client.ip.map(|ip| ip.to_string()),
-            verdict: self.decision.verdict.as_str().to_owned(),
+            caller_ip: self.request.caller_ip,
+            client_ip: self.request.client.ip,
+            verdict: self.decision.verdict,
             enforced: self.decision.enforced && !self.request.dry_run,
             risk: self.decision.risk,
-            reasons: self.decision.reasons.iter().map(value).collect(),
+            reasons: self.decision.reasons.clone(),
             facts: self.shown_facts(),
             policy_version: self.decision.policy_version,
             dry_run: self.request.dry_run,
             retry_at: self.decision.retry_at,
-            message_id: sent.then(|| self.id.show(IdKind::Message)),
-            verification_id: verification.map(|id| id.show(IdKind::Verification)),
+            sent,
+            verification,
             count: None,
         }
     }

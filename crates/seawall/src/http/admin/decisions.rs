@@ -78,16 +78,18 @@ pub(super) fn time(field: &str, given: Option<&str>) -> Result<Option<Timestamp>
 
 fn filter(query: DecisionQuery) -> Result<DecisionFilter, Refused> {
     use Verdict::{Allow, Alternative, Block, Challenge, Throttle};
-    let verdicts = [Allow, Challenge, Alternative, Throttle, Block].map(Verdict::as_str);
+    let all = [Allow, Challenge, Alternative, Throttle, Block];
+    let verdicts = all.map(Verdict::as_str);
+    let verdict = |word: String| all.into_iter().find(|verdict| verdict.as_str() == word);
     let reasons: Vec<&str> = ReasonCode::ALL.iter().map(|code| code.as_str()).collect();
     let address = |text: String| {
         let detail = "`ip` is not an address such as 192.0.2.7 or 2001:db8::1.";
-        ClientIp::parse(&text).map(|ip| ip.to_string()).ok_or_else(|| Problem::field("ip", detail))
+        ClientIp::parse(&text).ok_or_else(|| Problem::field("ip", detail))
     };
     Ok(DecisionFilter {
         subaccount: query.subaccount_id,
-        verdict: word("verdict", query.verdict, &verdicts)?,
-        reason: word("reason", query.reason, &reasons)?,
+        verdict: word("verdict", query.verdict, &verdicts)?.and_then(verdict),
+        reason: word("reason", query.reason, &reasons)?.and_then(|code| ReasonCode::parse(&code)),
         to: query.msisdn.map(|text| number("msisdn", &text)).transpose()?,
         ip: query.ip.map(address).transpose()?,
         from: time("from", query.from.as_deref())?,
