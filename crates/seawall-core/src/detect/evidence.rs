@@ -46,8 +46,12 @@ pub enum KeyKind {
     Asn,
     /// A client fingerprint: user agent and what else is known of the device.
     Fingerprint,
+    /// A user agent, where there is a fingerprint as well.
+    UserAgent,
     /// A fingerprint within a country.
     CountryFingerprint,
+    /// A user agent within a country, where there is a fingerprint as well.
+    CountryUserAgent,
     /// An autonomous system within a country.
     CountryAsn,
     /// A subaccount.
@@ -77,15 +81,33 @@ pub struct Signal {
     pub detail: String,
 }
 
-/// A budget of unconfirmed messages, in money.
+/// Money in messages of the last hour that nobody has confirmed, this request included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exposure {
-    /// Whose: a country or an operator.
+    /// What it is about: a country (of one subaccount), an operator or a subaccount.
+    pub kind: KeyKind,
+    /// Which one.
     pub key: String,
-    /// Outstanding unconfirmed, in micro-units.
+    /// Unconfirmed, in micro-units.
     pub outstanding: i64,
-    /// At most so much, in micro-units.
-    pub budget: i64,
+    /// What an hour usually leaves unconfirmed there, in micro-units.
+    pub usual: i64,
+    /// Whether anything there is under suspicion, which tightens the budget.
+    pub suspicious: bool,
+}
+
+/// Which narrow key already explains a request. What is explained is not held against wide keys, so that
+/// bystanders of the same country or operator do not pay for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Explained {
+    /// None does.
+    #[default]
+    No,
+    /// A block of numbers.
+    Block,
+    /// A client: its address, network or fingerprint.
+    Client,
 }
 
 /// What detection says about one request.
@@ -93,13 +115,19 @@ pub struct Exposure {
 pub struct Evidence {
     /// Probability of belonging to a campaign, 0 to 1.
     pub probability: f32,
+    /// The same from narrow keys alone: blocks, addresses, networks, fingerprints. Only this may block.
+    pub narrow: f32,
     /// The strictest verdict that this evidence may lead to: evidence about a whole country or operator, or a
     /// single family, does not block.
     pub ceiling: Verdict,
     /// Causes, strongest first; at most three.
     pub signals: Vec<Signal>,
-    /// A budget of unconfirmed messages that this request would overdraw.
-    pub exposure: Option<Exposure>,
+    /// Which narrow key explains the request; goes back to the engine with the message if it is sent.
+    pub explained: Explained,
+    /// What is outstanding where this message would go, for budgets.
+    pub exposure: Vec<Exposure>,
+    /// What the message costs, in micro-units: the price side of the decision.
+    pub price: i64,
     /// Codes should be longer than usual: guessing is under way.
     pub longer_code: bool,
 }
@@ -108,9 +136,12 @@ impl Default for Evidence {
     fn default() -> Self {
         Evidence {
             probability: 0.0,
+            narrow: 0.0,
             ceiling: Verdict::Allow,
             signals: Vec::new(),
-            exposure: None,
+            explained: Explained::No,
+            exposure: Vec::new(),
+            price: 0,
             longer_code: false,
         }
     }

@@ -1,6 +1,31 @@
 //! Detection: evidence about campaigns, from what was sent and what was confirmed. A fold over events,
 //! without a clock and without randomness: the same events give the same evidence on every node.
+//!
+//! Reading order: [`asked`] (what goes in), [`evidence`] (what comes out), `engine`, `booking` (a message is
+//! sent), `outcome` (it is confirmed, or not), `concentration`, `velocity`, and `assess`, which makes one
+//! probability of it all.
 
+pub mod asked;
+mod assess;
+mod booking;
+mod concentration;
+mod delay;
+pub mod engine;
 pub mod evidence;
+mod keys;
+mod math;
+mod outcome;
+mod pending;
+mod plan;
+mod rows;
+mod seen;
+mod state;
+mod table;
+pub mod tuning;
+mod velocity;
+mod words;
 
-pub use evidence::{Evidence, Exposure, Family, KeyKind, Signal};
+pub use asked::{Asked, Event, TextTraits};
+pub use engine::{Bounds, Engine, Size, SnapshotError};
+pub use evidence::{Evidence, Explained, Exposure, Family, KeyKind, Signal};
+pub use tuning::Tuning;

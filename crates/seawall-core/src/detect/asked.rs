@@ -1,0 +1,186 @@
+//! What the engine needs to know of a request, and what happened to it afterwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::client_ip::ClientIp;
+use crate::country::Country;
+use crate::detect::evidence::Explained;
+use crate::facts::History;
+use crate::intel::{IpFacts, NumberFacts};
+use crate::message::Channel;
+use crate::msisdn::Msisdn;
+use crate::request::{Operation, Request};
+use crate::time::Timestamp;
+
+/// A request as detection sees it. It holds the full number: whoever stores or sends it seals it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// What is asked for.
+    pub operation: Operation,
+    /// The recipient. Personal data.
+    #[serde(with = "digits")]
+    pub msisdn: Msisdn,
+    /// The recipient's country.
+    pub country: Country,
+    /// The recipient's operator: MCC and MNC together, or a name where there is no code.
+    pub operator: Option<String>,
+    /// A number of a public receive-SMS site.
+    pub disposable: bool,
+    /// The subaccount.
+    pub subaccount: String,
+    /// Id of the API key.
+    pub api_key: String,
+    /// The app's name for its user.
+    pub user: Option<String>,
+    /// The end user's address.
+    pub ip: Option<ClientIp>,
+    /// What tables say of that address.
+    pub ip_facts: IpFacts,
+    /// The end user's browser or app.
+    pub user_agent: Option<String>,
+    /// The app's fingerprint of the device, or the TLS fingerprint where there is none.
+    pub fingerprint: Option<String>,
+    /// A code sent to this number was confirmed before.
+    pub known: bool,
+    /// The request carries the genuine device token of that confirmation.
+    pub trusted: bool,
+    /// What the message costs, in micro-units.
+    pub price: i64,
+    /// How the message travels.
+    pub channel: Channel,
+    /// What a message other than a code looks like.
+    pub text: Option<TextTraits>,
+}
+
+/// What a message looks like from outside; never its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextTraits {
+    /// Name of the registered template that the text follows.
+    pub template: Option<String>,
+    /// Hosts of the URLs in the text, in lower case.
+    pub url_hosts: Vec<String>,
+}
+
+/// The price of a message whose price nobody entered, in micro-units: the median of a list of 40 routes.
+pub const UNKNOWN_PRICE: i64 = 50_000;
+
+impl Asked {
+    /// What is known of a request when its facts have been gathered.
+    pub fn of(
+        request: &Request,
+        ip: Option<IpFacts>,
+        number: Option<&NumberFacts>,
+        past: History,
+        at: Timestamp,
+    ) -> Self {
+        let client = &request.client;
+        let code = number.and_then(|n| n.mccmnc.map(|code| code.to_string()));
+        let name = || number.and_then(|n| n.operator.as_deref().map(str::to_owned));
+        let message = &request.message;
+        let text = || TextTraits { template: message.template.clone(), url_hosts: message.url_hosts.clone() };
+        Asked {
+            at,
+            operation: request.operation,
+            msisdn: request.to,
+            country: request.country,
+            operator: code.or_else(name),
+            disposable: number.is_some_and(|n| n.disposable),
+            subaccount: request.subaccount.clone(),
+            api_key: request.key.clone(),
+            user: client.user.clone(),
+            ip: client.ip,
+            ip_facts: ip.unwrap_or_default(),
+            user_agent: client.user_agent.clone(),
+            fingerprint: client.fingerprint.clone().or_else(|| client.ja4.clone()),
+            known: past.known,
+            trusted: past.trusted,
+            price: request.price.unwrap_or(UNKNOWN_PRICE),
+            channel: request.channel,
+            text: (request.operation != Operation::VerifyStart).then(text),
+        }
+    }
+}
+
+/// What happened. The engine is a fold over these, in the order in which they are given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The message was sent (or will be): it may now be confirmed.
+    Sent {
+        /// Identifies the message in later events.
+        id: u64,
+        /// The request.
+        asked: Box<Asked>,
+        /// What was thought of it when it was decided; decides what it may teach.
+        probability: f32,
+        /// Which narrow key already explained it.
+        explained: Explained,
+    },
+    /// The request was not sent.
+    Refused {
+        /// The request.
+        asked: Box<Asked>,
+    },
+    /// The client was asked to prove something.
+    Challenged {
+        /// The request.
+        asked: Box<Asked>,
+    },
+    /// The user presented the right code, or the app reported success.
+    Confirmed {
+        /// The message.
+        id: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A wrong code was presented.
+    WrongCheck {
+        /// The message whose code was meant.
+        id: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The provider reported delivery. Forged receipts are common, so this confirms nothing.
+    Delivered {
+        /// The message.
+        id: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The provider reported that the message did not arrive.
+    Failed {
+        /// The message.
+        id: u64,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Event {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Event::Sent { asked, .. } | Event::Refused { asked } | Event::Challenged { asked } => asked.at,
+            Event::Confirmed { at, .. }
+            | Event::WrongCheck { at, .. }
+            | Event::Delivered { at, .. }
+            | Event::Failed { at, .. } => *at,
+        }
+    }
+}
+
+/// A number as one integer.
+mod digits {
+    use super::Msisdn;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(msisdn: &Msisdn, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(msisdn.as_u64())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Msisdn, D::Error> {
+        let refuse = || serde::de::Error::custom("not a phone number of 7 to 15 digits");
+        Msisdn::from_u64(u64::deserialize(deserializer)?).ok_or_else(refuse)
+    }
+}

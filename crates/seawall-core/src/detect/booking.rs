@@ -1,0 +1,224 @@
+//! A message that is sent: which keys it is booked to, and what is usual for it.
+
+use super::asked::Asked;
+use super::engine::{BLOCK_WINDOW, CLIENT_WINDOW, Engine};
+use super::evidence::{Explained, KeyKind};
+use super::keys::{Cohort, Key, Keys, hash, mix};
+use super::pending::{Booking, Pending, Role};
+use super::rows::{ExposureRow, NumberRow, VolumeRow};
+use super::seen::Seen;
+use super::state::{KeyState, single};
+use crate::request::Operation;
+
+/// Trials a day that one address may tell wide keys, unless it usually has more.
+const TOLD_PER_DAY: f64 = 3.0;
+
+impl Engine {
+    pub(super) fn sent(&mut self, id: u64, asked: &Asked, probability: f64, explained: Explained) {
+        let keys = Keys::of(asked);
+        let cohort = self.cohort(asked, &keys);
+        let repeats = self.repeated(&keys);
+        let now = self.seconds();
+        self.note_number(id, &keys, repeats, now);
+        self.note_spreads(&keys, cohort, probability, now);
+        let expects = asked.operation == Operation::VerifyStart && id != 0;
+        if !expects {
+            return;
+        }
+        let bookings = match repeats {
+            Some(_) => Vec::new(),
+            None => self.book(asked, &keys, cohort, explained, now),
+        };
+        let exposed = self.expose(asked, &keys, cohort, now);
+        self.outstanding.insert(
+            id,
+            Pending {
+                at: self.now,
+                number: keys.number,
+                cohort,
+                probability: single(probability),
+                price: asked.price,
+                confirmed: false,
+                failed: false,
+                stage: 0,
+                repeats: repeats.unwrap_or(0),
+                credited: repeats.is_none(),
+                bookings,
+                health: [keys.operator.hash, keys.country.hash],
+                exposed,
+                guessers: Vec::new(),
+            },
+        );
+    }
+
+    fn note_number(&mut self, id: u64, keys: &Keys, repeats: Option<u64>, now: u32) {
+        let key = keys.number;
+        let place = self.numbers.enter(key, now, || NumberRow { key, ..NumberRow::default() });
+        if let Some(row) = self.numbers.at_mut(place) {
+            row.last = now;
+            row.unconfirmed = row.unconfirmed.saturating_add(1);
+            if repeats.is_none() {
+                row.trial = id;
+            }
+        }
+    }
+
+    /// Distinct numbers by block and by client, and the country's volume.
+    fn note_spreads(&mut self, keys: &Keys, cohort: Cohort, probability: f64, now: u32) {
+        let network = keys.network.map_or(0, |n| low_bits(n.hash));
+        if matches!(cohort, Cohort::Fresh | Cohort::Established) {
+            for block in keys.blocks.iter().filter(|b| b.kind != KeyKind::Block1k) {
+                let number = within(keys.digits, block.kind);
+                self.note(block.hash, BLOCK_WINDOW, number, network, now);
+            }
+            // A campaign must not raise what is expected of its own blocks.
+            if probability < 0.2 {
+                let key = keys.country.hash;
+                let place = self.volumes.enter(key, now, || VolumeRow::new(key, now));
+                if let Some(row) = self.volumes.at_mut(place) {
+                    row.add(now);
+                }
+            }
+        }
+        for client in [keys.ip, keys.network].into_iter().flatten() {
+            self.note(client.hash, CLIENT_WINDOW, low_bits(keys.number), network, now);
+        }
+    }
+
+    fn note(&mut self, key: u64, window: u32, number: u32, network: u32, now: u32) {
+        let place = self.spreads.enter(key, now, || Seen::new(key, window, now));
+        if let Some(seen) = self.spreads.at_mut(place) {
+            seen.note(now, number, network);
+        }
+    }
+
+    /// Books the message to its keys. What a narrow key explains is not held against wide ones.
+    fn book(
+        &mut self,
+        asked: &Asked,
+        keys: &Keys,
+        cohort: Cohort,
+        explained: Explained,
+        now: u32,
+    ) -> Vec<Booking> {
+        let usual = self.usual(asked, keys);
+        let mut bookings = Vec::with_capacity(18);
+        let narrow = keys.blocks.iter().map(|&k| (k, Role::Narrow));
+        let client = [keys.ip, keys.network].into_iter().flatten().map(|k| (k, Role::Client));
+        for (key, role) in narrow.chain(client) {
+            bookings.push(self.booking(key, role, usual, cohort, now));
+        }
+        if explained == Explained::No {
+            for key in self.pooled(asked, keys) {
+                bookings.push(self.booking(key, Role::Pooled, usual, cohort, now));
+            }
+        }
+        if cohort != Cohort::Trusted && self.may_tell(keys, now) {
+            for key in wide(keys, explained) {
+                bookings.push(self.booking(key.in_cohort(cohort), Role::Wide, usual, cohort, now));
+            }
+        }
+        bookings
+    }
+
+    fn booking(&mut self, key: Key, role: Role, usual: f64, cohort: Cohort, now: u32) -> Booking {
+        let place = self.keys.enter(key.hash, now, || KeyState::new(key.hash, key.kind, now));
+        let mut own = usual;
+        if let Some(row) = self.keys.at_mut(place) {
+            row.fade(now);
+            row.pins = row.pins.saturating_add(1);
+            if cohort != Cohort::Trusted {
+                row.open = row.open.saturating_add(1);
+            }
+            own = if role == Role::Pooled { usual } else { (usual * row.ratio()).clamp(0.15, 0.97) };
+        }
+        Booking { place, role, usual: single(own), told: [0.0; 3], expected: 0.0 }
+    }
+
+    /// Rows whose baselines make up what is usual: over all cohorts.
+    pub(super) fn pooled(&self, asked: &Asked, keys: &Keys) -> [Key; 4] {
+        let pooled = |key: Key| Key { hash: mix(key.hash, 0x9001), ..key };
+        let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref()).unwrap_or("");
+        let print = Key { kind: KeyKind::Fingerprint, hash: hash(KeyKind::Fingerprint, print.as_bytes()) };
+        let world = Key { kind: KeyKind::Subaccount, hash: 0x0f0f };
+        [pooled(world), pooled(keys.country), pooled(keys.operator), pooled(print)]
+    }
+
+    /// The usual probability that such a message is confirmed: the world's, the country's, the operator's,
+    /// each shrunk towards the one before, times what is usual for the client.
+    pub(super) fn usual(&self, asked: &Asked, keys: &Keys) -> f64 {
+        let [world, country, operator, print] = self.pooled(asked, keys);
+        let base = |key: Key| {
+            let row = self.keys.find(key.hash);
+            row.map_or((0.0, 0.0), |r| (f64::from(r.base_confirmed), f64::from(r.base_trials)))
+        };
+        let shrunk = |(c, n): (f64, f64), towards: f64, weight: f64| (c + weight * towards) / (n + weight);
+        let world = shrunk(base(world), 0.8, 10.0);
+        let country = shrunk(base(country), world, 25.0);
+        let operator = shrunk(base(operator), country, 30.0);
+        let client = self.keys.find(print.hash).map_or(1.0, KeyState::ratio);
+        (operator * client).clamp(0.15, 0.97)
+    }
+
+    /// Whether this address may still tell wide keys something today.
+    fn may_tell(&mut self, keys: &Keys, now: u32) -> bool {
+        let Some(ip) = keys.ip else { return true };
+        let own = self.keys.find(ip.hash).map_or(0.0, |row| f64::from(row.base_trials));
+        let days = super::rows::watched(now.saturating_sub(self.since_seconds())) / 86_400.0;
+        let told = self.spreads.find_mut(ip.hash).map_or(0, |seen| seen.book(now));
+        f64::from(told) < (2.0 * own / days.max(1.0)).max(TOLD_PER_DAY)
+    }
+
+    pub(super) fn since_seconds(&self) -> u32 {
+        u32::try_from(self.since / 1000).unwrap_or(0)
+    }
+
+    /// Counts the message's price as outstanding.
+    fn expose(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Vec<u64> {
+        if cohort == Cohort::Trusted {
+            return Vec::new();
+        }
+        let exposed = exposures(keys);
+        for key in exposed {
+            let place = self.exposure.enter(key, now, || ExposureRow::new(key, now));
+            if let Some(row) = self.exposure.at_mut(place) {
+                row.outstanding = row.outstanding.saturating_add(asked.price);
+                row.pins = row.pins.saturating_add(1);
+            }
+        }
+        exposed.to_vec()
+    }
+}
+
+/// Keys of exposure: the subaccount's country, the operator, the subaccount.
+pub(super) fn exposures(keys: &Keys) -> [u64; 3] {
+    [mix(keys.country.hash, keys.subaccount), mix(keys.operator.hash, 0xe0), mix(keys.subaccount, 0xe1)]
+}
+
+/// Wide keys that a message is booked to.
+pub(super) fn wide(keys: &Keys, explained: Explained) -> impl Iterator<Item = Key> {
+    let all = explained == Explained::No;
+    let client = explained == Explained::Client;
+    let number = [keys.operator, keys.country].into_iter().filter(move |_| all);
+    let hot = |kind: KeyKind| {
+        matches!(
+            kind,
+            KeyKind::Fingerprint
+                | KeyKind::CountryFingerprint
+                | KeyKind::UserAgent
+                | KeyKind::CountryUserAgent
+        )
+    };
+    number.chain(keys.wide_client.iter().copied().filter(move |k| all || (client && hot(k.kind))))
+}
+
+/// A number's open digits within its block.
+pub(super) fn within(digits: u64, kind: KeyKind) -> u32 {
+    let open: u64 = if kind == KeyKind::Block100k { 100_000 } else { 10_000 };
+    u32::try_from(digits % open).unwrap_or(0)
+}
+
+/// Twenty bits of a hash.
+pub(super) fn low_bits(hash: u64) -> u32 {
+    u32::try_from(hash & 0xf_ffff).unwrap_or(0)
+}

@@ -1,0 +1,167 @@
+//! The keys of a request: hashes under which evidence is kept.
+
+use std::hash::Hasher;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
+
+use super::asked::Asked;
+use super::evidence::KeyKind;
+use crate::client_ip::ClientIp;
+
+/// Who asks, as far as wide keys are concerned: one group must not pay for another. The trusted cohort is the
+/// control group and feeds no evidence at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Cohort {
+    /// A number verified before, on the device of that time.
+    Trusted,
+    /// A number verified before, on another device.
+    Known,
+    /// An unknown number from a network whose codes have been confirmed before.
+    Established,
+    /// An unknown number from a network nobody knows.
+    Fresh,
+}
+
+/// One key of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub kind: KeyKind,
+    pub hash: u64,
+}
+
+/// The keys of a request that do not depend on its cohort, hashed once.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    /// The number itself.
+    pub number: u64,
+    /// Its digits as an integer.
+    pub digits: u64,
+    pub blocks: [Key; 3],
+    pub operator: Key,
+    pub country: Key,
+    pub ip: Option<Key>,
+    pub network: Option<Key>,
+    /// ASN, fingerprint, user agent and their crossings with the country.
+    pub wide_client: Vec<Key>,
+    pub subaccount: u64,
+    pub api_key: u64,
+}
+
+/// Digits that a block leaves open.
+pub(super) const OPEN_DIGITS: [(KeyKind, u32); 3] =
+    [(KeyKind::Block10k, 4), (KeyKind::Block100k, 5), (KeyKind::Block1k, 3)];
+
+impl Keys {
+    pub(super) fn of(asked: &Asked) -> Self {
+        let digits = asked.msisdn.as_u64();
+        let country = text(KeyKind::Country, asked.country.as_str());
+        let operator = match &asked.operator {
+            Some(name) => crossed(KeyKind::Operator, country.hash, hash(KeyKind::Operator, name.as_bytes())),
+            None => Key { kind: KeyKind::Operator, hash: mix(country.hash, 77) },
+        };
+        Keys {
+            number: hash(KeyKind::Number, &digits.to_le_bytes()),
+            digits,
+            blocks: OPEN_DIGITS.map(|(kind, open)| block(kind, digits, open)),
+            operator,
+            country,
+            ip: asked.ip.map(|ip| Key { kind: KeyKind::Ip, hash: hash(KeyKind::Ip, &ip.bucket_bytes()) }),
+            network: asked.ip.map(network),
+            wide_client: wide_client(asked, country.hash),
+            subaccount: hash(KeyKind::Subaccount, asked.subaccount.as_bytes()),
+            api_key: hash(KeyKind::ApiKey, asked.api_key.as_bytes()),
+        }
+    }
+}
+
+fn wide_client(asked: &Asked, country: u64) -> Vec<Key> {
+    let mut keys = Vec::with_capacity(6);
+    if let Some(asn) = asked.ip_facts.asn {
+        let asn = hash(KeyKind::Asn, &asn.to_le_bytes());
+        keys.push(Key { kind: KeyKind::Asn, hash: asn });
+        keys.push(crossed(KeyKind::CountryAsn, country, asn));
+    }
+    let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref());
+    if let Some(print) = print {
+        let print = hash(KeyKind::Fingerprint, print.as_bytes());
+        keys.push(Key { kind: KeyKind::Fingerprint, hash: print });
+        keys.push(crossed(KeyKind::CountryFingerprint, country, print));
+    }
+    if let (Some(agent), Some(_)) = (asked.user_agent.as_deref(), asked.fingerprint.as_deref()) {
+        let agent = hash(KeyKind::UserAgent, agent.as_bytes());
+        keys.push(Key { kind: KeyKind::UserAgent, hash: agent });
+        keys.push(crossed(KeyKind::CountryUserAgent, country, agent));
+    }
+    keys
+}
+
+/// An IPv4 /24 or an IPv6 /48.
+fn network(ip: ClientIp) -> Key {
+    let bytes = ip.wide_bucket_bytes().unwrap_or_else(|| {
+        let mut bytes = ip.bucket_bytes();
+        // The prefix length, then four octets: the last one goes.
+        if let Some(last) = bytes.get_mut(4) {
+            *last = 0;
+        }
+        bytes
+    });
+    Key { kind: KeyKind::Network, hash: hash(KeyKind::Network, &bytes) }
+}
+
+pub(super) fn block(kind: KeyKind, digits: u64, open: u32) -> Key {
+    Key { kind, hash: hash(kind, &(digits / 10u64.pow(open)).to_le_bytes()) }
+}
+
+fn text(kind: KeyKind, text: &str) -> Key {
+    Key { kind, hash: hash(kind, text.as_bytes()) }
+}
+
+fn crossed(kind: KeyKind, country: u64, other: u64) -> Key {
+    Key { kind, hash: mix(country, other ^ (kind as u64)) }
+}
+
+impl Key {
+    /// The key of one cohort.
+    pub(super) fn in_cohort(self, cohort: Cohort) -> Key {
+        Key { hash: mix(self.hash, 0xc0 + cohort as u64), ..self }
+    }
+}
+
+/// Two hashes into one; never 0, which marks free rows.
+pub(super) fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+    let folded = u64::try_from(product >> 64).unwrap_or(0)
+        ^ u64::try_from(product & u128::from(u64::MAX)).unwrap_or(0);
+    (folded ^ (folded >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).max(1)
+}
+
+/// The same on every node and after every restart, so the key is fixed: what is kept under it is sealed.
+pub(super) fn hash(kind: KeyKind, bytes: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(0x5ea0_a11d_e7ec_7000, kind as u64);
+    hasher.write(bytes);
+    hasher.finish().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_24_and_48_bits() {
+        let net = |ip: &str| network(ClientIp::parse(ip).unwrap()).hash;
+        assert_eq!(net("203.0.113.9"), net("203.0.113.200"));
+        assert_ne!(net("203.0.113.9"), net("203.0.114.9"));
+        assert_eq!(net("2001:db8:1:1::1"), net("2001:db8:1:ffff::1"));
+        assert_ne!(net("2001:db8:1:1::1"), net("2001:db8:2:1::1"));
+    }
+
+    #[test]
+    fn blocks_of_different_sizes_and_cohorts_differ() {
+        let of = |kind, open| block(kind, 998_934_123_456, open).hash;
+        assert_ne!(of(KeyKind::Block10k, 4), of(KeyKind::Block1k, 3));
+        assert_eq!(of(KeyKind::Block10k, 4), block(KeyKind::Block10k, 998_934_129_999, 4).hash);
+        let key = block(KeyKind::Block10k, 998_934_123_456, 4);
+        assert_ne!(key.in_cohort(Cohort::Known), key.in_cohort(Cohort::Fresh));
+    }
+}

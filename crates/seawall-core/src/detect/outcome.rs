@@ -1,0 +1,237 @@
+//! Outcomes: a sequential test on confirmations that does not wait for time-outs.
+//!
+//! A message of age a that nobody confirmed has likelihood 1 - p F(a) where p is the usual probability of a
+//! confirmation and F the learned law of its delay. Under the alternative that conversion fell to rho p it is
+//! 1 - rho p F(a). The logarithm of the ratio is added to each of the message's keys as it ages, and replaced
+//! by ln rho when the confirmation comes. One-sided sums (CUSUM) of both alternatives stay at or above zero.
+
+use super::delay::CHECKS;
+use super::engine::Engine;
+use super::keys::Cohort;
+use super::math::ln;
+use super::pending::{Booking, Pending, Role};
+use super::rows::HealthRow;
+use super::state::{KeyState, MOST, RHO, single};
+
+/// The two-sided sum tells whether a block really confirms: its alternative, and what a confirmation is worth.
+const BALANCE_RHO: f64 = 0.55;
+const BALANCE_CONFIRMED: f64 = -0.9;
+const BALANCE_RANGE: (f64, f64) = (-14.0, 10.0);
+/// A single confirmation takes at most so much suspicion away.
+const MOST_CLEARED: f64 = -1.3;
+/// What is above it teaches no baseline (and neither does what a suspicious key sees).
+const TEACHES_BELOW: f32 = 0.2;
+/// Share of the alarm threshold from which a key's baseline is frozen.
+const FROZEN_FROM: f64 = 0.7;
+/// Health above this is health: a few failures are chance.
+const HEALTHY: f64 = 0.85;
+
+/// The checkpoint from which a message of the control group counts as unconfirmed.
+const GIVEN_UP: usize = 3;
+
+/// How a message stands at some moment.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// Unconfirmed, when this share of confirmations should have come.
+    Waiting(f64),
+    /// Confirmed.
+    Confirmed,
+    /// It never arrived: as if it had not been sent.
+    Void,
+}
+
+impl Engine {
+    /// A message has reached an age at which silence says something.
+    pub(super) fn checkpoint(&mut self, id: u64, stage: usize) {
+        let Some(mut message) = self.outstanding.remove(id) else { return };
+        let last = stage + 1 == CHECKS;
+        message.stage = u8::try_from(stage).unwrap_or(u8::MAX);
+        if !message.confirmed {
+            let by = self.delay.by(stage);
+            self.tell(&mut message, Standing::Waiting(by));
+            if last {
+                self.settle(&message, 0.0);
+            }
+        }
+        self.outstanding.put_back(id, message);
+    }
+
+    /// The code was confirmed: this message and the one that it repeats.
+    pub(super) fn confirmed(&mut self, id: u64) {
+        let Some(message) = self.outstanding.get(id) else { return };
+        if message.confirmed {
+            return;
+        }
+        let (age, number, repeats) = (self.now - message.at, message.number, message.repeats);
+        self.delay.learn(age);
+        let now = self.seconds();
+        if let Some(row) = self.numbers.find_mut(number) {
+            row.confirmed = now;
+            row.unconfirmed = 0;
+        }
+        self.confirm_one(id);
+        if repeats != 0 {
+            self.confirm_one(repeats);
+        }
+    }
+
+    fn confirm_one(&mut self, id: u64) {
+        let Some(mut message) = self.outstanding.remove(id) else { return };
+        if !message.confirmed {
+            message.confirmed = true;
+            self.tell(&mut message, Standing::Confirmed);
+            // After the last checkpoint the baseline already counts it as unconfirmed: leave it at that.
+            if usize::from(message.stage) + 1 < CHECKS {
+                self.settle(&message, 1.0);
+            }
+            self.release(&message, false);
+        }
+        self.outstanding.put_back(id, message);
+    }
+
+    /// A receipt says that the message did not arrive. Nobody forges that: it is not paid for.
+    pub(super) fn failed(&mut self, id: u64) {
+        let Some(mut message) = self.outstanding.remove(id) else { return };
+        if !message.confirmed && !message.failed {
+            message.failed = true;
+            self.tell(&mut message, Standing::Void);
+            self.control(&message, 0.0, 1.0);
+        }
+        self.outstanding.put_back(id, message);
+    }
+
+    /// Nothing more is expected of the message.
+    pub(super) fn forget(&mut self, id: u64) {
+        let Some(message) = self.outstanding.remove(id) else { return };
+        if !message.confirmed {
+            self.release(&message, true);
+        }
+        for booking in &message.bookings {
+            if let Some(row) = self.keys.at_mut(booking.place) {
+                row.pins = row.pins.saturating_sub(1);
+            }
+        }
+        for key in &message.exposed {
+            if let Some(row) = self.exposure.find_mut(*key) {
+                row.pins = row.pins.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Replaces what the message told its keys by what it tells them now.
+    fn tell(&mut self, message: &mut Pending, standing: Standing) {
+        let now = self.seconds();
+        let health = self.route_health(message.health);
+        let speaks = message.cohort != Cohort::Trusted;
+        for booking in &mut message.bookings {
+            let standing = match (standing, booking.role) {
+                (Standing::Waiting(_), Role::Wide | Role::Pooled) if message.failed => Standing::Void,
+                (Standing::Void, Role::Narrow | Role::Client) => continue,
+                (other, _) => other,
+            };
+            let Some(row) = self.keys.at_mut(booking.place) else { continue };
+            let excuse = if booking.role == Role::Client { 1.0 } else { health };
+            row.fade(now);
+            if booking.told == [0.0; 3] && booking.expected == 0.0 {
+                row.trials += 1.0;
+            }
+            tell_row(row, booking, standing, excuse, speaks);
+        }
+        if !message.failed {
+            self.control_group(message, standing);
+        }
+    }
+
+    /// What a trusted message says of its route: once, when it is confirmed or when it should have been.
+    fn control_group(&mut self, message: &Pending, standing: Standing) {
+        let Some(usual) = message.bookings.first().map(|b| f64::from(b.usual)) else { return };
+        match (standing, usize::from(message.stage)) {
+            (Standing::Confirmed, ..GIVEN_UP) => self.control(message, 1.0, usual),
+            (Standing::Confirmed, _) => self.control(message, 1.0, 0.0),
+            (Standing::Waiting(_), GIVEN_UP) => self.control(message, 0.0, usual),
+            _ => {}
+        }
+    }
+
+    /// The control group speaks about its operator and country.
+    fn control(&mut self, message: &Pending, confirmed: f64, expected: f64) {
+        if message.cohort != Cohort::Trusted {
+            return;
+        }
+        let now = self.seconds();
+        for key in message.health {
+            let place = self.health.enter(key, now, || HealthRow::new(key, now));
+            if let Some(row) = self.health.at_mut(place) {
+                row.add(now, confirmed, expected);
+            }
+        }
+    }
+
+    /// Health of the route to an operator, between 0 and 1: what the control group confirms of its usual.
+    pub(super) fn route_health(&self, [operator, country]: [u64; 2]) -> f64 {
+        let now = self.seconds();
+        let of = |key, assumed| self.health.find(key).map_or(assumed, |row| row.health(now, assumed));
+        let health = of(operator, of(country, 1.0));
+        if health > HEALTHY { 1.0 } else { health }
+    }
+
+    /// The trial is over: baselines learn from it, unless it looks like part of a campaign.
+    fn settle(&mut self, message: &Pending, confirmed: f32) {
+        for booking in &message.bookings {
+            let Some(row) = self.keys.at_mut(booking.place) else { continue };
+            if message.cohort != Cohort::Trusted {
+                row.open = row.open.saturating_sub(1);
+            }
+            let frozen = row.most_suspicious() >= FROZEN_FROM * self.tuning.alarm(row.kind());
+            if message.probability < TEACHES_BELOW && !frozen && !message.failed {
+                row.base_trials += 1.0;
+                row.base_expected += booking.usual;
+                row.base_confirmed += confirmed;
+            }
+        }
+    }
+
+    /// The message's price is no longer outstanding.
+    fn release(&mut self, message: &Pending, lost: bool) {
+        let now = self.seconds();
+        for key in &message.exposed {
+            let Some(row) = self.exposure.find_mut(*key) else { continue };
+            row.outstanding = row.outstanding.saturating_sub(message.price);
+            if lost && message.probability < TEACHES_BELOW {
+                row.lose(now, message.price);
+            }
+        }
+    }
+}
+
+fn tell_row(row: &mut KeyState, booking: &mut Booking, standing: Standing, excuse: f64, speaks: bool) {
+    let p = f64::from(booking.usual) * excuse;
+    let (ratios, balance, expected) = match standing {
+        Standing::Waiting(by) => {
+            let d = p * by;
+            let ratio = |rho: f64| ln((1.0 - rho * d) / (1.0 - d));
+            (RHO.map(ratio), ratio(BALANCE_RHO), d)
+        }
+        Standing::Confirmed => (RHO.map(|rho| ln(rho).max(MOST_CLEARED)), BALANCE_CONFIRMED, p),
+        Standing::Void => ([0.0; 2], 0.0, 0.0),
+    };
+    if matches!(standing, Standing::Confirmed) {
+        row.confirmed += 1.0;
+    }
+    row.expected += single(expected) - booking.expected;
+    booking.expected = single(expected);
+    if !speaks || booking.role == Role::Pooled {
+        return;
+    }
+    let [low, part, both] = &mut booking.told;
+    for ((sum, told), ratio) in row.suspicion.iter_mut().zip([low, part]).zip(ratios) {
+        *sum = single((f64::from(*sum) + ratio - f64::from(*told)).clamp(0.0, MOST));
+        *told = single(ratio);
+    }
+    let (least, most) = BALANCE_RANGE;
+    row.balance = single((f64::from(row.balance) + balance - f64::from(*both)).clamp(least, most));
+    *both = single(balance);
+    if row.suspicion == [0.0; 2] {
+        (row.trials, row.confirmed, row.expected) = (0.0, 0.0, 0.0);
+    }
+}

@@ -1,0 +1,166 @@
+//! The distinct numbers lately seen at one key: a block of numbers, an address, a network.
+
+use serde::{Deserialize, Serialize};
+
+use super::table::Row;
+
+/// Numbers remembered at one key. Beyond it the newest stand for all: the span they fill tells the rate.
+const MOST: usize = 64;
+
+/// A number with the network it was asked for from, in 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    /// Seconds.
+    at: u32,
+    /// 20 bits of the number, 12 of the network.
+    bits: u32,
+}
+
+const NETWORK_BITS: u32 = 12;
+
+impl Mark {
+    fn new(at: u32, number: u32, network: u32) -> Self {
+        Mark { at, bits: (number << NETWORK_BITS) | (network & ((1 << NETWORK_BITS) - 1)) }
+    }
+
+    fn number(self) -> u32 {
+        self.bits >> NETWORK_BITS
+    }
+
+    fn network(self) -> u32 {
+        self.bits & ((1 << NETWORK_BITS) - 1)
+    }
+}
+
+/// Marks of one key, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    key: u64,
+    last: u32,
+    /// How long a mark matters, in seconds.
+    window: u32,
+    marks: Vec<Mark>,
+    /// The day on which `booked` trials were counted.
+    day: u16,
+    pub booked: u16,
+}
+
+/// How many numbers a key has seen, the current one included.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Spread {
+    /// Distinct numbers.
+    pub numbers: u32,
+    /// Distinct networks.
+    pub networks: u32,
+    /// Distance to the nearest other number; 0 when there is none.
+    pub gap: u32,
+    /// Over how many seconds: the window asked for, or less when only the newest are remembered.
+    pub span: u32,
+}
+
+impl Seen {
+    pub(super) fn new(key: u64, window: u32, now: u32) -> Self {
+        Seen { key, last: now, window, ..Self::default() }
+    }
+
+    /// Remembers a number and the network it came from.
+    pub(super) fn note(&mut self, now: u32, number: u32, network: u32) {
+        self.last = now;
+        let from = now.saturating_sub(self.window);
+        self.marks.retain(|m| m.at > from && m.number() != number & 0xf_ffff);
+        if self.marks.len() >= MOST {
+            self.marks.remove(0);
+        }
+        self.marks.push(Mark::new(now, number, network));
+    }
+
+    /// The spread over the last `span` seconds with the current number counted in. `divisor` keeps only
+    /// numbers that share the current one's digits above it.
+    pub(super) fn spread(&self, now: u32, span: u32, number: u32, network: u32, divisor: u32) -> Spread {
+        let full = self.marks.len() >= MOST;
+        let oldest = self.marks.first().map_or(now, |m| m.at);
+        let span = if full { span.min(now.saturating_sub(oldest).max(60)) } else { span };
+        let from = now.saturating_sub(span);
+        let mut networks = [0u64; 1 << (NETWORK_BITS - 6)];
+        let mut all = Spread { numbers: 1, networks: 0, gap: 0, span };
+        let mut count = |network: u32| {
+            let (word, bit) = (usize::try_from(network >> 6).unwrap_or(0), 1u64 << (network & 63));
+            let Some(word) = networks.get_mut(word) else { return 0 };
+            let new = u32::from(*word & bit == 0);
+            *word |= bit;
+            new
+        };
+        all.networks += count(network & ((1 << NETWORK_BITS) - 1));
+        for mark in self.marks.iter().filter(|m| m.at >= from && m.number() / divisor == number / divisor) {
+            all.networks += count(mark.network());
+            if mark.number() != number {
+                all.numbers += 1;
+                let gap = mark.number().abs_diff(number);
+                all.gap = if all.gap == 0 { gap } else { all.gap.min(gap) };
+            }
+        }
+        all
+    }
+
+    /// Counts a trial of today; the answer is how many there were before.
+    pub(super) fn book(&mut self, now: u32) -> u16 {
+        let day = u16::try_from(now / 86_400 % 65_536).unwrap_or(0);
+        if day != self.day {
+            (self.day, self.booked) = (day, 0);
+        }
+        let before = self.booked;
+        self.booked = self.booked.saturating_add(1);
+        before
+    }
+}
+
+impl Row for Seen {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn in_use(&self) -> bool {
+        false
+    }
+
+    fn past_use(&self, now: u32) -> bool {
+        now.saturating_sub(self.last) > self.window.max(86_400)
+    }
+
+    fn worth(&self) -> u64 {
+        u64::from(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_networks_are_counted_once() {
+        let mut seen = Seen::new(1, 86_400, 0);
+        for (at, number, network) in [(10, 100, 1), (20, 105, 2), (30, 100, 1), (40, 2000, 2)] {
+            seen.note(at, number, network);
+        }
+        let spread = seen.spread(50, 86_400, 103, 3, 1 << 20);
+        assert_eq!(spread, Spread { numbers: 4, networks: 3, gap: 2, span: 86_400 });
+        let inside = seen.spread(50, 86_400, 103, 3, 1000);
+        assert_eq!((inside.numbers, inside.gap), (3, 2), "2000 is in another thousand");
+        let later = seen.spread(86_400 + 25, 86_400, 103, 3, 1 << 20);
+        assert_eq!(later.numbers, 3, "what is older than a day is not counted");
+    }
+
+    #[test]
+    fn a_full_key_tells_over_which_span_it_filled() {
+        let mut seen = Seen::new(1, 86_400, 0);
+        (0..200u32).for_each(|n| seen.note(1000 + n * 10, n, n));
+        let spread = seen.spread(3000, 86_400, 500, 0, 1 << 20);
+        assert_eq!((spread.numbers, spread.span), (65, 640));
+    }
+
+    #[test]
+    fn trials_are_counted_by_day() {
+        let mut seen = Seen::new(1, 3600, 0);
+        assert_eq!([seen.book(86_400), seen.book(86_500), seen.book(2 * 86_400)], [0, 1, 0]);
+    }
+}

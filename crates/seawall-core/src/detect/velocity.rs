@@ -1,0 +1,55 @@
+//! Velocity: more distinct numbers from one client in an hour than its own history explains. A gateway that
+//! thousands share has a history; an address nobody knows has none.
+
+use super::booking::low_bits;
+use super::engine::{CLIENT_WINDOW, Engine};
+use super::evidence::KeyKind;
+use super::keys::{Key, Keys};
+use super::math::{ln, sigmoid};
+use super::rows::watched;
+
+/// A client whose numbers are many.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fast {
+    pub kind: KeyKind,
+    pub probability: f64,
+    pub numbers: f64,
+    pub expected: f64,
+}
+
+/// Any address may do so many an hour.
+const FREE: f64 = 0.8;
+/// Surprise that goes for having looked at every address.
+const LOOK_ELSEWHERE: f64 = 9.0;
+
+impl Engine {
+    /// The client key with the most surprising number of numbers.
+    pub(super) fn velocity(&self, keys: &Keys) -> Option<Fast> {
+        let of = |key: Option<Key>, free: f64, foreign: f64| self.fast(keys, key?, free + foreign);
+        let network_rate = keys.network.map_or(0.0, |n| self.hourly(n));
+        let ip = of(keys.ip, FREE, 0.5 * network_rate);
+        let network = of(keys.network, 4.0 * FREE, 0.0);
+        [ip, network].into_iter().flatten().max_by(|a, b| a.probability.total_cmp(&b.probability))
+    }
+
+    fn fast(&self, keys: &Keys, key: Key, free: f64) -> Option<Fast> {
+        let seen = self.spreads.find(key.hash)?;
+        let spread = seen.spread(self.seconds(), CLIENT_WINDOW, low_bits(keys.number), 0, 1 << 20);
+        let hours = f64::from(spread.span) / f64::from(CLIENT_WINDOW);
+        let numbers = f64::from(spread.numbers);
+        let expected = (free + 3.0 * self.hourly(key)) * hours.max(0.2);
+        if numbers <= expected + 2.0 {
+            return None;
+        }
+        let deviance = numbers * ln(numbers / expected) - (numbers - expected) - LOOK_ELSEWHERE;
+        let probability = sigmoid(deviance) * (1.0 - expected / numbers);
+        Some(Fast { kind: key.kind, probability, numbers, expected })
+    }
+
+    /// Trials an hour that a client usually has.
+    fn hourly(&self, key: Key) -> f64 {
+        let trials = self.keys.find(key.hash).map_or(0.0, |row| f64::from(row.base_trials));
+        let days = watched(self.seconds().saturating_sub(self.since_seconds())) / 3600.0;
+        trials / days.max(12.0)
+    }
+}
