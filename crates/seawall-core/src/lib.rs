@@ -29,6 +29,8 @@ pub mod request;
 mod rules;
 pub mod segments;
 pub mod sender_id;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod text;
 pub mod time;
 pub mod trace;

@@ -42,7 +42,7 @@ pub enum Op<'a> {
     /// A code presented.
     VerifyCheck(Check<'a>),
     /// A message.
-    SmsSend(Send<'a>),
+    SmsSend(Sms<'a>),
 }
 
 /// `verify.start`
@@ -71,7 +71,7 @@ pub struct Check<'a> {
 
 /// `sms.send`
 #[derive(Clone, Debug, PartialEq)]
-pub struct Send<'a> {
+pub struct Sms<'a> {
     /// The number, as the request spelled it.
     pub to: To<'a>,
     /// The text.
@@ -257,8 +257,8 @@ impl<'a> Wire<'a> {
         Ok(Check { of: self.of.take().ok_or("of")?, correct: self.correct.ok_or("correct")? })
     }
 
-    fn send(&mut self) -> Result<Send<'a>, &'static str> {
-        Ok(Send {
+    fn send(&mut self) -> Result<Sms<'a>, &'static str> {
+        Ok(Sms {
             to: To(self.to.take().ok_or("to")?),
             text: self.text.take().ok_or("text")?,
             known_number: self.known_number.unwrap_or(false),
