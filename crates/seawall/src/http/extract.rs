@@ -1,18 +1,17 @@
 //! Strict extractors of the native and the admin API: what does not fit is refused with the field, the
-//! place and the reason. Types refuse unknown fields themselves (`#[serde(deny_unknown_fields)]`).
+//! place and the reason. Types refuse unknown fields themselves (`#[serde(deny_unknown_fields)]`); what
+//! could be read in two ways is refused before ([`strict`]).
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::door;
 use super::problem::Problem;
-
-/// Objects and lists within each other, at most.
-const MAX_DEPTH: usize = 16;
+use super::strict::{self, NotAccepted, Repeats};
 
 /// A JSON body.
 #[derive(Clone, Debug)]
@@ -30,10 +29,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let detail = "The body has to be JSON; send the header Content-Type: application/json.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
-        }
+        announced(request.headers())?;
         let bytes = body(request, state).await?;
         parse(&bytes).map(Json)
     }
@@ -60,21 +56,28 @@ fn unread(rejection: &BytesRejection) -> Problem {
     )
 }
 
-/// Whether the headers announce JSON.
-pub fn is_json(headers: &HeaderMap) -> bool {
-    let announced =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
+/// Refuses a body that is not announced as JSON in UTF-8.
+pub fn announced(headers: &HeaderMap) -> Result<(), Problem> {
+    if !strict::is_json(headers) {
+        let detail = "The body has to be JSON; send the header Content-Type: application/json.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail));
+    }
+    Ok(strict::is_utf8(headers)?)
 }
 
 /// Reads JSON, or says where it does not fit.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if is_too_deep(bytes) {
-        return Err(malformed(format!("The JSON is nested deeper than {MAX_DEPTH} levels; flatten it.")));
-    }
+    let text = strict::json(bytes).map_err(|wrong| not_accepted(&wrong))?;
     // Following the path costs time, so only what is refused is read twice.
-    serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
+    serde_json::from_str(text).map_err(|error| explain::<T>(bytes, &error))
+}
+
+fn not_accepted(wrong: &NotAccepted) -> Problem {
+    let problem = malformed(format!("The body {wrong}."));
+    match wrong.field() {
+        Some(field) => problem.with("field", field),
+        None => problem,
+    }
 }
 
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
@@ -101,29 +104,11 @@ fn malformed(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed-json", detail)
 }
 
-/// Whether brackets outside of strings nest too deeply.
-fn is_too_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => depth = depth.saturating_add(1),
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        if depth > MAX_DEPTH {
-            return true;
-        }
-    }
-    false
-}
-
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        strict::query(parts.uri.query().unwrap_or_default(), Repeats::Refused)?;
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Query(query.0)).map_err(|error| {
             let detail = format!("The query of the URL does not fit: {}.", error.body_text());
             Problem::new(StatusCode::BAD_REQUEST, "invalid-query", detail)
@@ -179,6 +164,10 @@ mod tests {
             refused("{\"to\":\"+1\",\"form\":\"x\"}"),
             refused("{\"to\":\"+1\",\"client\":{\"port\":\"80\"}}"),
             refused("{\"to\":\"+1\"} x"),
+            refused("{\"to\":NaN}"),
+            refused("{\"to\":\"+1\",\"client\":{\"port\":1,\"port\":2}}"),
+            refused("{\"to\":\"\\u0000\"}"),
+            refused("\u{feff}{}"),
         ].join("\n"), @r#"
         malformed-json: The body is empty: EOF while parsing a value at line 1 column 0.
         malformed-json: The body is not JSON: expected value at line 1 column 8.
@@ -186,27 +175,11 @@ mod tests {
         invalid-request: The field `form` does not fit: unknown field `form`, expected `to` or `client` at line 1 column 17.
         invalid-request: The field `client.port` does not fit: invalid type: string "80", expected u16 at line 1 column 32.
         malformed-json: The body is not JSON: trailing characters at line 1 column 13.
+        malformed-json: The body is not JSON: expected value at line 1 column 7.
+        malformed-json: The body has the key `client.port` twice, again before byte 36; send it once.
+        malformed-json: The body has a NUL character at byte 7; leave it out.
+        malformed-json: The body begins with a byte order mark; leave it out.
         "#);
-    }
-
-    #[test]
-    fn depth_counts_brackets_outside_of_strings() {
-        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(!is_too_deep(nested(MAX_DEPTH).as_bytes()));
-        assert!(is_too_deep(nested(MAX_DEPTH + 1).as_bytes()));
-        assert!(!is_too_deep(format!("\"\\\"{}\"", nested(40)).as_bytes()));
-    }
-
-    #[test]
-    fn media_types_of_json() {
-        let json =
-            |text: &str| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, text.parse().unwrap())]));
-        assert!(
-            json("application/json")
-                && json("Application/JSON; charset=utf-8")
-                && json("application/merge-patch+json")
-        );
-        assert!(!json("text/plain") && !json("application/jsonx") && !is_json(&HeaderMap::new()));
     }
 
     proptest! {

@@ -161,7 +161,7 @@ fn message_table() -> Vec<(&'static str, Value, u64, bool)> {
         ("source", json!(1), 1000, false),
         ("encoding", json!("UTF8"), 1003, true),
         ("clientMessageId", json!("x".repeat(351)), 3009, true),
-        ("clientMessageId", json!("a\u{0}b"), 3009, true),
+        ("clientMessageId", json!("a\u{7}b"), 3009, true),
         ("clientMessageId", json!(7), 1000, false),
         ("scheduled", json!("tomorrow"), 1011, true),
         ("scheduled", json!("2020-01-01T00:00:00Z"), 1011, true),

@@ -28,4 +28,5 @@ mod native_refusals;
 mod native_verifications;
 mod operation;
 mod smpp_peer;
+mod strict;
 mod texts;

@@ -11,7 +11,7 @@ use super::auth::Admin;
 use super::rest::collection;
 use crate::app::App;
 use crate::app::collections::api_keys::{self as keys, ApiKeyView, RotateInput};
-use crate::http::extract::{Path, body, is_json, parse};
+use crate::http::extract::{Path, announced, body, parse};
 use crate::http::native::answers::Refused;
 use crate::http::native::whole;
 
@@ -84,15 +84,11 @@ async fn rotate(
 
 /// No body at all means the usual overlap.
 async fn optional(request: axum::extract::Request) -> Result<Value, Refused> {
-    let announced = is_json(request.headers());
+    let announced = announced(request.headers());
     let bytes = body(request, &()).await?;
-    match bytes.is_empty() {
-        true => Ok(Value::Null),
-        false if announced => Ok(parse(&bytes)?),
-        false => {
-            let status = axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
-            let detail = "The body has to be JSON; send the header Content-Type: application/json.";
-            Err(crate::http::problem::Problem::new(status, "unsupported-media-type", detail).into())
-        }
+    if bytes.is_empty() {
+        return Ok(Value::Null);
     }
+    announced?;
+    Ok(parse(&bytes)?)
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use seawall_core::client_ip::{self, ClientIp, Confidence, ForwardHeader, TrustedProxies};
 use tower::{Layer, Service};
@@ -16,6 +16,8 @@ use tower::{Layer, Service};
 use super::fallback;
 use super::request_id::{self, CURRENT, RequestId, RequestIds};
 use crate::config::Config;
+use crate::http::problem::Problem;
+use crate::http::strict::{self, Fault};
 
 /// Who is connected to us: an extension that [`super::serve`] sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,9 +104,13 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let id = self.door.admit(&mut request);
         let route = Route::of(&request);
-        let handled = self.inner.call(request);
+        let handled = strict::head(&request).map(|()| self.inner.call(request));
         Box::pin(CURRENT.scope(id, async move {
-            let answer = match AssertUnwindSafe(handled).catch_unwind().await {
+            let handled = match handled {
+                Ok(handled) => AssertUnwindSafe(handled).catch_unwind().await,
+                Err(fault) => return Ok(route.closed(route.unclear(fault))),
+            };
+            let answer = match handled {
                 Ok(answer) => answer?,
                 Err(_) => route.broken(),
             };
@@ -138,6 +144,19 @@ impl Route {
         tracing::error!(method = %self.method, route = self.template(), request_id = %shown(), "the handler panicked");
         let detail = "Something went wrong here; report it with the request id.";
         fallback::answer(self.compatible, StatusCode::INTERNAL_SERVER_ERROR, "internal-error", detail)
+    }
+
+    /// The request can be read in two ways.
+    fn unclear(&self, fault: Fault) -> Response {
+        let ends = fault.code == strict::AMBIGUOUS;
+        let mut answer = match self.compatible {
+            true => fallback::answer(true, fault.status, fault.code, fault.detail),
+            false => Problem::from(fault).into_response(),
+        };
+        if ends {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 
     /// What every answer carries.

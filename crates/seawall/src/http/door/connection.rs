@@ -118,6 +118,9 @@ fn service(
         let under_way = pulse.begin();
         let mut request = request.map(|body| timed(body, within));
         request.extensions_mut().insert(PeerAddr(peer));
+        if let Some(ambiguous) = pulse.ambiguous() {
+            request.extensions_mut().insert(ambiguous);
+        }
         let answered = router.clone().call(request);
         async move { answered.await.map(|answer| answer.map(|body| Answer { body, _under_way: under_way })) }
     })

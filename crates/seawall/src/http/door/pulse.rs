@@ -6,13 +6,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
+
+use super::framing::{Ambiguous, Framing};
 
 /// Nothing was asked yet; handshakes count.
 const FRESH: u8 = 0;
@@ -38,6 +40,10 @@ pub(super) struct Pulse {
     /// When the phase began, or in `BUSY` when a byte last moved: milliseconds after `accepted`.
     since: AtomicU64,
     under_way: AtomicU32,
+    /// Requests that have begun.
+    begun: AtomicU32,
+    /// The first request whose framing is ambiguous, counted from one.
+    ambiguous: OnceLock<(u32, Ambiguous)>,
     /// HTTP/1: bytes on an idle connection begin a request. HTTP/2 has bytes of its own.
     bytes_begin: bool,
 }
@@ -49,6 +55,8 @@ impl Pulse {
             phase: AtomicU8::new(FRESH),
             since: AtomicU64::new(0),
             under_way: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
+            ambiguous: OnceLock::new(),
             bytes_begin,
         })
     }
@@ -65,8 +73,15 @@ impl Pulse {
     /// A request has begun; it is over when the guard is dropped.
     pub fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Relaxed);
+        self.begun.fetch_add(1, Relaxed);
         self.enter(BUSY);
         UnderWay(self.clone())
+    }
+
+    /// Whether the request that has begun last, or one before it, is ambiguous.
+    pub fn ambiguous(&self) -> Option<Ambiguous> {
+        let (number, why) = self.ambiguous.get()?;
+        (self.begun.load(Relaxed) >= *number).then_some(*why)
     }
 
     fn moved(&self) {
@@ -111,15 +126,25 @@ impl Drop for UnderWay {
     }
 }
 
-/// A stream that tells its pulse when bytes move.
+/// A stream that tells its pulse when bytes move, and where requests cannot be told apart.
 pub(super) struct Watched<T> {
     inner: T,
     pulse: Arc<Pulse>,
+    /// HTTP/1 only: HTTP/2 says each length once.
+    framing: Option<Framing>,
 }
 
 impl<T> Watched<T> {
     pub fn new(inner: T, pulse: Arc<Pulse>) -> Self {
-        Watched { inner, pulse }
+        let framing = pulse.bytes_begin.then(Framing::default);
+        Watched { inner, pulse, framing }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        self.pulse.moved();
+        if let Some(found) = self.framing.as_mut().and_then(|framing| framing.feed(bytes)) {
+            let _ = self.pulse.ambiguous.set(found);
+        }
     }
 }
 
@@ -131,8 +156,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.pulse.moved();
+        if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
+            self.read(bytes);
         }
         polled
     }
