@@ -10,6 +10,7 @@ mod assess;
 mod booking;
 mod concentration;
 mod delay;
+pub mod dial;
 pub mod engine;
 pub mod evidence;
 mod keys;

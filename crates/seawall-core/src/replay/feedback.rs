@@ -1,0 +1,93 @@
+//! What follows on a message that was sent, in the order in which it comes due: by time, then by the name of
+//! the request.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::time::Timestamp;
+use crate::trace::IfSent;
+
+/// A receipt comes so long after sending (milliseconds); the trace does not say.
+const RECEIPT_AFTER: i64 = 5_000;
+/// Wrong codes of somebody who never has the right one come at this pace (milliseconds).
+const WRONG_EVERY: i64 = 20_000;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// A receipt: delivered or failed.
+    Receipt(bool),
+    /// A wrong code.
+    WrongCheck,
+    /// The right code.
+    Confirmed,
+}
+
+/// Feedback on one message.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Feedback {
+    pub due: i64,
+    /// The request's name; equal times go by it.
+    pub name: Box<str>,
+    pub what: What,
+    /// The engine's name of the message.
+    pub id: u64,
+}
+
+/// Everything that lies ahead.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(BinaryHeap<Reverse<Feedback>>);
+
+impl Ahead {
+    /// What follows on a message sent at `at`.
+    pub fn plan(&mut self, at: Timestamp, name: &str, id: u64, follows: IfSent) {
+        let at = at.as_millis();
+        let mut push = |due: i64, what| {
+            self.0.push(Reverse(Feedback { due, name: name.into(), what, id }));
+        };
+        if let Some(delivered) = follows.delivered {
+            push(at + RECEIPT_AFTER, What::Receipt(delivered));
+        }
+        let right = follows.confirm_after_ms.map(|after| i64::try_from(after).unwrap_or(i64::MAX / 4));
+        let wrong = i64::from(follows.wrong_checks.min(100));
+        for n in 1..=wrong {
+            let after = right.map_or(n * WRONG_EVERY, |right| right * n / (wrong + 1));
+            push(at + after, What::WrongCheck);
+        }
+        if let Some(right) = right {
+            push(at.saturating_add(right), What::Confirmed);
+        }
+    }
+
+    /// The next thing that is due by `now`.
+    pub fn due(&mut self, now: Timestamp) -> Option<Feedback> {
+        let next = self.0.peek().filter(|Reverse(next)| next.due <= now.as_millis());
+        next.is_some().then(|| self.0.pop().map(|Reverse(feedback)| feedback)).flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feedback_comes_by_time_and_then_by_name() {
+        let mut ahead = Ahead::default();
+        let at = Timestamp::from_millis(1000);
+        let follows = IfSent { confirm_after_ms: Some(9000), wrong_checks: 2, delivered: None };
+        ahead.plan(at, "b", 1, follows);
+        ahead.plan(at, "a", 2, IfSent { wrong_checks: 0, ..follows });
+        let mut seen = Vec::new();
+        while let Some(f) = ahead.due(Timestamp::from_millis(20_000)) {
+            seen.push((f.due, f.name.to_string(), f.what));
+        }
+        let expected = [
+            (4000, "b", What::WrongCheck),
+            (7000, "b", What::WrongCheck),
+            (10_000, "a", What::Confirmed),
+            (10_000, "b", What::Confirmed),
+        ];
+        assert_eq!(seen, expected.map(|(due, name, what)| (due, name.to_owned(), what)));
+        assert!(ahead.due(Timestamp::MAX).is_none());
+    }
+}
