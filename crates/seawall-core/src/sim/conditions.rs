@@ -32,8 +32,6 @@ pub struct Conditions {
     pub ported: f64,
     /// A second subaccount has a share of the traffic.
     pub second_tenant: Option<Tenant>,
-    /// The app's server also sends so many messages a day to customers.
-    pub notices_per_day: u32,
 }
 
 /// More requests than usual.

@@ -77,6 +77,11 @@ impl Land {
         self.shares.pick(rng)
     }
 
+    /// The operator whose prefix a number has; the first one if none has.
+    pub fn operator_of(&self, number: u64) -> usize {
+        self.operators.iter().position(|operator| operator.numbers.holds(number)).unwrap_or(0)
+    }
+
     /// Some subscriber's number and operator.
     pub fn subscriber(&self, rng: &mut Rng) -> (u64, usize) {
         let operator = self.operator(rng);

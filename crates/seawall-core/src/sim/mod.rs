@@ -17,6 +17,7 @@ mod clients;
 mod conditions;
 mod countries;
 mod customers;
+mod events;
 mod land;
 mod numbers;
 mod people;
@@ -36,6 +37,8 @@ pub use rng::Rng;
 pub use scenario::{Kind, Scenario, UnknownScenario, scenarios};
 pub use simulation::Simulation;
 pub use world::World;
+
+use crate::time::Timestamp;
 
 /// A second, milliseconds.
 pub const SECOND: i64 = 1_000;
@@ -66,8 +69,19 @@ pub struct Params {
     pub attack_scale: f64,
 }
 
+impl Params {
+    /// When the trace begins, when its test begins, and when it ends.
+    pub fn times(&self) -> [Timestamp; 3] {
+        let (warmup, test) = (i64::from(self.warmup_days) * DAY, i64::from(self.test_days) * DAY);
+        [TEST_FROM - warmup, TEST_FROM, TEST_FROM + test].map(Timestamp::from_millis)
+    }
+
+    /// The size at which scenarios are compared.
+    pub const FULL: Params = Params { warmup_days: 7, test_days: 2, per_day: 8_000, attack_scale: 1.0 };
+}
+
 impl Default for Params {
     fn default() -> Self {
-        Params { warmup_days: 7, test_days: 2, per_day: 8_000, attack_scale: 1.0 }
+        Self::FULL
     }
 }

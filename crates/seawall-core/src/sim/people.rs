@@ -14,6 +14,10 @@ use crate::trace::IfSent;
 const RETURNING: f64 = 0.40;
 /// Those of them who still have the device.
 const SAME_DEVICE: f64 = 0.75;
+/// People who are in another country than their number, usually.
+const ABROAD: f64 = 0.03;
+/// Those who come back from another address than the last time.
+const MOVED: f64 = 0.15;
 /// Median and sigma of the time to confirm, milliseconds, and the longest time that counts.
 const CONFIRM: (f64, f64, f64) = (24_000.0, 0.8, 590_000.0);
 /// Messages that stay unconfirmed because they did not arrive.
@@ -109,7 +113,7 @@ impl World {
 
     /// Somebody comes.
     pub fn visit(&mut self, at: i64, land: usize, conditions: &Conditions, rng: &mut Rng) -> Option<Visit> {
-        let abroad = Share::at(conditions.roaming, at, 0.03);
+        let abroad = Share::at(conditions.roaming, at, ABROAD);
         let returning = rng.chance(RETURNING).then(|| self.customers.any(land, rng)).flatten();
         let (place, mut person) = match returning {
             Some((place, customer)) => (Some(place), customer),
@@ -120,7 +124,9 @@ impl World {
             person.client = self.clients.any(rng);
             person.token = rng.bits();
         }
-        if (place.is_some() && conditions.roaming.is_some() && rng.chance(abroad)) || rng.chance(0.1) {
+        if place.is_some() && rng.chance(abroad - ABROAD) {
+            person.access = Access::Fixed(self.abroad(rng)?);
+        } else if place.is_some() && rng.chance(MOVED) {
             person.access = self.access(land, person.operator, abroad, rng)?;
         }
         if conditions.release.is_some_and(|r| r.during.holds(at) && rng.chance(r.share)) {
@@ -133,6 +139,23 @@ impl World {
         let second = conditions.second_tenant.is_some_and(|tenant| rng.chance(tenant.share));
         let subaccount = if second { SECOND_SUBACCOUNT } else { SUBACCOUNT };
         Some(Visit { land, person, place, from, event: None, subaccount })
+    }
+
+    /// Somebody new signs up in an event that is nothing but busy: all their requests.
+    pub fn signs_up(
+        &mut self,
+        at: i64,
+        land: usize,
+        number: u64,
+        from: Origin,
+        event: &'static str,
+        rng: &mut Rng,
+    ) -> Option<Vec<Request>> {
+        let operator = self.lands.get(land)?.operator_of(number);
+        let access = Access::Fixed(from.address);
+        let person = Customer { number, operator, client: from.client, access, token: 0, known: false };
+        let visit = Visit { land, person, place: None, from, event: Some(event), subaccount: SUBACCOUNT };
+        Some(self.tries(at, &visit, &Conditions::default(), rng).0)
     }
 
     fn origin(&self, land: usize, person: &Customer, same_device: bool, rng: &mut Rng) -> Option<Origin> {

@@ -1,8 +1,9 @@
 //! The list of scenarios, and what each is built from.
 
 use super::actor::{Actor, Script, Turn};
-use super::attacks::{blocks, scatter};
-use super::conditions::{Conditions, During, Surge};
+use super::attacks::{accounts, adaptive, blocks, guessing, hidden, scatter, sender, spoofing, timing};
+use super::conditions::{Conditions, During};
+use super::events;
 use super::request::Request;
 use super::rng::Rng;
 use super::world::World;
@@ -51,28 +52,68 @@ pub struct Setup<'a> {
     pub conditions: Conditions,
     /// Who acts.
     pub actors: Vec<Box<dyn Actor>>,
-    campaign: &'static str,
+    /// What the attack is called.
+    pub campaign: &'static str,
 }
-
-const FULL: Params = Params { warmup_days: 7, test_days: 2, per_day: 8_000, attack_scale: 1.0 };
 
 const fn row(name: &'static str, kind: Kind, what: &'static str, build: fn(&mut Setup)) -> Scenario {
-    Scenario { name, kind, what, params: FULL, build }
+    Scenario { name, kind, what, params: Params::FULL, build }
 }
 
-use Kind::{Attack, HardNegative};
+use Kind::{Attack, HardNegative, Mixed};
 
 #[rustfmt::skip] // one scenario a line reads as the table that it is
 static SCENARIOS: &[Scenario] = &[
-    row("seq_block", Attack, "4,000 sequential numbers of one block in AZ, from 20 hosting addresses, one bot client", blocks::seq_block),
-    row("random_in_prefix", Attack, "3,000 numbers in one block of 10,000 in UZ, from residential proxies", blocks::random_in_prefix),
-    row("partial_30", Attack, "3,000 messages to PK, 30 % of them confirmed", blocks::partial_30),
-    row("scatter_country", Attack, "2,500 numbers spread over all of PH, everything mimicked", scatter::scatter_country),
-    row("hn_quiet", HardNegative, "nothing", |_| {}),
-    row("hn_flash_crowd", HardNegative, "eight times the traffic for four hours", |setup| {
-        let during = setup.during(12.0, 4.0);
-        setup.conditions.surges.push(Surge { during, land: None, times: 8.0 });
-    }),
+    row("seq_block", Attack, "4,000 sequential numbers of one block of AZ, from 20 hosting addresses, one bot client", blocks::seq_block),
+    row("random_in_prefix", Attack, "3,000 numbers of one block of 10,000 in UZ, through residential proxies", blocks::random_in_prefix),
+    row("multi_range", Attack, "4,000 messages to 40 blocks of DZ", blocks::multi_range),
+    row("multi_country", Attack, "5,000 messages to 5 blocks each of 15 countries, with the clients and addresses of people there", blocks::multi_country),
+    row("resproxy_top_country", Attack, "3,000 messages to 8 blocks of ID, a country with many users, through residential proxies", blocks::resproxy_top_country),
+    row("datacentre", Attack, "3,000 messages to 5 blocks of BD, from hosting addresses", blocks::datacentre),
+    row("low_and_slow", Attack, "440 messages in 44 hours to 20 blocks of EG", timing::low_and_slow),
+    row("partial_10", Attack, "3,000 messages to 8 blocks of PK, 10 % of them confirmed", blocks::partial_10),
+    row("partial_30", Attack, "3,000 messages to 8 blocks of PK, 30 % of them confirmed", blocks::partial_30),
+    row("partial_60", Attack, "3,000 messages to 8 blocks of PK, 60 % of them confirmed, where 68 % is normal", blocks::partial_60),
+    row("slow_ramp", Attack, "3,000 messages to 10 blocks of NG, from 2 to hundreds an hour in 44 hours", timing::slow_ramp),
+    row("weekend_night", Attack, "2,500 messages to 10 blocks of TN between 02:00 and 06:00 UTC", timing::weekend_night),
+    row("test_then_burst", Attack, "3 confirmed tests in each of 5 ranges of LK, 12 quiet hours, 3,000 messages in one hour", timing::test_then_burst),
+    row("bomb_single", Attack, "300 codes to one person", accounts::bomb_single),
+    row("bomb_list", Attack, "60 codes to each of 30 people", accounts::bomb_list),
+    row("otp_bruteforce", Attack, "2,000 codes to 50 people, 5 wrong checks each", accounts::otp_bruteforce),
+    row("cred_stuffing", Attack, "3,000 codes to real customers, residential proxies, three clients of which two are common", accounts::cred_stuffing),
+    row("xff_spoof", Attack, "2,500 messages to 6 blocks of VN from 5 addresses that forge their forwarding header", spoofing::xff_spoof),
+    row("mixed_campaign", Mixed, "900 messages to 10 blocks of BR within a campaign that brings 8 times the usual traffic", hidden::mixed_campaign),
+    row("scatter_country", Attack, "2,500 messages spread over all of PH, everything mimicked", scatter::scatter_country),
+    row("scatter_partial30", Attack, "2,500 messages spread over all of PH, everything mimicked, 30 % of them confirmed", scatter::scatter_partial30),
+    row("partial_90", Attack, "3,000 messages to 8 blocks of PK, 85 to 95 % of them confirmed", blocks::partial_90),
+    row("forged_dlr", Attack, "3,000 messages to 8 blocks of NG, all receipts say delivered, none is confirmed", blocks::forged_dlr),
+    row("neighbouring_ranges", Attack, "50 messages to a block of UZ, then 50 to its neighbour, 3,000 in all", blocks::neighbouring_ranges),
+    row("adaptive", Attack, "leaves a range at its first stop, returns after 24 hours, copies the clients of the moment; 3,000 messages", adaptive::adaptive),
+    row("poisoned_warmup", Attack, "400 messages to 8 blocks of EG in the warm-up, 95 % confirmed, then 3,000 unconfirmed", timing::poisoned_warmup),
+    Scenario { params: Params { warmup_days: 0, ..Params::FULL }, ..row("day_zero", Attack, "3,000 messages to 10 blocks of UZ from the first hour on, without any warm-up", timing::day_zero) },
+    row("ipv6_rotation", Attack, "3,000 messages to 40 blocks of TH, rotating within one IPv6 /64 and one /48", spoofing::ipv6_rotation),
+    row("vpn_accounts", Attack, "2,000 accounts with a number and a VPN address each, over four countries, 10 % confirmed", spoofing::vpn_accounts),
+    row("otp_guessing", Attack, "300 codes to 100 people, each followed by 5 wrong checks from changing addresses", guessing::otp_guessing),
+    row("check_stuffing", Attack, "2,500 codes to real customers, each followed by 2 wrong checks, three clients", guessing::check_stuffing),
+    row("launch_attack", Mixed, "2,000 messages to 12 blocks of a country where the product is just launched", hidden::launch_attack),
+    row("two_tenants", Mixed, "2,500 messages to 8 blocks of VN, for the one of two subaccounts that confirms poorly by nature", hidden::two_tenants),
+    row("lost_feedback", Mixed, "resproxy_top_country while only 70 % of confirmations are ever reported", hidden::lost_feedback),
+    Scenario { params: Params { warmup_days: 1, test_days: 1, per_day: 1_000_000, ..Params::FULL }, ..row("scale_1m", Mixed, "a million requests a day, multi_range and resproxy_top_country among them", hidden::scale_1m) },
+    row("hijacked_sender", Attack, "5,000 texts with links to new hosts, to unknown numbers, from a new network, with a stolen key", sender::hijacked_sender),
+    row("hn_quiet", HardNegative, "nothing happens", |_| {}),
+    row("hn_flash_crowd", HardNegative, "8 times the traffic for 4 hours", events::flash_crowd),
+    row("hn_new_country", HardNegative, "launch in a country never seen before", events::new_country),
+    row("hn_route_outage", HardNegative, "4 of 6 operators of GB fall to 0.3 of their confirmations for 4 hours, people retry", events::route_outage),
+    row("hn_campus_nat", HardNegative, "400 sign-ups behind one address in 90 minutes", events::campus_nat),
+    row("hn_enterprise_block", HardNegative, "200 consecutive numbers from one office address", events::enterprise_block),
+    row("hn_app_release", HardNegative, "60 % of the traffic moves to a new client", events::app_release),
+    row("hn_spike_costly", HardNegative, "25 times the traffic of DZ for 6 hours", events::spike_costly),
+    row("hn_number_porting", HardNegative, "a third of the numbers is ported, and two operators of GB fail for 4 hours", events::number_porting),
+    row("hn_roaming", HardNegative, "a quarter of all users is in another country than their number", events::roaming),
+    row("hn_dst_shift", HardNegative, "countries with summer time put their clocks forward", events::summer_time),
+    row("hn_clock_skew", HardNegative, "confirmations are reported with clocks that are wrong by up to 2 minutes", events::clock_skew),
+    row("hn_lost_feedback", HardNegative, "from one moment on only 70 % of confirmations are reported", events::feedback_breaks),
+    row("hn_known_campaign", HardNegative, "a known sender writes to 100,000 of its customers", sender::known_campaign),
 ];
 
 /// Everything that can be simulated.
@@ -126,14 +167,16 @@ impl<'a> Setup<'a> {
         mut make: impl FnMut(&mut Turn) -> Option<Request> + Send + 'static,
     ) {
         let campaign = self.campaign;
-        self.act(times, move |turn| {
-            make(turn).map(|request| request.campaign(campaign)).into_iter().collect()
-        });
+        self.act(times, move |turn| Some(vec![make(turn)?.campaign(campaign)]));
     }
 
     /// Requests at given times.
-    pub fn act(&mut self, times: Vec<i64>, make: impl FnMut(&mut Turn) -> Vec<Request> + Send + 'static) {
+    pub fn act(
+        &mut self,
+        times: Vec<i64>,
+        mut make: impl FnMut(&mut Turn) -> Option<Vec<Request>> + Send + 'static,
+    ) {
         let rng = Rng::new(self.rng.bits(), "script");
-        self.actors.push(Box::new(Script::new(times, rng, make)));
+        self.actors.push(Box::new(Script::new(times, rng, move |turn| make(turn).unwrap_or_default())));
     }
 }

@@ -197,6 +197,45 @@ mod tests {
     /// A size at which every scenario takes a moment.
     const SMALL: Params = Params { warmup_days: 1, test_days: 2, per_day: 400, attack_scale: 0.05 };
 
+    /// Requests of each attack, checks of codes included.
+    const SIZES: [(&str, usize); 35] = [
+        ("seq_block", 4_000),
+        ("random_in_prefix", 3_000),
+        ("multi_range", 4_000),
+        ("multi_country", 5_000),
+        ("resproxy_top_country", 3_000),
+        ("datacentre", 3_000),
+        ("low_and_slow", 440),
+        ("partial_10", 3_000),
+        ("partial_30", 3_000),
+        ("partial_60", 3_000),
+        ("slow_ramp", 3_000),
+        ("weekend_night", 2_500),
+        ("test_then_burst", 3_015),
+        ("bomb_single", 300),
+        ("bomb_list", 1_800),
+        ("otp_bruteforce", 2_000),
+        ("cred_stuffing", 3_000),
+        ("xff_spoof", 2_500),
+        ("mixed_campaign", 900),
+        ("scatter_country", 2_500),
+        ("scatter_partial30", 2_500),
+        ("partial_90", 3_000),
+        ("forged_dlr", 3_000),
+        ("neighbouring_ranges", 3_000),
+        ("adaptive", 3_000),
+        ("poisoned_warmup", 3_400),
+        ("day_zero", 3_000),
+        ("ipv6_rotation", 3_000),
+        ("vpn_accounts", 2_000),
+        ("otp_guessing", 1_800),
+        ("check_stuffing", 7_500),
+        ("launch_attack", 2_000),
+        ("two_tenants", 2_500),
+        ("lost_feedback", 3_000),
+        ("hijacked_sender", 5_000),
+    ];
+
     fn bytes(name: &str, seed: u64) -> Vec<String> {
         let lines = Simulation::sized(name, seed, SMALL).unwrap();
         lines.map(|line| serde_json::to_string(&line).unwrap()).collect()
@@ -254,11 +293,15 @@ mod tests {
 
     #[test]
     fn attacks_have_the_size_that_they_are_said_to_have() {
-        for (name, count) in [("seq_block", 4_000), ("random_in_prefix", 3_000), ("scatter_country", 2_500)] {
-            let params = Params { per_day: 100, warmup_days: 0, ..Params::default() };
-            let simulation = Simulation::sized(name, 1, params).unwrap();
-            let attacks = simulation.filter(|line| line.truth.as_ref().is_some_and(|truth| truth.attack));
-            assert_eq!(attacks.count(), count, "{name}");
+        for (name, count) in SIZES {
+            let params = Params { per_day: 100, warmup_days: 1, ..Params::default() };
+            let mut simulation = Simulation::sized(name, 1, params).unwrap();
+            let requests = std::iter::from_fn(|| simulation.next_request());
+            let attacks: Vec<Request> = requests.filter(|request| request.campaign.is_some()).collect();
+            assert_eq!(attacks.len(), count, "{name}");
+            assert!(attacks.iter().all(|request| request.campaign == Some(name)), "{name}");
+            let early = attacks.iter().filter(|request| request.at < TEST_FROM).count();
+            assert_eq!(early, if name == "poisoned_warmup" { 400 } else { 0 }, "{name}");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::addresses::Address;
 use super::clients::Clients;
 use super::countries::COUNTRIES;
-use super::customers::Customers;
+use super::customers::{Customer, Customers};
 use super::land::Land;
 use super::request::{Ask, Origin, Request};
 use super::rng::{Rng, Weights};
@@ -62,6 +62,15 @@ impl World {
     /// Some country, by its share of the traffic.
     pub fn any_land(&self, rng: &mut Rng) -> usize {
         self.weights.pick(rng)
+    }
+
+    /// Some customer and their country, by the countries' shares of the traffic.
+    pub fn any_customer(&self, rng: &mut Rng) -> Option<(usize, Customer)> {
+        // A small country may have none yet.
+        (0..100).find_map(|_| {
+            let land = self.any_land(rng);
+            self.customers.any(land, rng).map(|(_, customer)| (land, customer))
+        })
     }
 
     /// An address in some hosting or VPN network.

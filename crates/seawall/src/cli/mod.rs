@@ -8,6 +8,7 @@ mod key;
 mod log;
 mod output;
 mod serve;
+mod simulate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ enum Command {
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
     Key(key::KeyArgs),
+    /// Write a trace of simulated traffic.
+    Simulate(simulate::SimulateArgs),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Init(args) => init::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
+        Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "seawall", &mut std::io::stdout());
             Ok(())
@@ -151,6 +155,8 @@ mod tests {
             "check-config --config f --print",
             "key create --name app --subaccount acme_hq --scope verify --ip 10.0.0.0/8 --json",
             "key rotate app --overlap 24h",
+            "simulate --scenario seq_block --seed 1 --out trace.jsonl",
+            "simulate --list --json",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

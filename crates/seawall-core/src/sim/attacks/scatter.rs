@@ -8,6 +8,11 @@ pub fn scatter_country(setup: &mut Setup) {
     scatter(setup, 0.0);
 }
 
+/// The same, three tenths confirmed.
+pub fn scatter_partial30(setup: &mut Setup) {
+    scatter(setup, 0.30);
+}
+
 fn scatter(setup: &mut Setup, confirmed: f64) {
     let land = setup.world.land_of("PH");
     let proxies = setup.proxies("PH", 600);
