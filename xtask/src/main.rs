@@ -2,6 +2,7 @@
 
 mod bench;
 mod crash;
+mod data;
 mod deny;
 mod live;
 mod slow;
@@ -21,6 +22,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("bench", "speed as ratios to floors measured in the same run", bench::run),
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
+    ("data", "rebuild the tables below data/ from their sources", data::run),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 

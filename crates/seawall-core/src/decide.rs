@@ -5,36 +5,50 @@ use std::time::Duration;
 use crate::blind::BlindIndex;
 use crate::decision::{Decision, Verdict};
 use crate::facts::{Facts, Needs};
-use crate::limit::{Charge, Dimensions, Mode, back_off_charge};
+use crate::limit::{Charge, ChargedTo, Dimensions, Mode, Per, back_off_charge};
 use crate::message::Channel;
 use crate::policy::{BACK_OFF_WINDOW, Policy};
-use crate::reason::{Class, Reason};
+use crate::reason::{Class, Reason, ReasonCode};
 use crate::request::{Operation, Request};
 use crate::rules;
 use crate::time::Timestamp;
 
 /// Which facts the rules will ask for.
-pub fn needs(_policy: &Policy, request: &Request) -> Needs {
+pub fn needs(policy: &Policy, request: &Request) -> Needs {
+    let asked = if request.terms.risk_check { policy.rules.needs() } else { Needs::default() };
     Needs {
         opt_out: request.operation.sends(),
         open_verification: request.operation == Operation::VerifyStart,
-        history: request.operation.sends(),
-        lists: request.operation.sends(),
+        history: request.operation.sends() || asked.history,
+        lists: request.operation.sends() || asked.lists,
+        evidence: request.operation.sends() && policy.detection.mode != Mode::Off,
+        address: request.client.ip.is_some() && policy.limits.iter().any(|l| l.per.is(Per::ClientIp)),
+        velocities: asked.velocities,
         limits: true,
     }
 }
 
-/// The charges that a request makes against its limits, back-off included.
+/// The charges that a request makes against its limits and budgets, back-off included. While the operator
+/// only observes, a full limit keeps nothing from being charged; a full budget does.
 pub fn charges(
     policy: &Policy,
     request: &Request,
+    facts: &Facts,
     dimensions: &Dimensions,
     index: &BlindIndex,
+    now: Timestamp,
 ) -> Vec<Charge> {
-    let mut charges: Vec<Charge> = policy
-        .limits_for(request)
-        .flat_map(|(position, limit)| limit.charges(position, dimensions, index))
+    let enforced = !policy.observes(now);
+    let widened = facts.address.known().map_or(1, |address| address.widened());
+    let limits = policy.limits_for(request.operation, &request.subaccount, Some(&request.key));
+    let mut charges: Vec<Charge> = limits
+        .flat_map(|(position, limit, holder)| {
+            let to = ChargedTo { holder: holder.map(|h| h.of(dimensions)), widened, enforced };
+            limit.charges(position, dimensions, index, to)
+        })
         .collect();
+    let budgets = policy.budgets.iter().enumerate().filter(|(_, budget)| budget.covers(request));
+    charges.extend(budgets.map(|(position, budget)| budget.charge(position, dimensions, index)));
     if request.operation == Operation::VerifyStart && policy.backoff.mode != Mode::Off {
         charges.push(back_off_charge(
             dimensions,
@@ -42,7 +56,7 @@ pub fn charges(
             policy.backoff.delays.clone(),
             policy.backoff.max_unconfirmed,
             BACK_OFF_WINDOW,
-            policy.backoff.mode == Mode::Enforce,
+            policy.backoff.mode == Mode::Enforce && enforced,
         ));
     }
     charges
@@ -53,19 +67,19 @@ pub fn charges(
 pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp) -> Decision {
     let mut reasons = Vec::new();
     let mut waits = Vec::new();
+    let mut report = |reason, at: Option<Timestamp>| {
+        // A store that does not answer gives no time; a second is when the next try makes sense.
+        waits.push(at.unwrap_or_else(|| now.plus(Duration::from_secs(1))));
+        reasons.push(reason);
+    };
     for rule in rules::ALL {
-        rule(policy, request, facts, now, &mut |reason, at| {
-            // A store that does not answer gives no time; a second is when the next try makes sense.
-            waits.push(at.unwrap_or_else(|| now.plus(Duration::from_secs(1))));
-            reasons.push(reason);
-        });
+        rule(policy, request, facts, now, &mut report);
     }
-    if policy.observe_until.is_some_and(|until| now < until) {
+    let missing = rules::operator::check(policy, request, facts, now, &mut report);
+    if policy.observes(now) {
         observe(&mut reasons);
     }
-    overrule(&mut reasons);
-    let verdict =
-        reasons.iter().filter(|r| r.in_force()).map(|r| r.code.verdict()).max().unwrap_or(Verdict::Allow);
+    let verdict = overrule(&mut reasons);
     let throttles = |r: &Reason| r.in_force() && r.code.verdict() == Verdict::Throttle;
     let retry_at = reasons.iter().zip(waits).filter(|(r, _)| throttles(r)).map(|(_, at)| at).max();
     let (send, enforced) = carried_out(policy, request, verdict);
@@ -74,9 +88,10 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
         send,
         enforced,
         reasons,
-        risk: 0,
+        risk: facts.evidence.known().map_or(0, |e| rules::risk(e)),
         retry_at: retry_at.filter(|_| verdict == Verdict::Throttle),
         policy_version: policy.version,
+        missing,
     }
 }
 
@@ -87,19 +102,50 @@ fn observe(reasons: &mut [Reason]) {
     }
 }
 
-/// An allow entry lifts policy, rules and detection; deny entries, limits and guardrails stand, and a deny
-/// entry beside it takes its effect away.
-fn overrule(reasons: &mut [Reason]) {
-    let in_force =
-        |class: Class, reasons: &[Reason]| reasons.iter().any(|r| r.in_force() && r.code.class() == class);
-    if !in_force(Class::Allow, reasons) || in_force(Class::Deny, reasons) {
-        return;
+/// What stands above other reasons, by the codes in force.
+#[derive(Clone, Copy)]
+struct Above {
+    entry: bool,
+    rule: bool,
+}
+
+impl Above {
+    fn of(codes: impl Iterator<Item = ReasonCode>) -> Self {
+        let (mut above, mut denied) = (Above { entry: false, rule: false }, false);
+        for code in codes {
+            above.entry |= code == ReasonCode::AllowEntry;
+            above.rule |= code == ReasonCode::RuleAllow;
+            denied |= code.class() == Class::Deny;
+        }
+        if denied { Above { entry: false, rule: false } } else { above }
     }
-    for reason in reasons {
-        if matches!(reason.code.class(), Class::Policy | Class::Rule | Class::Detection) {
-            reason.overruled = true;
+
+    /// An allow entry lifts policy, rules and detection, an allow rule other rules and detection; deny entries,
+    /// limits and guardrails stand, and a deny entry beside them takes their effect away.
+    fn lifts(self, code: ReasonCode) -> bool {
+        match code.class() {
+            Class::Rule | Class::Detection => self.entry || self.rule,
+            Class::Policy => self.entry,
+            Class::Guardrail | Class::Deny | Class::Limit | Class::Allow => false,
         }
     }
+}
+
+/// Marks what is lifted, and says what is left.
+fn overrule(reasons: &mut [Reason]) -> Verdict {
+    let above = Above::of(reasons.iter().filter(|r| r.in_force()).map(|r| r.code));
+    for reason in reasons.iter_mut() {
+        reason.overruled |= above.lifts(reason.code);
+    }
+    let in_force = reasons.iter().filter(|r| r.in_force());
+    in_force.map(|r| r.code.verdict()).max().unwrap_or(Verdict::Allow)
+}
+
+/// What reasons in force come to together; `decide` of what was recorded, for back-tests.
+pub fn verdict_of(codes: impl Iterator<Item = ReasonCode> + Clone) -> Verdict {
+    let above = Above::of(codes.clone());
+    let left = codes.filter(|code| !above.lifts(*code));
+    left.map(ReasonCode::verdict).max().unwrap_or(Verdict::Allow)
 }
 
 /// Over which channel a verdict sends, and whether it has its effect.
@@ -126,7 +172,7 @@ mod tests {
     use crate::client_ip::ClientIp;
     use crate::country::Country;
     use crate::facts::Fact;
-    use crate::limit::{Counts, Exceeded, Limit, Per};
+    use crate::limit::{ChargeKind, Counts, Exceeded, Limit, Per};
     use crate::list::{ListEffect, ListHit, ListKind};
     use crate::msisdn::{Msisdn, NumberKind};
     use crate::policy::{CountryState, SubaccountPolicy, built_in_limits};
@@ -150,13 +196,14 @@ mod tests {
         Timestamp::from_millis(1_700_000_000_000)
     }
 
-    fn exceeded(limit: Option<usize>, count: u32, wait_ms: u64, enforced: bool) -> Exceeded {
+    fn exceeded(limit: Option<usize>, count: u64, wait_ms: u64, enforced: bool) -> Exceeded {
         let retry_at = now().plus(Duration::from_millis(wait_ms));
-        Exceeded { limit, count, retry_at, quota_used_up: true, enforced }
+        let kind = limit.map_or(ChargeKind::BackOff, ChargeKind::Limit);
+        Exceeded { kind, count, quota: 20, retry_at, quota_used_up: true, enforced }
     }
 
     fn any_facts() -> impl Strategy<Value = Facts> {
-        let limits = prop::collection::vec((0usize..4, 0u32..50, 1u64..9_999_999, any::<bool>()), 0..4);
+        let limits = prop::collection::vec((0usize..4, 0u64..50, 1u64..9_999_999, any::<bool>()), 0..4);
         (any::<u8>(), any::<u8>(), 0i64..100_000, any::<u8>(), limits).prop_map(|(o, r, ms, l, limits)| {
             let which = |n: u8| n % 3;
             let exceeded =
@@ -203,7 +250,7 @@ mod tests {
         }
 
         #[test]
-        fn one_more_exceeded_limit_never_loosens(facts in any_facts(), count in 0u32..9, wait in 1u64..9999) {
+        fn one_more_exceeded_limit_never_loosens(facts in any_facts(), count in 0u64..9, wait in 1u64..9999) {
             let ask = request(Operation::VerifyStart, NumberKind::Mobile);
             let before = decide(&policy(), &ask, &facts, now());
             let mut worse = facts;
@@ -242,7 +289,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_charged_by_its_64_and_eight_times_by_its_48() {
-        let limit = Limit { per: Per::ClientIp, ..built_in_limits().remove(0) };
+        let limit = Limit { per: Per::ClientIp.into(), ..built_in_limits().remove(0) };
         assert_eq!(limit.counts, Counts::Sends);
         let only = Policy { limits: vec![limit], ..Policy::default() };
         let index = BlindIndex::new([3; 16]);
@@ -251,7 +298,7 @@ mod tests {
             ask.client.ip = ClientIp::parse(ip);
             let mut quiet = only.clone();
             quiet.backoff.mode = Mode::Off;
-            charges(&quiet, &ask, &Dimensions::of(&ask, &index, &[]), &index)
+            charges(&quiet, &ask, &Facts::default(), &Dimensions::of(&ask, &index, &[]), &index, now())
         };
         let (a, b, c) =
             (charges_of("2001:db8:1:1::1"), charges_of("2001:db8:1:1::2"), charges_of("2001:db8:1:2::1"));

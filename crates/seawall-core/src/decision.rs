@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::Channel;
 use crate::reason::Reason;
+use crate::rule::Missing;
 use crate::time::Timestamp;
 
 /// What is done with a request, from mild to strict.
@@ -55,4 +56,7 @@ pub struct Decision {
     pub retry_at: Option<Timestamp>,
     /// Version of the policy that decided.
     pub policy_version: u64,
+    /// What rules looked for and the request does not have.
+    #[serde(skip)]
+    pub missing: Vec<Missing>,
 }

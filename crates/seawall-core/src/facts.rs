@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::AddressHistory;
+use crate::detect::Evidence;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
 use crate::list::ListHit;
 use crate::time::Timestamp;
+use crate::velocity::Velocities;
 
 /// A fact that was asked for. A dependency that does not answer is a fact too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +33,11 @@ impl<T> Fact<T> {
         }
     }
 
+    /// Whether nobody asked.
+    pub fn not_asked(&self) -> bool {
+        matches!(self, Fact::NotAsked)
+    }
+
     /// The answer, when there is one.
     pub fn known(&self) -> Option<&T> {
         match self {
@@ -50,6 +58,12 @@ pub struct Needs {
     pub history: bool,
     /// Which entries of lists name a part of the request.
     pub lists: bool,
+    /// What detection thinks of it.
+    pub evidence: bool,
+    /// What happened at the end user's address lately.
+    pub address: bool,
+    /// How often lately, for rules that look at it.
+    pub velocities: bool,
     /// The state of limits (asked only once nothing else refuses).
     pub limits: bool,
 }
@@ -83,6 +97,15 @@ pub struct Facts {
     pub opt_out: Fact<bool>,
     /// From when the open verification of this number may be sent again.
     pub resend_after: Fact<Option<Timestamp>>,
-    /// Limits that the request would exceed; empty means that all were charged.
+    /// What detection thinks of it.
+    #[serde(skip_serializing_if = "Fact::not_asked")]
+    pub evidence: Fact<Evidence>,
+    /// What happened at the end user's address lately.
+    #[serde(skip_serializing_if = "Fact::not_asked")]
+    pub address: Fact<AddressHistory>,
+    /// How often lately, without this request.
+    #[serde(skip_serializing_if = "Fact::not_asked")]
+    pub velocities: Fact<Velocities>,
+    /// Limits and budgets that the request would exceed; empty means that all were charged.
     pub limits: Fact<Vec<Exceeded>>,
 }

@@ -52,6 +52,16 @@ pub enum IdKind {
     Event,
     /// `req_`
     Request,
+    /// `lst_`
+    List,
+    /// `ent_`: an entry of a list
+    Entry,
+    /// `sus_`
+    Suspension,
+    /// A plan.
+    Plan,
+    /// A budget.
+    Budget,
 }
 
 impl IdKind {
@@ -74,6 +84,11 @@ impl IdKind {
             Self::Export => "exp_",
             Self::Event => "evt_",
             Self::Request => "req_",
+            Self::List => "lst_",
+            Self::Entry => "ent_",
+            Self::Suspension => "sus_",
+            Self::Plan => "pln_",
+            Self::Budget => "bud_",
         }
     }
 }

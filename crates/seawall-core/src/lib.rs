@@ -8,9 +8,12 @@
 //! for the arithmetic of limits, [`verification`] and [`message`] for the two life cycles, and
 //! [`client_ip`] and [`msisdn`] for the two identities that everything is keyed by.
 
+pub mod address;
 pub mod blind;
+pub mod budget;
 pub mod client_ip;
 pub mod code;
+mod continents;
 pub mod country;
 pub mod decide;
 pub mod decision;
@@ -22,17 +25,25 @@ pub mod keyword;
 pub mod limit;
 pub mod list;
 pub mod message;
+pub mod money;
 pub mod msisdn;
+pub mod period;
+pub mod plan;
 pub mod policy;
 pub mod reason;
+pub mod recorded;
+pub mod replay;
 pub mod request;
+pub mod rule;
 mod rules;
 pub mod segments;
 pub mod sender_id;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod suspension;
 pub mod text;
 pub mod time;
 pub mod trace;
+pub mod velocity;
 pub mod verification;
 pub mod window;

@@ -1,40 +1,21 @@
 //! Limits as an operator sets them, and the charges that a request makes against them.
 
-use std::sync::Arc;
+mod charge;
+mod dimensions;
+mod subject;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::charge::{BACK_OFF, Charge, ChargeKind, Charged, Exceeded, Room, Spent, back_off_charge};
+pub use self::dimensions::Dimensions;
+pub use self::subject::{MOST_PARTS, Per, Subject};
+use crate::address::MOST_WIDENED;
 use crate::blind::BlindIndex;
-use crate::request::{Operation, Request};
-use crate::time::{Timestamp, span};
-use crate::window::{Full, Rule};
-
-/// Whom a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Per {
-    /// The end user's address: IPv4 as it is, IPv6 by its /64 (and 8 times the quota by its /48).
-    ClientIp,
-    /// The recipient.
-    Msisdn,
-    /// The recipient's number without its last digits.
-    NumberRange,
-    /// The API key.
-    ApiKey,
-    /// The subaccount.
-    Subaccount,
-    /// The whole account.
-    Account,
-    /// The recipient's country.
-    Country,
-    /// The address that calls the API.
-    CallerIp,
-    /// The app's user.
-    User,
-    /// The app's fingerprint of a device.
-    Fingerprint,
-}
+use crate::request::Operation;
+use crate::time::span;
+use crate::window::Rule;
 
 /// When a limit is charged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +26,9 @@ pub enum Counts {
     Sends,
     /// By every well-formed, authenticated request, whatever the verdict.
     Requests,
+    /// By checks whose code was wrong. A check takes its place before the code is looked at and leaves it
+    /// when the code was right, so that many at once cannot guess more often than the quota says.
+    Failures,
 }
 
 /// Whether something decides or only shows what it would decide.
@@ -70,8 +54,14 @@ pub struct Limit {
     /// Only for this subaccount. Absent: all subaccounts share the windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
+    /// The plan that it comes with. Each subaccount or key that has the plan has windows of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Whom it counts.
-    pub per: Per,
+    pub per: Subject,
+    /// For [`Per::Custom`]: the name under which callers give the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// For [`Per::NumberRange`]: how many trailing digits are dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digits: Option<u8>,
@@ -99,124 +89,20 @@ pub const WIDE_FACTOR: u32 = 8;
 /// Digits dropped from a number to form its range when a limit does not say.
 pub const DEFAULT_RANGE_DIGITS: u8 = 4;
 
-/// One charge of a request against one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {
-    /// Whose window, see [`BlindIndex::counter`].
-    pub key: u64,
-    /// The window.
-    pub rule: Rule,
-    /// Charged whatever the verdict, and never refunded.
-    pub always: bool,
-    /// Whether being full refuses the request.
-    pub enforced: bool,
-    /// Which limit of the policy; `None` for back-off.
-    pub limit: Option<usize>,
-}
-
-/// A limit that a request would exceed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Exceeded {
-    /// Position in [`crate::policy::Policy::limits`]; `None` for back-off.
-    #[serde(skip)]
-    pub limit: Option<usize>,
-    /// Charges that the window holds.
-    pub count: u32,
-    /// When there will be room.
-    pub retry_at: Timestamp,
-    /// The quota is used up, as opposed to a delay that is not over.
-    pub quota_used_up: bool,
-    /// Whether this refuses.
+/// For whom a limit makes its charges.
+#[derive(Clone, Copy, Debug)]
+pub struct ChargedTo {
+    /// Who holds the plan that the limit belongs to: each holder has windows of its own.
+    pub holder: Option<u64>,
+    /// How many times the quota the end user's address may use, see [`crate::address`].
+    pub widened: u32,
+    /// Whether a limit that is in force refuses; not while the operator only observes.
     pub enforced: bool,
 }
 
-impl Exceeded {
-    /// What a window answered to a charge.
-    pub fn new(charge: &Charge, full: Full) -> Self {
-        Exceeded {
-            limit: charge.limit,
-            count: full.count,
-            retry_at: full.retry_at,
-            quota_used_up: full.quota_used_up,
-            enforced: charge.enforced,
-        }
-    }
-}
-
-/// The hashed values by which limits count a request; kept with every send, so that windows can be refilled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dimensions {
-    /// Operation, by [`Operation::as_u8`].
-    pub op: u8,
-    /// The number.
-    pub to: u64,
-    /// The number's range by the default digits.
-    pub range: u64,
-    /// The end user's /32 or /64.
-    pub ip: Option<u64>,
-    /// The end user's /48.
-    pub ip48: Option<u64>,
-    /// The caller's /32 or /64.
-    pub caller: u64,
-    /// The caller's /48.
-    pub caller48: Option<u64>,
-    /// The API key.
-    pub key: u64,
-    /// The subaccount.
-    pub sub: u64,
-    /// The country.
-    pub country: u64,
-    /// The user.
-    pub user: Option<u64>,
-    /// The fingerprint.
-    pub print: Option<u64>,
-    /// Ranges by other numbers of digits, as `(digits, hash)`.
-    #[serde(default)]
-    pub ranges: Vec<(u8, u64)>,
-}
-
-impl Dimensions {
-    /// Hashes everything a limit may count. `digits`: the range lengths that limits ask for beside the default.
-    pub fn of(request: &Request, index: &BlindIndex, digits: &[u8]) -> Self {
-        let range = |d: u8| index.text(b'r', &request.to.block(usize::from(d)));
-        Dimensions {
-            op: request.operation.as_u8(),
-            to: index.msisdn(request.to),
-            range: range(DEFAULT_RANGE_DIGITS),
-            ip: request.client.ip.map(|ip| index.client(ip)),
-            ip48: request.client.ip.and_then(|ip| index.client_wide(ip)),
-            caller: index.client(request.caller_ip),
-            caller48: index.client_wide(request.caller_ip),
-            key: index.text(b'k', &request.key),
-            sub: index.text(b's', &request.subaccount),
-            country: index.text(b'y', request.country.as_str()),
-            user: request.client.user.as_deref().map(|user| index.text(b'u', user)),
-            print: request.client.fingerprint.as_deref().map(|print| index.text(b'f', print)),
-            ranges: digits.iter().map(|&d| (d, range(d))).collect(),
-        }
-    }
-
-    fn subjects(&self, limit: &Limit) -> [Option<(u64, u32)>; 2] {
-        let one = |subject: u64| [Some((subject, 1)), None];
-        let wide =
-            |narrow: Option<u64>, wide: Option<u64>| [narrow.map(|s| (s, 1)), wide.map(|s| (s, WIDE_FACTOR))];
-        match limit.per {
-            Per::ClientIp => wide(self.ip, self.ip48),
-            Per::CallerIp => wide(Some(self.caller), self.caller48),
-            Per::Msisdn => one(self.to),
-            Per::NumberRange => match limit.digits {
-                None | Some(DEFAULT_RANGE_DIGITS) => one(self.range),
-                Some(d) => {
-                    [self.ranges.iter().find(|(digits, _)| *digits == d).map(|&(_, hash)| (hash, 1)), None]
-                }
-            },
-            Per::ApiKey => one(self.key),
-            Per::Subaccount => one(self.sub),
-            Per::Account => one(0),
-            Per::Country => one(self.country),
-            Per::User => [self.user.map(|s| (s, 1)), None],
-            Per::Fingerprint => [self.print.map(|s| (s, 1)), None],
-        }
+impl Default for ChargedTo {
+    fn default() -> Self {
+        ChargedTo { holder: None, widened: 1, enforced: true }
     }
 }
 
@@ -229,40 +115,45 @@ impl Limit {
     }
 
     /// The windows of this limit that a request with these dimensions is charged to.
-    pub fn charges<'a>(
-        &'a self,
+    pub fn charges(
+        &self,
         position: usize,
         dimensions: &Dimensions,
-        index: &'a BlindIndex,
-    ) -> impl Iterator<Item = Charge> + use<'a> {
+        index: &BlindIndex,
+        to: ChargedTo,
+    ) -> impl Iterator<Item = Charge> + use<> {
         let seed = index.text(b'l', &self.id);
-        dimensions.subjects(self).into_iter().flatten().map(move |(subject, factor)| Charge {
-            key: index.counter(seed ^ u64::from(factor), subject),
-            rule: Rule::Window { quota: self.quota.saturating_mul(factor), window: self.window },
-            always: self.counts == Counts::Requests,
-            enforced: self.mode == Mode::Enforce,
-            limit: Some(position),
-        })
+        let seed = to.holder.map_or(seed, |holder| index.counter(seed, holder));
+        let charge = move |seed: u64, subject: u64, quota: u32, kept: u32, limit: &Limit| Charge {
+            key: index.counter(seed, subject),
+            rule: Rule::Window { quota, window: limit.window, kept },
+            always: limit.counts == Counts::Requests,
+            // Guessing codes is refused also while the operator only observes.
+            enforced: limit.mode == Mode::Enforce && (to.enforced || limit.counts == Counts::Failures),
+            kind: ChargeKind::Limit(position),
+            amount: 1,
+        };
+        // Only an address alone is widened; together with other parts it is narrow enough.
+        let address = self.per.is(Per::ClientIp);
+        let (widened, most) = if address { (to.widened, MOST_WIDENED) } else { (1, 1) };
+        let mut all: Vec<Charge> = dimensions
+            .subjects(self, index)
+            .into_iter()
+            .flatten()
+            .map(|(subject, factor)| {
+                let quota = self.quota.saturating_mul(factor);
+                let (quota, kept) = (quota.saturating_mul(widened), quota.saturating_mul(most));
+                charge(seed ^ u64::from(factor), subject, quota, kept, self)
+            })
+            .collect();
+        // At a shared address the plain quota goes on, for each device.
+        if let (true, Some(ip), Some(print)) = (widened > 1, dimensions.ip, dimensions.print) {
+            let device = index.counter(ip, print);
+            all.push(charge(seed ^ u64::from(DEVICE), device, self.quota, self.quota, self));
+        }
+        all.into_iter()
     }
 }
 
-/// The charge of the growing delay between unconfirmed codes to one number.
-pub fn back_off_charge(
-    dimensions: &Dimensions,
-    index: &BlindIndex,
-    delays: Arc<[Duration]>,
-    quota: u32,
-    window: Duration,
-    enforced: bool,
-) -> Charge {
-    Charge {
-        key: index.counter(BACK_OFF, dimensions.to),
-        rule: Rule::BackOff { delays, quota, window },
-        always: false,
-        enforced,
-        limit: None,
-    }
-}
-
-/// The counter seed of back-off windows.
-pub const BACK_OFF: u64 = 1;
+/// Tells the windows of devices at shared addresses from those of the addresses.
+const DEVICE: u32 = 0;

@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::country::Country;
-use crate::limit::{Counts, DEFAULT_RANGE_DIGITS, Limit, Mode, Per};
+use crate::intel::Continent;
+use crate::detect::dial::DetectionPolicy;
+use crate::limit::{Counts, DEFAULT_RANGE_DIGITS, Limit, Mode, Per, Subject};
+use crate::plan::{Holder, Plans};
 use crate::message::Channel;
 use crate::msisdn::NumberKind;
-use crate::request::{Operation, Request};
+use crate::request::Operation;
+use crate::suspension::Suspensions;
+use crate::rule::RuleSet;
 use crate::time::{Timestamp, span};
 
 /// Everything that `decide` takes from the operator.
@@ -18,16 +24,26 @@ use crate::time::{Timestamp, span};
 pub struct Policy {
     /// Grows with every change; recorded with every decision.
     pub version: u64,
-    /// All limits, built-in ones included.
+    /// All limits, built-in ones and those of plans included.
     pub limits: Vec<Limit>,
+    /// Who has which plan.
+    pub plans: Plans,
+    /// How much may be spent.
+    pub budgets: Vec<Budget>,
     /// Delays between unconfirmed codes.
     pub backoff: BackOff,
     /// Bounds of verifications.
     pub verification: VerificationBounds,
+    /// How detection decides.
+    pub detection: DetectionPolicy,
+    /// The operator's rules.
+    pub rules: RuleSet,
     /// What differs by subaccount.
     pub subaccounts: HashMap<String, SubaccountPolicy>,
     /// Until then only guardrails refuse; everything else is recorded in shadow.
     pub observe_until: Option<Timestamp>,
+    /// What is suspended for the time being.
+    pub suspensions: Suspensions,
 }
 
 /// Growing delays between unconfirmed codes to one number.
@@ -112,12 +128,89 @@ pub struct CountryPolicy {
     pub default: CountryState,
     /// Country by country.
     pub countries: BTreeMap<Country, CountryState>,
+    /// For countries not listed, by their continent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub continents: BTreeMap<Continent, CountryState>,
 }
 
 impl CountryPolicy {
-    /// The state of one country.
+    /// The state of one country: its own, else its continent's, else the default.
     pub fn state(&self, country: Country) -> CountryState {
-        self.countries.get(&country).copied().unwrap_or(self.default)
+        let of_continent = || match self.continents.is_empty() {
+            true => None,
+            false => self.continents.get(&Continent::of(country)?),
+        };
+        self.countries.get(&country).or_else(of_continent).copied().unwrap_or(self.default)
+    }
+}
+
+/// What a message may cost, in micro-units of the currency in which prices are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaxPrice {
+    /// For countries not listed; absent: anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<i64>,
+    /// Country by country.
+    pub countries: BTreeMap<Country, i64>,
+}
+
+impl MaxPrice {
+    /// The bound for one country, if there is one.
+    pub fn of(&self, country: Country) -> Option<i64> {
+        self.countries.get(&country).copied().or(self.default)
+    }
+}
+
+/// Hours of a recipient's day in which messages go out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendingWindow {
+    /// From, `"08:00"`.
+    pub from: ClockTime,
+    /// Until, `"21:00"`; before `from`, the window goes over midnight.
+    pub until: ClockTime,
+    /// Purposes that do not wait.
+    #[serde(default)]
+    pub except_purposes: Vec<String>,
+}
+
+/// A time of day, `"08:00"`, to a quarter of an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockTime(u16);
+
+impl ClockTime {
+    /// Minutes since midnight.
+    pub fn minutes(self) -> u16 {
+        self.0
+    }
+
+    /// Reads `"08:00"`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (hours, minutes) = text.split_once(':')?;
+        let two = |part: &str| (part.len() == 2).then(|| part.parse::<u16>().ok()).flatten();
+        let (hours, minutes) = (two(hours)?, two(minutes)?);
+        (hours < 24 && minutes < 60 && minutes % 15 == 0).then_some(ClockTime(hours * 60 + minutes))
+    }
+}
+
+impl std::fmt::Display for ClockTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
+    }
+}
+
+impl Serialize for ClockTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClockTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom("a time of day is written \"08:00\", to a quarter of an hour");
+        ClockTime::parse(&text).ok_or_else(wrong)
     }
 }
 
@@ -169,12 +262,19 @@ pub struct SubaccountPolicy {
     pub require_client_ip: bool,
     /// Number types it does not send to.
     pub refused_number_types: Vec<NumberKind>,
+    /// Refuse numbers of public receive-SMS sites; else they are recorded in shadow.
+    pub refuse_disposable: bool,
+    /// What a message may cost.
+    pub max_price: MaxPrice,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: bool,
     /// Channels that take over, in this order, when a message should not go over the one asked for.
     pub workflow: Vec<Channel>,
     /// What its texts have to look like.
     pub text: TextPolicy,
+    /// When messages other than codes go out, by the recipient's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sending_window: Option<SendingWindow>,
     /// Whether a challenge can be asked for; else it is recorded and the message is sent.
     pub challenges: bool,
 }
@@ -192,18 +292,36 @@ impl Default for SubaccountPolicy {
                 NumberKind::Pager,
                 NumberKind::Voicemail,
             ],
+            refuse_disposable: false,
+            max_price: MaxPrice::default(),
             codes_despite_opt_out: false,
             workflow: Vec::new(),
             text: TextPolicy::default(),
+            sending_window: None,
             challenges: false,
         }
     }
 }
 
 impl Policy {
-    /// Limits that a request is charged to, with their positions.
-    pub fn limits_for<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = (usize, &'a Limit)> {
-        self.limits.iter().enumerate().filter(|(_, l)| l.applies(request.operation, &request.subaccount))
+    /// Limits that an operation of a subaccount and key is charged to, with their positions and, for those
+    /// of a plan, through whom it goes.
+    pub fn limits_for<'a>(
+        &'a self,
+        operation: Operation,
+        subaccount: &'a str,
+        key: Option<&'a str>,
+    ) -> impl Iterator<Item = (usize, &'a Limit, Option<Holder>)> {
+        let applying = self.limits.iter().enumerate().filter(move |(_, l)| l.applies(operation, subaccount));
+        applying.filter_map(move |(position, limit)| {
+            let holder = self.plans.holder(limit, position, operation, subaccount, key)?;
+            Some((position, limit, holder))
+        })
+    }
+
+    /// Whether the operator only observes at this time.
+    pub fn observes(&self, now: Timestamp) -> bool {
+        self.observe_until.is_some_and(|until| now < until)
     }
 
     /// Range lengths that limits ask for beside the default one.
@@ -218,12 +336,14 @@ impl Policy {
 
 /// The limits of a new installation.
 pub fn built_in_limits() -> Vec<Limit> {
-    use Operation::{SmsBatch, SmsSend, VerifyStart};
+    use Operation::{SmsBatch, SmsSend, VerifyCheck, VerifyStart};
     let limit = |name: &str, per, applies_to: &[Operation], quota, minutes: u64, mode| Limit {
         id: format!("lim_builtin-{name}"),
         name: format!("built-in {name}"),
         subaccount_id: None,
-        per,
+        plan: None,
+        per: Subject::from(per),
+        key: None,
         digits: None,
         applies_to: applies_to.to_vec(),
         quota,
@@ -232,9 +352,17 @@ pub fn built_in_limits() -> Vec<Limit> {
         mode,
         built_in: true,
     };
+    // One guess on each of a million verifications is a flood of wrong codes from somewhere, or at some range.
+    let failures = |name: &str, per, quota| Limit {
+        counts: Counts::Failures,
+        ..limit(name, per, &[VerifyCheck], quota, 60, Mode::Enforce)
+    };
     vec![
         limit("client-ip", Per::ClientIp, &[VerifyStart], 20, 60, Mode::Enforce),
         limit("msisdn", Per::Msisdn, &[VerifyStart, SmsSend, SmsBatch], 10, 30, Mode::Enforce),
         limit("number-range", Per::NumberRange, &[VerifyStart], 60, 60, Mode::Shadow),
+        failures("wrong-codes-client-ip", Per::ClientIp, 30),
+        failures("wrong-codes-network", Per::Network, 100),
+        failures("wrong-codes-number-range", Per::NumberRange, 50),
     ]
 }

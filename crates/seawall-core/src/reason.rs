@@ -64,6 +64,8 @@ reasons! {
     CountryOff = "country-off", Policy, Block, "Set the country to `protected` or `open` in the subaccount's country_policy.";
     /// The number's type (premium rate, shared cost, toll-free, …) is not sent to.
     NumberTypeRefused = "number-type-refused", Policy, Block, "Use a mobile number, or shorten the subaccount's refused_number_types.";
+    /// The number is one of a public receive-SMS site, where anybody reads along. Recorded in shadow unless the subaccount says `refuse_disposable`.
+    NumberDisposable = "number-disposable", Policy, Block, "Ask for another number, or set refuse_disposable of the subaccount to false.";
     /// The number does not exist by its country's numbering plan, as far as is known. Recorded, not refused: plans change.
     NumberNotInPlan = "number-not-in-plan", Policy, Block, "Check the number; nothing was refused for this alone.";
     /// The subaccount requires the end user's address and the request has none.
@@ -78,6 +80,36 @@ reasons! {
     UrlRefused = "url-refused", Guardrail, Block, "Remove the link, or add its host to the subaccount's text.urls.";
     /// The text has characters made to deceive: letters of another script within a Latin word, or invisible ones.
     LookAlikeText = "look-alike-text", Guardrail, Block, "Write the named character plainly; text.look_alikes of the subaccount says what such a text leads to.";
+    /// The number's operator, country or range, or the end user's address or network, is suspended for the time being.
+    Suspended = "suspended", Policy, Block, "Wait until it expires, or lift it early under /admin/v1/suspensions; the reason names it.";
+    /// The message costs more than the request's or the subaccount's `max_price`. Nothing is said where no price is known.
+    PriceTooHigh = "price-too-high", Guardrail, Block, "Shorten the text, raise max_price, or send over a cheaper channel.";
+    /// The request very likely belongs to a campaign: its number range or its client has sent far more, or confirmed far less, than usual.
+    CampaignBlock = "campaign-block", Detection, Block, "Look at the named keys; if they are yours, add the number range or address to an allow list.";
+    /// The request probably belongs to a campaign, or its country or operator is under attack: it goes over another channel.
+    CampaignAlternative = "campaign-alternative", Detection, Alternative, "Offer another channel (voice, WhatsApp, e-mail); add the named range or address to an allow list if it is yours.";
+    /// The request may belong to a campaign: the client has to prove something first.
+    CampaignChallenge = "campaign-challenge", Detection, Challenge, "Set up a challenge for the subaccount, or raise detection.user_value if good users are worth more to you.";
+    /// Too much money is out in messages that nobody has confirmed.
+    ExposureBudget = "exposure-budget", Policy, Alternative, "Wait for confirmations, raise detection.exposure_budget, or set the country to `open` in the subaccount's country_policy.";
+    /// The caller asked for the send without rules and detection, and its key or plan has the right to. Guardrails, policy and limits were asked.
+    RiskCheckOff = "risk-check-off", Allow, Allow, "Nothing: this reason refuses nothing. Take the right risk_check_off from the key or its plan if it should not.";
+    /// A budget of money or messages has no room for this message.
+    BudgetExceeded = "budget-exceeded", Guardrail, Block, "Wait until the budget frees, or raise it under /admin/v1/budgets.";
+    /// A budget of money covers this message, and its price is not known in the budget's currency: what cannot be added up cannot be bounded.
+    BudgetUnpriced = "budget-unpriced", Guardrail, Block, "Add a price for the country under /admin/v1/prices, or set the budget's unpriced to `ignore`.";
+    /// An operator's rule allows this. It lifts other rules and detection; policy, limits, budgets, opt-outs and deny entries stand.
+    RuleAllow = "rule-allow", Allow, Allow, "Nothing: this reason refuses nothing. Change the named rule under /admin/v1/rules if it should not match.";
+    /// An operator's rule blocks this.
+    RuleBlock = "rule-block", Rule, Block, "Look at the named rule under /admin/v1/rules, and back-test a change of it before it is made.";
+    /// An operator's rule throttles this.
+    RuleThrottle = "rule-throttle", Rule, Throttle, "Wait until retry_after, or change the named rule under /admin/v1/rules.";
+    /// An operator's rule sends this over another channel.
+    RuleAlternative = "rule-alternative", Rule, Alternative, "Offer another channel, set the subaccount's workflow, or change the named rule under /admin/v1/rules.";
+    /// An operator's rule asks the client to prove something first.
+    RuleChallenge = "rule-challenge", Rule, Challenge, "Answer the challenge, or change the named rule under /admin/v1/rules.";
+    /// Where the recipient is, the hour lies outside the subaccount's sending window; codes are not held back.
+    OutsideSendingWindow = "outside-sending-window", Guardrail, Throttle, "Wait until retry_after, schedule the message, or name a purpose that does not wait.";
     /// A limit has no room for this request.
     LimitExceeded = "limit-exceeded", Limit, Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
     /// The growing delay between unconfirmed codes to one number is not over.
@@ -88,8 +120,8 @@ reasons! {
     ResendTooEarly = "resend-too-early", Limit, Throttle, "Wait until retry_after.";
     /// More requests a second than the API rate of the subaccount or of the calling address.
     ApiRate = "api-rate", Guardrail, Throttle, "Slow down to the documented rate; wait for Retry-After.";
-    /// Too many wrong codes for this number; the code was not looked at.
-    CheckBudgetExhausted = "check-budget-exhausted", Guardrail, Throttle, "Wait until retry_after; a success resets the budget.";
+    /// Too many wrong codes: for this number, or from its address, network or number range as a limit that counts failures says. The code was not looked at.
+    CheckBudgetExhausted = "check-budget-exhausted", Guardrail, Throttle, "Wait until retry_after; a success resets the number's own budget. Raise the named limit under /admin/v1/limits if these are your users.";
     /// A store that must be asked did not answer; nothing is sent on a guess.
     StoreUnavailable = "store-unavailable", Guardrail, Throttle, "Look at /readyz; retry when the store answers again.";
 }

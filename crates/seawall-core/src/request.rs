@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::client_ip::ClientIp;
 use crate::country::Country;
 use crate::message::Channel;
+use crate::money::{Cost, Currency};
 use crate::msisdn::{Msisdn, NumberKind, ParsedNumber};
+use crate::time::Timestamp;
 
 /// What is asked for; limits apply to some of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,6 +104,19 @@ pub struct MessageTraits {
     pub look_alike: Option<String>,
 }
 
+/// What the name of a caller's own limit key may look like, in words.
+pub const LIMIT_KEY_RULE: &str = "1 to 32 small letters, digits or `_` are needed";
+/// Limit keys of one request.
+pub const MOST_LIMIT_KEYS: usize = 8;
+/// Characters of a limit key's value.
+pub const LONGEST_LIMIT_VALUE: usize = 128;
+
+/// Whether a text can name a limit key.
+pub fn is_limit_key(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
 /// Under which terms a caller wants something sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -152,6 +167,12 @@ pub struct Request {
     pub segments: u8,
     /// What the message costs in micro-units, when a price is known.
     pub price: Option<i64>,
+    /// In which currency.
+    pub currency: Option<Currency>,
+    /// Id of the route that would carry it, when one matches.
+    pub route: Option<String>,
+    /// When it is to be sent, if not at once.
+    pub due: Option<Timestamp>,
     /// Decide and record, but send nothing and charge nothing.
     pub dry_run: bool,
 }
@@ -181,7 +202,21 @@ impl Request {
             terms: Terms::default(),
             segments: 1,
             price: None,
+            currency: None,
+            route: None,
+            due: None,
             dry_run: false,
         }
+    }
+
+    /// The recipient with all that its digits say.
+    pub fn number(&self) -> ParsedNumber {
+        ParsedNumber { msisdn: self.to, country: self.country, kind: self.kind, valid: self.valid }
+    }
+
+    /// What it costs, when price and currency are known.
+    pub fn cost(&self) -> Option<Cost> {
+        let micros = u64::try_from(self.price?).ok()?;
+        Some(Cost { micros, currency: self.currency? })
     }
 }

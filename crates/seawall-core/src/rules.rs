@@ -1,12 +1,19 @@
 //! The rules, one file each. A rule looks at the facts and reports reasons; it decides nothing alone.
 
+mod budgets;
 mod client_ip_required;
 mod country;
+mod detection;
 mod limits;
 mod lists;
 mod number;
+pub(crate) mod operator;
 mod opt_out;
+mod price;
 mod resend;
+mod risk_check;
+mod sending_window;
+mod suspensions;
 mod text;
 
 use crate::facts::Facts;
@@ -27,9 +34,15 @@ pub(crate) const ALL: &[Rule] = &[
     lists::check,
     number::check,
     country::check,
+    suspensions::check,
+    price::check,
     text::check,
+    sending_window::check,
     opt_out::check,
+    detection::check,
     resend::check,
+    risk_check::check,
+    budgets::check,
     limits::check,
 ];
 
@@ -42,4 +55,9 @@ pub(crate) fn of_subaccount<'a>(
         .subaccounts
         .get(&request.subaccount)
         .map_or_else(|| std::borrow::Cow::Owned(SubaccountPolicy::default()), std::borrow::Cow::Borrowed)
+}
+
+/// Risk from 0 to 100.
+pub(crate) fn risk(evidence: &crate::detect::Evidence) -> u8 {
+    u8::try_from(detection::percent(f64::from(evidence.probability))).unwrap_or(100)
 }

@@ -4,9 +4,13 @@
 //! in *every* half-open span of 30 minutes, at any time and across restarts, because nothing is rounded:
 //! an instant leaves the window exactly `window` after it happened, not sooner and not later.
 
+mod sums;
+
 use std::time::Duration;
 
+use crate::period::Period;
 use crate::time::Timestamp;
+pub use sums::Sums;
 
 /// What a key is charged against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +21,15 @@ pub enum Rule {
         quota: u32,
         /// In which span.
         window: Duration,
+        /// How many instants are kept: the quota, or more where it may grow and shrink again.
+        kept: u32,
+    },
+    /// Amounts that add up to at most `quota` in a period, see [`Period`].
+    Sum {
+        /// How much.
+        quota: u64,
+        /// In which period.
+        period: Period,
     },
     /// Growing delays: after the k-th charge within `window`, the next waits for `delays[k-1]`
     /// (the last one repeats), and after `quota` charges until the oldest leaves the window.
@@ -40,8 +53,8 @@ pub enum Rule {
 /// Why a charge does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
-    /// How many charges the key holds now.
-    pub count: u32,
+    /// What the key holds now: charges, or the sum of their amounts.
+    pub count: u64,
     /// The first instant at which it would fit if nothing else is charged.
     pub retry_at: Timestamp,
     /// Whether the quota is used up (as opposed to a delay that is not over).
@@ -55,14 +68,24 @@ pub enum Times {
     One(i64),
     /// Several, sorted.
     Many(Vec<i64>),
+    /// Amounts instead.
+    Sums(Box<Sums>),
 }
 
 impl Times {
-    /// The instants, oldest first.
+    /// The instants, oldest first; none of amounts.
     pub fn as_slice(&self) -> &[i64] {
         match self {
             Times::One(at) => std::slice::from_ref(at),
             Times::Many(all) => all,
+            Times::Sums(_) => &[],
+        }
+    }
+
+    fn sums(&self) -> Option<&Sums> {
+        match self {
+            Times::Sums(sums) => Some(sums),
+            _ => None,
         }
     }
 
@@ -75,6 +98,7 @@ impl Times {
                 let place = all.partition_point(|&t| t <= at);
                 all.insert(place, at);
             }
+            Times::Sums(_) => {}
         }
     }
 
@@ -89,40 +113,95 @@ impl Times {
                 }
                 all.is_empty()
             }
+            Times::Sums(_) => false,
         }
     }
 }
 
 impl Rule {
-    /// How long a charge matters.
+    /// At most `quota` in every span of `window`.
+    pub fn window_of(quota: u32, window: Duration) -> Self {
+        Rule::Window { quota, window, kept: quota }
+    }
+
+    /// How long a charge matters at most.
     pub fn window(&self) -> Duration {
         match self {
             Rule::Window { window, .. } | Rule::BackOff { window, .. } | Rule::Rate { window, .. } => *window,
+            Rule::Sum { period, .. } => period.longest(),
         }
     }
 
-    /// How many charges can matter at once; older ones need not be kept.
-    pub fn quota(&self) -> u32 {
+    /// When a charge of this instant stops to matter.
+    pub fn end(&self, at: Timestamp) -> Timestamp {
         match self {
-            Rule::Window { quota, .. } | Rule::BackOff { quota, .. } | Rule::Rate { quota, .. } => *quota,
+            Rule::Sum { period, .. } => period.end(period.slot(at)),
+            rule => at.plus(rule.window()),
         }
     }
 
-    /// Whether `weight` more charges fit now.
-    pub fn admits(&self, times: Option<&Times>, weight: u32, now: Timestamp) -> Result<(), Full> {
+    /// How much fits at once: charges, or the sum of their amounts.
+    pub fn quota(&self) -> u64 {
+        match self {
+            Rule::Window { quota, .. } | Rule::BackOff { quota, .. } | Rule::Rate { quota, .. } => {
+                u64::from(*quota)
+            }
+            Rule::Sum { quota, .. } => *quota,
+        }
+    }
+
+    /// How many instants are worth keeping; older ones are dropped.
+    fn kept(&self) -> u32 {
+        match self {
+            Rule::Window { kept, quota, .. } => *kept.max(quota),
+            Rule::BackOff { quota, .. } | Rule::Rate { quota, .. } => *quota,
+            Rule::Sum { .. } => 0,
+        }
+    }
+
+    /// Whether `amount` more fits now: so many charges, or for a sum so much.
+    pub fn admits(&self, times: Option<&Times>, amount: u64, now: Timestamp) -> Result<(), Full> {
         let all = times.map_or(&[][..], Times::as_slice);
+        let weight = u32::try_from(amount).unwrap_or(u32::MAX);
         match self {
-            Rule::Window { quota, window } => window_admits(all, *quota, *window, weight, now),
+            Rule::Window { quota, window, .. } => window_admits(all, *quota, *window, weight, now),
             Rule::BackOff { delays, quota, window } => {
                 window_admits(all, *quota, *window, weight, now)?;
                 delay_admits(all, delays, *window, now)
             }
             Rule::Rate { quota, window } => rate_admits(all, *quota, *window, weight, now),
+            Rule::Sum { quota, period } => match times.and_then(Times::sums) {
+                Some(sums) => sums.admits(*quota, *period, amount, now),
+                None => Sums::default().admits(*quota, *period, amount, now),
+            },
         }
     }
 
-    /// Charges `weight` now. Call only after [`Rule::admits`], or to count what was refused.
-    pub fn charge(&self, times: &mut Option<Times>, weight: u32, now: Timestamp) {
+    /// What a window or a sum holds at `now`, and when the oldest of it leaves. Nothing of a rate.
+    pub fn held(&self, times: Option<&Times>, now: Timestamp) -> (u64, Option<Timestamp>) {
+        match self {
+            Rule::Rate { .. } => (0, None),
+            Rule::Sum { period, .. } => {
+                let sums = times.and_then(Times::sums);
+                (
+                    sums.map_or(0, |sums| sums.spent(*period, now)),
+                    sums.and_then(|sums| sums.next_end(*period, now)),
+                )
+            }
+            Rule::Window { window, .. } | Rule::BackOff { window, .. } => {
+                let live = live(times.map_or(&[][..], Times::as_slice), *window, now);
+                let oldest = live.first().map(|&t| Timestamp::from_millis(t).plus(*window));
+                (u64::try_from(live.len()).unwrap_or(u64::MAX), oldest)
+            }
+        }
+    }
+
+    /// Charges `amount` now. Call only after [`Rule::admits`], or to count what was refused.
+    pub fn charge(&self, times: &mut Option<Times>, amount: u64, now: Timestamp) {
+        let weight = u32::try_from(amount).unwrap_or(u32::MAX);
+        if let Rule::Sum { period, .. } = self {
+            return add(times, *period, amount, now);
+        }
         if let Rule::Rate { quota, window } = self {
             let tat = times.as_ref().and_then(|t| t.as_slice().first().copied()).unwrap_or(0);
             *times =
@@ -130,7 +209,7 @@ impl Rule {
             return;
         }
         self.prune(times, now);
-        for _ in 0..weight.min(self.quota()) {
+        for _ in 0..weight.min(self.kept()) {
             match times {
                 None => *times = Some(Times::One(now.as_millis())),
                 Some(times) => times.insert(now.as_millis()),
@@ -140,7 +219,15 @@ impl Rule {
     }
 
     /// Takes back one charge of exactly this instant, after what it was for did not happen.
-    pub fn refund(&self, times: &mut Option<Times>, weight: u32, at: Timestamp) {
+    pub fn refund(&self, times: &mut Option<Times>, amount: u64, at: Timestamp) {
+        if let (Rule::Sum { period, .. }, Some(Times::Sums(sums))) = (self, times.as_mut()) {
+            sums.take(period.slot(at), amount);
+            if sums.is_empty() {
+                *times = None;
+            }
+            return;
+        }
+        let weight = u32::try_from(amount).unwrap_or(u32::MAX);
         if let (Rule::Rate { quota, window }, Some(Times::One(tat))) = (self, times.as_mut()) {
             *tat -= cell(*quota, *window) * i64::from(weight);
             return;
@@ -154,7 +241,7 @@ impl Rule {
                     }
                     all.is_empty()
                 }
-                None => false,
+                Some(Times::Sums(_)) | None => false,
             };
             if emptied {
                 *times = None;
@@ -175,10 +262,23 @@ impl Rule {
 
     fn keep_newest(&self, times: &mut Option<Times>) {
         if let Some(Times::Many(all)) = times {
-            let quota = usize::try_from(self.quota()).unwrap_or(usize::MAX).max(1);
-            let excess = all.len().saturating_sub(quota);
+            let kept = usize::try_from(self.kept()).unwrap_or(usize::MAX).max(1);
+            let excess = all.len().saturating_sub(kept);
             all.drain(..excess);
         }
+    }
+}
+
+fn add(times: &mut Option<Times>, period: Period, amount: u64, now: Timestamp) {
+    if amount == 0 {
+        return;
+    }
+    if !matches!(times, Some(Times::Sums(_))) {
+        *times = Some(Times::Sums(Box::default()));
+    }
+    if let Some(Times::Sums(sums)) = times {
+        sums.prune(period, now);
+        sums.add(period.slot(now), amount);
     }
 }
 
@@ -199,7 +299,7 @@ fn window_admits(all: &[i64], quota: u32, window: Duration, weight: u32, now: Ti
     let must_leave = count.saturating_add(weight).saturating_sub(quota).max(1);
     let last_leaving = live.get(usize::try_from(must_leave - 1).unwrap_or(0)).or(live.last());
     let retry_at = last_leaving.map_or(now.plus(window), |&t| Timestamp::from_millis(t).plus(window));
-    Err(Full { count, retry_at, quota_used_up: true })
+    Err(Full { count: u64::from(count), retry_at, quota_used_up: true })
 }
 
 fn delay_admits(all: &[i64], delays: &[Duration], window: Duration, now: Timestamp) -> Result<(), Full> {
@@ -213,7 +313,7 @@ fn delay_admits(all: &[i64], delays: &[Duration], window: Duration, now: Timesta
     if retry_at <= now {
         return Ok(());
     }
-    Err(Full { count: u32::try_from(live.len()).unwrap_or(u32::MAX), retry_at, quota_used_up: false })
+    Err(Full { count: u64::try_from(live.len()).unwrap_or(u64::MAX), retry_at, quota_used_up: false })
 }
 
 /// Length of one cell in microseconds.
@@ -231,7 +331,7 @@ fn rate_admits(all: &[i64], quota: u32, window: Duration, weight: u32, now: Time
         return Ok(());
     }
     let retry_at = Timestamp::from_millis((after - micros + 999) / 1000);
-    Err(Full { count: quota, retry_at, quota_used_up: true })
+    Err(Full { count: u64::from(quota), retry_at, quota_used_up: true })
 }
 
 #[cfg(test)]
@@ -244,7 +344,7 @@ mod tests {
     }
 
     fn window(quota: u32, ms: u64) -> Rule {
-        Rule::Window { quota, window: Duration::from_millis(ms) }
+        Rule::window_of(quota, Duration::from_millis(ms))
     }
 
     #[test]
@@ -287,7 +387,7 @@ mod tests {
         /// The promise itself, checked against a naive count over every span that starts at a charge.
         #[test]
         fn no_span_ever_holds_more_than_the_quota(
-            quota in 1u32..6, span in 1u64..500, steps in prop::collection::vec((0i64..200, 1u32..4), 1..80)
+            quota in 1u32..6, span in 1u64..500, steps in prop::collection::vec((0i64..200, 1u64..4), 1..80)
         ) {
             let rule = window(quota, span);
             let (mut times, mut clock, mut admitted) = (None, 0i64, Vec::new());
@@ -298,7 +398,7 @@ mod tests {
                         rule.charge(&mut times, weight, at(clock));
                         admitted.extend(std::iter::repeat_n(clock, weight as usize));
                     }
-                    Err(full) if weight <= quota => {
+                    Err(full) if weight <= u64::from(quota) => {
                         // Honest: waiting it out succeeds, one millisecond less does not.
                         prop_assert!(full.retry_at > at(clock));
                         prop_assert!(rule.admits(times.as_ref(), weight, full.retry_at).is_ok());

@@ -4,6 +4,7 @@
 //! `conformance`); a broken promise panics by an assertion or returns the store's error.
 
 mod directory;
+mod entries;
 mod fixtures;
 mod lists;
 mod rest;
@@ -37,6 +38,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     verify::a_stale_update_is_a_conflict(&open().ledger).await?;
     verify::checks_are_atomic(&open().ledger).await?;
     verify::a_foreign_or_guessed_id_finds_nothing(&open().ledger).await?;
+    rest::evidence_is_a_stream(&open().ledger).await?;
     verify::a_confirmed_number_is_known(&open().ledger).await?;
     verify::a_given_code_ends_with_its_verification(&open().ledger).await?;
     verify::a_confirmation_shows_in_past_charges(&open().ledger).await?;
@@ -49,6 +51,10 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     rest::checkpoints_are_kept_until_forgotten(&open().ledger).await?;
     rest::the_newest_row_and_the_census_are_right(&open().ledger).await?;
     rest::retention_erases_in_steps(&open().ledger).await?;
+    entries::entries_are_added_changed_and_removed(&open().directory).await?;
+    entries::imports_add_or_replace_as_a_whole(&open().directory).await?;
+    entries::what_is_gone_is_swept(&open().directory).await?;
+    entries::hits_add_up(&open().directory).await?;
     directory::documents_are_unique_and_versioned(&open().directory).await?;
     directory::opt_outs_hold_for_one_or_all(&open().directory).await?;
     directory::the_audit_log_and_key_uses_are_kept(&open().directory).await

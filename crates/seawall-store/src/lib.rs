@@ -8,6 +8,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod device;
+pub mod lists;
 pub mod memory;
 mod packed;
 pub mod records;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use seawall_core::id::Id;
-use seawall_core::limit::{Charge, Dimensions, Exceeded};
+use seawall_core::address::AddressHistory;
+use seawall_core::limit::{Charge, Charged, Dimensions};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
@@ -62,7 +64,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What is set up: accounts, keys, limits, providers and so on as named documents, and opt-outs.
 #[async_trait]
-pub trait Directory: Send + Sync {
+pub trait Directory: lists::Lists + Send + Sync {
     /// All documents of a collection, oldest first.
     async fn documents(&self, collection: &str) -> Result<Vec<Document>>;
 
@@ -102,6 +104,9 @@ pub trait Directory: Send + Sync {
     /// When and from where each key was last used.
     async fn key_uses(&self) -> Result<Vec<(String, Timestamp, String)>>;
 
+    /// Writes an entry of the audit log that belongs to no change of the directory.
+    async fn note_audit(&self, entry: AuditEntry) -> Result<()>;
+
     /// The audit log, newest first.
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>>;
 }
@@ -120,6 +125,10 @@ pub struct PastCharge {
     pub subaccount: String,
     /// Whether the verification it belongs to was confirmed after this send.
     pub confirmed: bool,
+    /// Row key of the verification that it belongs to, and whether that one was verified.
+    pub verification: Option<(i64, bool)>,
+    /// Whether it ended without having left, see [`seawall_core::budget::gives_back`].
+    pub given_back: bool,
 }
 
 /// What happened: messages, verifications, decisions, receipts. Every method is one whole, atomic, durable step.
@@ -210,11 +219,23 @@ pub trait Ledger: Send + Sync {
     /// Everything that sends charged since an instant, oldest first, handed to `each`.
     async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()>;
 
+    /// What was accepted and has neither left nor ended, in the order of its acceptance.
+    async fn waiting_charges(&self) -> Result<Vec<PastCharge>>;
+
     /// Everything that was checkpointed since an instant.
     async fn past_checkpoints(&self, since: Timestamp) -> Result<Vec<(u64, Timestamp)>>;
 
     /// How many accepted messages are in each state, for one subaccount or all.
     async fn census(&self, subaccount: Option<&str>) -> Result<Census>;
+
+    /// Appends a batch of what detection folds, and gives its number: each is greater than the one before.
+    async fn append_evidence(&self, batch: Vec<u8>) -> Result<u64>;
+
+    /// The next batches after a number, oldest first; empty at the end of the stream.
+    async fn evidence_after(&self, seq: u64) -> Result<Vec<(u64, Vec<u8>)>>;
+
+    /// Forgets batches up to and including a number: a snapshot holds them.
+    async fn forget_evidence(&self, up_to: u64) -> Result<()>;
 
     /// Erases what is older than its retention, in bounded steps; true while there is more.
     async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool>;
@@ -232,13 +253,16 @@ pub trait Ledger: Send + Sync {
 /// How often lately: exact windows, charged all or nothing.
 #[async_trait]
 pub trait Counters: Send + Sync {
-    /// Charges `weight` to every window, in one atomic step. If an enforced one has no room, only charges
-    /// with `always` are made. Returns every window without room, shadow ones included: the request was
-    /// charged in full if none of them is enforced.
-    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>>;
+    /// Charges `weight` times its amount to every window, in one atomic step. If an enforced one has no room,
+    /// only charges with `always` are made. Returns every window without room, shadow ones included: the
+    /// request was charged in full if none of them is enforced.
+    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged>;
 
     /// Whether the charges would fit; changes nothing.
-    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>>;
+    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged>;
+
+    /// What each window holds, and when the oldest of it leaves.
+    async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>>;
 
     /// Takes a charge of exactly `at` back, except `always` ones: what it was for did not happen.
     async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()>;
@@ -248,6 +272,12 @@ pub trait Counters: Send + Sync {
 
     /// Adds one past charge while refilling. Ignored when it no longer matters at `now`.
     async fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()>;
+
+    /// What happened lately at an end user's address, given by its keyed hash.
+    async fn address(&self, ip: u64, now: Timestamp) -> Result<AddressHistory>;
+
+    /// A code went to a number for somebody at this address, or the number confirmed one. Both are keyed hashes.
+    async fn note_number(&self, ip: u64, number: u64, confirmed: bool, at: Timestamp) -> Result<()>;
 }
 
 /// The three roles and the vault, built once in main.

@@ -1,13 +1,16 @@
 //! Counters in memory: exact, one lock, bounded.
 
+mod addresses;
 mod table;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use seawall_core::limit::{Charge, Exceeded};
+use seawall_core::address::AddressHistory;
+use seawall_core::limit::{Charge, Charged};
 use seawall_core::time::Timestamp;
 
+use self::addresses::Addresses;
 use self::table::Table;
 use crate::{Counters, Result, StoreError};
 
@@ -21,6 +24,7 @@ pub const DEFAULT_MAX_KEYS: usize = 8_000_000;
 /// keys can make it refuse but never forget.
 pub struct MemoryCounters {
     table: Mutex<Table>,
+    addresses: Addresses,
 }
 
 impl Default for MemoryCounters {
@@ -32,7 +36,7 @@ impl Default for MemoryCounters {
 impl MemoryCounters {
     /// Holds at most `max_keys` keys.
     pub fn new(max_keys: usize) -> Self {
-        MemoryCounters { table: Mutex::new(Table::new(max_keys)) }
+        MemoryCounters { table: Mutex::new(Table::new(max_keys)), addresses: Addresses::default() }
     }
 
     /// How many keys it holds.
@@ -50,38 +54,43 @@ impl MemoryCounters {
     }
 }
 
-fn exceeded(table: &Table, charges: &[Charge], weight: u32, now: Timestamp) -> Vec<Exceeded> {
-    let full = |charge: &Charge| {
-        let answer = charge.rule.admits(table.get(charge.key), weight, now);
-        answer.err().map(|full| Exceeded::new(charge, full))
-    };
-    charges.iter().filter_map(full).collect()
+/// How much a charge takes.
+fn amount(charge: &Charge, weight: u32) -> u64 {
+    charge.amount.saturating_mul(u64::from(weight))
 }
 
 #[async_trait]
 impl Counters for MemoryCounters {
-    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>> {
+    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
         let mut table = self.table();
-        let exceeded = exceeded(&table, charges, weight, now);
-        let refused = exceeded.iter().any(|e| e.enforced);
+        let charged = Charged::assess(charges, |key| table.get(key), weight, now);
+        let refused = charged.refused();
         let due = || charges.iter().filter(|charge| charge.always || !refused);
         if !table.has_room(due().map(|charge| charge.key), now) {
             return Err(StoreError::Unavailable("the counters are full".to_owned()));
         }
         due().for_each(|charge| {
-            table.change(charge.key, &charge.rule, now, |rule, times| rule.charge(times, weight, now))
+            let amount = amount(charge, weight);
+            table.change(charge.key, &charge.rule, now, |rule, times| rule.charge(times, amount, now))
         });
-        Ok(exceeded)
+        Ok(if refused { charged.unmade() } else { charged })
     }
 
-    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Vec<Exceeded>> {
-        Ok(exceeded(&self.table(), charges, weight, now))
+    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        let table = self.table();
+        Ok(Charged::assess(charges, |key| table.get(key), weight, now).unmade())
+    }
+
+    async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>> {
+        let table = self.table();
+        Ok(charges.iter().map(|charge| charge.rule.held(table.get(charge.key), now)).collect())
     }
 
     async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
         let mut table = self.table();
         for charge in charges.iter().filter(|charge| !charge.always) {
-            table.change(charge.key, &charge.rule, at, |rule, times| rule.refund(times, weight, at));
+            let amount = amount(charge, weight);
+            table.change(charge.key, &charge.rule, at, |rule, times| rule.refund(times, amount, at));
         }
         Ok(())
     }
@@ -93,14 +102,23 @@ impl Counters for MemoryCounters {
     }
 
     async fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()> {
-        if at.plus(charge.rule.window()) <= now {
+        if charge.rule.end(at) <= now {
             return Ok(());
         }
         let mut table = self.table();
         if !table.has_room(std::iter::once(charge.key), now) {
             return Err(StoreError::Unavailable("the counters are full".to_owned()));
         }
-        table.change(charge.key, &charge.rule, at, |rule, times| rule.charge(times, 1, at));
+        table.change(charge.key, &charge.rule, at, |rule, times| rule.charge(times, charge.amount, at));
+        Ok(())
+    }
+
+    async fn address(&self, ip: u64, now: Timestamp) -> Result<AddressHistory> {
+        Ok(self.addresses.history(ip, now))
+    }
+
+    async fn note_number(&self, ip: u64, number: u64, confirmed: bool, at: Timestamp) -> Result<()> {
+        self.addresses.note(ip, number, confirmed, at);
         Ok(())
     }
 }

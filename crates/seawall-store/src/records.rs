@@ -254,6 +254,8 @@ pub struct VerificationRecord {
     pub revision: u64,
     /// Sub-state for the API: which operations made it, purpose and the like.
     pub purpose: Option<String>,
+    /// The payment that its code confirms, see [`seawall_core::text::code::Payment::canonical`].
+    pub bind: Option<String>,
 }
 
 /// A number that was verified.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use seawall_core::limit::Charge;
+use seawall_core::limit::{Charge, ChargeKind};
 use seawall_core::time::Timestamp;
 use seawall_core::window::Rule;
 use seawall_store::Counters;
@@ -25,14 +25,15 @@ fn key(of: u64, limit: usize) -> u64 {
 }
 
 fn charges(of: u64, limits: usize) -> Vec<Charge> {
-    let rule = Rule::Window { quota: 1000, window: Duration::from_secs(1800) };
+    let rule = Rule::window_of(1000, Duration::from_secs(1800));
     (0..limits)
         .map(|limit| Charge {
             key: key(of, limit),
             rule: rule.clone(),
             always: false,
             enforced: true,
-            limit: Some(limit),
+            kind: ChargeKind::Limit(limit),
+            amount: 1,
         })
         .collect()
 }

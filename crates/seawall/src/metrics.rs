@@ -104,11 +104,20 @@ const PROVIDERS_AT_MOST: usize = 1000;
 pub struct Metrics {
     requests: [[AtomicU64; 5]; Surface::ALL.len()],
     verdicts: [AtomicU64; VERDICTS.len()],
-    reasons: [AtomicU64; REASONS],
-    shadowed: [AtomicU64; REASONS],
+    reasons: ByReason,
+    shadowed: ByReason,
     transitions: [AtomicU64; MessageState::ALL.len()],
     decisions: Histogram,
     submits: Mutex<BTreeMap<String, [u64; SubmitOutcome::ALL.len()]>>,
+}
+
+/// One counter a reason; there are more than arrays have a default for.
+struct ByReason([AtomicU64; REASONS]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        ByReason(std::array::from_fn(|_| AtomicU64::default()))
+    }
 }
 
 #[derive(Default)]
@@ -136,7 +145,8 @@ impl Metrics {
     pub fn decided(&self, decision: &Decision, took: Duration) {
         bump(&self.verdicts, decision.verdict as usize);
         for reason in &decision.reasons {
-            bump(if reason.in_force() { &self.reasons } else { &self.shadowed }, reason.code as usize);
+            let counters = if reason.in_force() { &self.reasons } else { &self.shadowed };
+            bump(&counters.0, reason.code as usize);
         }
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         bump(&self.decisions.buckets, BOUNDS_US.partition_point(|bound| *bound < us));
@@ -201,7 +211,7 @@ impl Metrics {
             "Reasons of decisions, in force or only recorded.",
             "counter",
         );
-        for (counts, effect) in [(&self.reasons, "in_force"), (&self.shadowed, "recorded")] {
+        for (counts, effect) in [(&self.reasons.0, "in_force"), (&self.shadowed.0, "recorded")] {
             for (code, count) in ReasonCode::ALL.iter().zip(counts) {
                 let labels = [("reason", code.as_str()), ("effect", effect)];
                 out.line("seawall_decision_reasons_total", &labels, read(count));

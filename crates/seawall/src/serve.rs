@@ -18,7 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::app::outbox::Outbox;
 use crate::app::snapshot::Snapshot;
-use crate::app::{App, idempotency, init, recorder, reload, who};
+use crate::app::{
+    App, alarms, check_alarm, detection, hits, idempotency, init, lists, recorder, reload, who,
+};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::IdSource;
@@ -106,6 +108,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let clock = Arc::new(Clock::start(Id::new(newest, 0).at()));
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
     tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
+    let detection = detection::restore(&store, config.data_dir()).await.map_err(|e| e.to_string())?;
     let (echoes, echoed) = mpsc::channel(ECHOES);
     let (outbox, arrivals) = Outbox::new();
     let listener = bind(config.server.listen).await?;
@@ -116,9 +119,14 @@ pub async fn start(config: Config) -> Result<Running, String> {
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         recorder: recorder::Recorder::default(),
+        detection,
+        lists: lists::Lists::default(),
+        hits: hits::HitCounts::default(),
         outbox,
         hook_work: Notify::new(),
         under_way: idempotency::UnderWay::default(),
+        alarms: alarms::Alarms::default(),
+        check_alarm: check_alarm::CheckAlarm::default(),
         key_uses: who::KeyUses::default(),
         metrics: metrics::Metrics::default(),
         echoes,
@@ -127,7 +135,9 @@ pub async fn start(config: Config) -> Result<Running, String> {
         config,
     });
     reload::reload(&app).await?;
+    lists::load(&app).await.map_err(|e| e.to_string())?;
     reload::refill(&app).await.map_err(|e| e.to_string())?;
+    alarms::load(&app).await.map_err(|e| e.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = vec![

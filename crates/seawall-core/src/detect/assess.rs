@@ -39,7 +39,7 @@ pub(super) struct Findings {
 /// More is never said by one side of the outcomes.
 const MOST_OUTCOME: f64 = 0.985;
 /// What is below is not worth a signal.
-const WORTH_SAYING: f64 = 0.1;
+const WORTH_SAYING: f64 = 0.02;
 /// A key whose sums exceed this makes budgets tight.
 const SUSPICIOUS: f64 = 2.0;
 

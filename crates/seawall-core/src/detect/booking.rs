@@ -13,6 +13,9 @@ use crate::request::Operation;
 /// Trials a day that one address may tell wide keys, unless it usually has more.
 const TOLD_PER_DAY: f64 = 3.0;
 
+/// A block with fewer confirmations has never been seen.
+const SEEN: f32 = 0.5;
+
 impl Engine {
     pub(super) fn sent(&mut self, id: u64, asked: &Asked, probability: f64, explained: Explained) {
         let keys = Keys::of(asked);
@@ -74,9 +77,13 @@ impl Engine {
             // A campaign must not raise what is expected of its own blocks.
             if probability < 0.2 {
                 let key = keys.country.hash;
+                let novel = keys.blocks.map(|b| {
+                    self.keys.find(b.hash).is_none_or(|row| row.base_confirmed < SEEN)
+                });
                 let place = self.volumes.enter(key, now, || VolumeRow::new(key, now));
                 if let Some(row) = self.volumes.at_mut(place) {
                     row.add(now);
+                    row.learn(novel);
                 }
             }
         }

@@ -2,7 +2,8 @@
 //! It needs no feedback and speaks from the second number on.
 //!
 //! Expected are λ = n · (C + a) / (C_country + a B) numbers, with n the country's unknown numbers in the same
-//! span, C what was confirmed in the block and B the blocks of the plan. Genuine numbers cluster in popular
+//! span, C what was confirmed in the block and B the blocks in use: as many as would make genuine numbers fall
+//! into blocks never seen as often as they do, at most those of the plan. Genuine numbers cluster in popular
 //! blocks, so the law is negative binomial of shape C + a, not Poisson. From its surprise go the constant of a
 //! typical value and the price of having looked at every block; runs of adjacent numbers add; and what the
 //! block's own outcomes say comes on top: a block that confirms talks itself free.
@@ -25,6 +26,9 @@ const MOST: f64 = 12.0;
 const OUTCOMES: (f64, f64) = (-14.0, 6.0);
 /// Less is never expected.
 const LEAST_EXPECTED: f64 = 0.02;
+
+/// A country has at least so many blocks in use.
+const FEWEST_BLOCKS: f64 = 50.0;
 
 /// The block that is most surprising.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +66,16 @@ impl Engine {
         let row = self.keys.find(key.hash);
         let confirmed = row.map_or(0.0, |r| f64::from(r.base_confirmed));
         let view = row.map(|r| r.view(now)).unwrap_or_default();
-        let blocks = f64::from(blocks_of_10k(asked.country)) * power_of_ten(4, open_digits);
-        let blocks = blocks.max(2.0);
-        let country =
-            self.keys.find(mix(keys.country.hash, 0x9001)).map_or(0.0, |r| f64::from(r.base_confirmed));
-        let volume = self.volumes.find(keys.country.hash).map_or(0.0, |v| v.within(now, spread.span)) + 1.0;
+        let plan = f64::from(blocks_of_10k(asked.country)) * power_of_ten(4, open_digits);
+        let country = self.keys.find(mix(keys.country.hash, 0x9001));
+        let country = country.map_or(0.0, |r| f64::from(r.base_confirmed));
+        let volumes = self.volumes.find(keys.country.hash);
+        let volume = volumes.map_or(0.0, |v| v.within(now, spread.span)) + 1.0;
+        let place = OPEN_DIGITS.iter().position(|(k, _)| *k == kind).unwrap_or(0);
+        let novelty = volumes.map_or(1.0, |v| v.novelty(place)).min(0.999);
         let a = self.tuning.clustering;
+        // So many blocks would make genuine numbers fall into new ones as often as they do.
+        let blocks = (country * novelty / (1.0 - novelty) / a).clamp(FEWEST_BLOCKS.min(plan), plan).max(2.0);
         let share = ((confirmed + a) / (country + a * blocks)).max(1.0 / blocks);
         let expected = (volume * share).max(LEAST_EXPECTED);
         let m = f64::from(spread.numbers);

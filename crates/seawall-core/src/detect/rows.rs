@@ -157,11 +157,17 @@ pub(super) struct VolumeRow {
     pub key: u64,
     hour: u32,
     counts: [u32; 24],
+    /// Messages that taught novelty, and how many of them fell into a block never seen, by kind of block.
+    seen: f32,
+    novel: [f32; 3],
 }
+
+/// Half of what is known of novelty is forgotten after so many messages.
+const NOVELTY_MEMORY: f32 = 4000.0;
 
 impl VolumeRow {
     pub(super) fn new(key: u64, now: u32) -> Self {
-        VolumeRow { key, hour: now / 3600, counts: [0; 24] }
+        VolumeRow { key, hour: now / 3600, ..Self::default() }
     }
 
     fn turn(&mut self, hour: u32) {
@@ -178,6 +184,23 @@ impl VolumeRow {
         if let Some(count) = self.counts.get_mut(slot(now / 3600)) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// Learns whether the blocks of a genuine message were new.
+    pub(super) fn learn(&mut self, novel: [bool; 3]) {
+        if self.seen > NOVELTY_MEMORY {
+            self.seen *= 0.5;
+            self.novel.iter_mut().for_each(|n| *n *= 0.5);
+        }
+        self.seen += 1.0;
+        self.novel.iter_mut().zip(novel).for_each(|(n, new)| *n += f32::from(u8::from(new)));
+    }
+
+    /// The share of genuine messages that fall into blocks of this kind that were never seen. It is 1 while
+    /// nothing is known.
+    pub(super) fn novelty(&self, kind: usize) -> f64 {
+        let novel = self.novel.get(kind).copied().unwrap_or(0.0);
+        (f64::from(novel) + 2.0) / (f64::from(self.seen) + 2.0)
     }
 
     /// How many in the last `span` seconds; an hour that is only partly in it counts in part.

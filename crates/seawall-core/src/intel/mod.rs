@@ -1,7 +1,16 @@
 //! Number and address intelligence: what the tracked tables say of a number or an address before any
 //! provider is asked. The types stand here; each table has a file of its own.
 
+mod continent;
+pub mod ip;
+pub mod local_time;
+pub mod number;
 mod operator_code;
+pub mod prefix;
+pub mod price;
+pub mod strings;
+pub mod table;
+mod zone_rule;
 
 use std::borrow::Cow;
 

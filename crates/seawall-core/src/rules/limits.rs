@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::facts::{Fact, Facts};
-use crate::limit::{Exceeded, Mode};
+use crate::limit::{ChargeKind, Counts, Exceeded, Limit, Mode, Per};
 use crate::policy::{BACK_OFF_WINDOW, Policy};
 use crate::reason::{Reason, ReasonCode};
 use crate::request::Request;
@@ -18,9 +18,13 @@ pub(super) fn check(
     match &facts.limits {
         Fact::Known(exceeded) => {
             for one in exceeded {
-                let reason = match one.limit.and_then(|position| policy.limits.get(position)) {
-                    Some(limit) => limit_reason(limit, one, now),
-                    None => back_off_reason(policy, request, one, now),
+                let reason = match one.kind {
+                    ChargeKind::Limit(position) => match policy.limits.get(position) {
+                        Some(limit) => limit_reason(limit, facts, one, now),
+                        None => continue,
+                    },
+                    ChargeKind::BackOff => back_off_reason(policy, request, one, now),
+                    ChargeKind::Budget(_) | ChargeKind::ApiRate => continue,
                 };
                 let mode = if one.enforced { Mode::Enforce } else { Mode::Shadow };
                 report(reason.in_mode(mode), Some(one.retry_at));
@@ -34,18 +38,36 @@ pub(super) fn check(
     }
 }
 
-fn limit_reason(limit: &crate::limit::Limit, one: &Exceeded, now: Timestamp) -> Reason {
+fn limit_reason(limit: &Limit, facts: &Facts, one: &Exceeded, now: Timestamp) -> Reason {
     let window = span::format(limit.window);
-    let wait = seconds(one.retry_at, now);
+    let (wait, quota) = (seconds(one.retry_at, now), one.quota);
+    let note = note(limit, facts, quota);
+    let (code, holds) = match limit.counts {
+        Counts::Failures => (ReasonCode::CheckBudgetExhausted, "wrong codes"),
+        Counts::Sends | Counts::Requests => (ReasonCode::LimitExceeded, ""),
+    };
+    let what = if holds.is_empty() { String::new() } else { format!(" {holds}") };
     let detail = format!(
-        "limit \"{}\" admits {} in any {window} and holds {}; there is room in {wait} s",
-        limit.name, limit.quota, one.count
+        "limit \"{}\" admits {quota}{what} in any {window} and holds {}{note}; there is room in {wait} s",
+        limit.name, one.count
     );
     Reason {
-        value: Some(u64::from(one.count)),
-        limit: Some(u64::from(limit.quota)),
+        value: Some(one.count),
+        limit: Some(quota),
         window: Some(window),
-        ..Reason::new(ReasonCode::LimitExceeded, detail).about(limit.name.clone())
+        ..Reason::new(code, detail).about(limit.name.clone())
+    }
+}
+
+/// Why a quota is not the one that the limit says.
+fn note(limit: &Limit, facts: &Facts, quota: u64) -> String {
+    let widened = facts.address.known().map_or(1, |address| address.widened());
+    let plain = u64::from(limit.quota);
+    match (quota == plain, widened > 1 && limit.per.is(Per::ClientIp)) {
+        (true, true) => " for one device at a shared address".to_owned(),
+        (true, false) => String::new(),
+        (false, true) => format!(" (shared address: quota {plain} → {quota})"),
+        (false, false) => format!(" (network: quota {plain} → {quota})"),
     }
 }
 
@@ -65,7 +87,7 @@ fn back_off_reason(policy: &Policy, request: &Request, one: &Exceeded, now: Time
         (ReasonCode::BackOff, detail)
     };
     Reason {
-        value: Some(u64::from(one.count)),
+        value: Some(one.count),
         limit: Some(u64::from(policy.backoff.max_unconfirmed)),
         window: Some(span::format(BACK_OFF_WINDOW)),
         ..Reason::new(code, detail)

@@ -1,4 +1,5 @@
-//! Number types that cost the sender more than a message, and numbers outside their country's plan.
+//! Number types that cost the sender more than a message, numbers that anybody reads, and numbers outside
+//! their country's plan.
 
 use super::{Report, of_subaccount};
 use crate::facts::Facts;
@@ -8,14 +9,26 @@ use crate::reason::{Reason, ReasonCode};
 use crate::request::Request;
 use crate::time::Timestamp;
 
-pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
+pub(super) fn check(
+    policy: &Policy,
+    request: &Request,
+    facts: &Facts,
+    _: Timestamp,
+    report: &mut Report<'_>,
+) {
     if !request.operation.sends() {
         return;
     }
-    if of_subaccount(policy, request).refused_number_types.contains(&request.kind) {
+    let own = of_subaccount(policy, request);
+    if own.refused_number_types.contains(&request.kind) {
         let kind = request.kind.as_str();
         let detail = format!("{} is a {kind} number, and those are not sent to", request.to);
         report(Reason::new(ReasonCode::NumberTypeRefused, detail).about(kind), None);
+    }
+    if facts.number.as_ref().is_some_and(|number| number.disposable) {
+        let mode = if own.refuse_disposable { Mode::Enforce } else { Mode::Shadow };
+        let detail = format!("{} is a number of a public receive-SMS site", request.to);
+        report(Reason::new(ReasonCode::NumberDisposable, detail).in_mode(mode), None);
     }
     if !request.valid {
         // Plans grow before the metadata does: an unknown number is a hint, not a refusal.

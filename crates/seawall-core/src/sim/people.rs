@@ -77,8 +77,7 @@ impl World {
         Some(Customer { number, operator, client, access, token: rng.bits(), known: false })
     }
 
-    /// 3 % sit behind a VPN, 3 % are abroad; of the others 7 % are in offices, 55 % on their operator's shared
-    /// addresses or its IPv6, and the rest at home.
+    /// 3 % sit behind a VPN, and so many are abroad.
     fn access(&self, land: usize, operator: usize, abroad: f64, rng: &mut Rng) -> Option<Access> {
         if rng.chance(0.03) {
             return self.hosting(rng).map(Access::Fixed);
@@ -99,15 +98,16 @@ impl World {
         }
     }
 
+    /// 7 % sit in offices, 55 % behind their operator's shared addresses, the rest at home. Some phones and half of
+    /// the homes have IPv6 as well, and prefer it.
     fn home_access(&self, land: usize, operator: usize, rng: &mut Rng) -> Option<Access> {
         let here = self.lands.get(land)?;
-        let place = rng.unit();
-        let six = rng.chance(0.3).then(|| here.home_six(rng)).flatten();
-        match six {
-            _ if place < 0.07 => here.office(rng).map(Access::Fixed),
-            Some(six) => Some(Access::Six(six)),
-            None if place < 0.62 => Some(Access::Gateway { operator }),
-            None => here.home(rng).map(Access::Fixed),
+        let (place, six) = (rng.unit(), rng.unit());
+        let six = |share: f64, rng: &mut Rng| (six < share).then(|| here.home_six(rng)).flatten().map(Access::Six);
+        match place {
+            0.0..0.07 => here.office(rng).map(Access::Fixed),
+            0.07..0.62 => six(0.15, rng).or(Some(Access::Gateway { operator })),
+            _ => six(0.5, rng).or_else(|| here.home(rng).map(Access::Fixed)),
         }
     }
 

@@ -127,6 +127,7 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
         message: message.id,
         revision: 1,
         purpose: Some("login".to_owned()),
+        bind: None,
     };
     message.verification = Some(verification.id);
     let template = "Your {brand} code is {code}".to_owned();

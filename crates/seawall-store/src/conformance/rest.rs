@@ -192,3 +192,20 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     ledger.close().await;
     Ok(())
 }
+
+pub(super) async fn evidence_is_a_stream(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    assert!(ledger.evidence_after(0).await?.is_empty());
+    let mut numbers = Vec::new();
+    for batch in [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()] {
+        numbers.push(ledger.append_evidence(batch).await?);
+    }
+    let [first, second, third] = numbers.as_slice() else { return Err(StoreError::Conflict) };
+    assert!(first < second && second < third);
+    let read = ledger.evidence_after(*first).await?;
+    assert_eq!(read, vec![(*second, b"two".to_vec()), (*third, b"three".to_vec())]);
+    ledger.forget_evidence(*third).await?;
+    assert!(ledger.evidence_after(0).await?.is_empty());
+    let next = ledger.append_evidence(b"four".to_vec()).await?;
+    assert!(next > *third, "a number is never used again");
+    Ok(())
+}

@@ -1,5 +1,7 @@
 //! The keys of all counters and their instants.
 
+use std::time::Duration;
+
 use hashbrown::HashMap;
 use seawall_core::time::Timestamp;
 use seawall_core::window::{Rule, Times};
@@ -38,6 +40,9 @@ impl std::hash::Hasher for Key {
         self.0 = key;
     }
 }
+
+/// Requests under way may ask a little after younger ones what a window held.
+const GRACE: Duration = Duration::from_secs(60);
 
 type Shard = HashMap<u64, Entry, AsIs>;
 
@@ -156,7 +161,7 @@ impl Table {
 
 /// When a charge of now stops to matter.
 fn expiry(rule: &Rule, now: Timestamp) -> i64 {
-    now.plus(rule.window()).as_millis()
+    rule.end(now).plus(GRACE).as_millis()
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 65,536")]

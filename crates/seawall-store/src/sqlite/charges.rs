@@ -1,14 +1,16 @@
 //! What windows are refilled from: sends with their dimensions, and checkpoints of windows that count requests.
 
-use hashbrown::HashMap;
-use rusqlite::params;
+use hashbrown::{HashMap, HashSet};
+use rusqlite::{Row, params};
+use seawall_core::budget;
 use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
-use super::codec::{damaged, subaccount};
+use super::codec::{self, damaged, subaccount};
 use super::db::View;
 use super::dims;
 use super::writer::Turn;
+use crate::records::Progress;
 use crate::{PastCharge, Result};
 
 /// Rows read at once.
@@ -16,22 +18,35 @@ const CHUNK: u16 = 20_000;
 /// A verification lives at most so long after its first message, in milliseconds.
 const LONGEST_VERIFICATION: i64 = 2 * 86_400_000;
 
-/// When each number was last confirmed. Every confirmation ends the back-off of its number, so it covers all
-/// earlier sends to that number.
-pub(super) type Confirmed = HashMap<i64, i64>;
+/// What was confirmed.
+#[derive(Default)]
+pub(super) struct Confirmed {
+    /// When each number was last confirmed. Every confirmation ends the back-off of its number, so it covers
+    /// all earlier sends to that number.
+    numbers: HashMap<i64, i64>,
+    /// The verifications that ended well.
+    verified: HashSet<i64>,
+}
+
+impl Confirmed {
+    fn of(&self, number: i64) -> Option<i64> {
+        self.numbers.get(&number).copied()
+    }
+}
 
 /// Confirmations since an instant.
 pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
     let begun = Timestamp::from_millis((since.as_millis() - LONGEST_VERIFICATION).max(0));
     let mut select = view.conn.prepare_cached(
-        "SELECT number, verified FROM verifications WHERE row >= ?1 AND verified IS NOT NULL",
+        "SELECT number, verified, row FROM verifications WHERE row >= ?1 AND verified IS NOT NULL",
     )?;
     let mut rows = select.query([Id::first_row(begun)])?;
-    let mut confirmed = Confirmed::new();
+    let mut confirmed = Confirmed::default();
     while let Some(row) = rows.next()? {
         let (number, at): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let newest = confirmed.entry(number).or_insert(at);
+        let newest = confirmed.numbers.entry(number).or_insert(at);
         *newest = at.max(*newest);
+        confirmed.verified.insert(row.get(2)?);
     }
     Ok(confirmed)
 }
@@ -43,29 +58,66 @@ pub(super) fn sends(
     row: i64,
 ) -> Result<(Vec<PastCharge>, Option<i64>)> {
     let mut select = view.conn.prepare_cached(
-        "SELECT row, sub, number, dims FROM messages WHERE row >= ?1 ORDER BY row LIMIT ?2",
+        "SELECT row, sub, number, dims, state, verification, CASE WHEN state IN (5, 6, 9) THEN progress END \
+         FROM messages WHERE row >= ?1 ORDER BY row LIMIT ?2",
     )?;
     let mut rows = select.query(params![row, CHUNK])?;
     let (mut sends, mut next) = (Vec::with_capacity(usize::from(CHUNK)), row);
     let mut last_sub: Option<(i64, String)> = None;
     while let Some(r) = rows.next()? {
-        let (row, sub, number): (i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
-        let bytes = r.get_ref(3)?.as_blob().map_err(|_| damaged("a message"))?;
-        let name = match &last_sub {
-            Some((id, name)) if *id == sub => name.clone(),
-            _ => last_sub.insert((sub, subaccount(view, sub)?)).1.clone(),
-        };
-        let at = Id::new(row, 0).at();
-        sends.push(PastCharge {
-            at,
-            dimensions: dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?,
-            subaccount: name,
-            confirmed: confirmed.get(&number).is_some_and(|&confirmed| confirmed >= at.as_millis()),
-        });
-        next = row + 1;
+        sends.push(send(view, r, confirmed, &mut last_sub)?);
+        next = r.get::<_, i64>(0)? + 1;
     }
     let more = sends.len() == usize::from(CHUNK);
     Ok((sends, more.then_some(next)))
+}
+
+fn send(
+    view: View<'_>,
+    r: &Row<'_>,
+    confirmed: &Confirmed,
+    last_sub: &mut Option<(i64, String)>,
+) -> Result<PastCharge> {
+    let (row, sub, number): (i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
+    let bytes = r.get_ref(3)?.as_blob().map_err(|_| damaged("a message"))?;
+    let name = match &last_sub {
+        Some((id, name)) if *id == sub => name.clone(),
+        _ => last_sub.insert((sub, subaccount(view, sub)?)).1.clone(),
+    };
+    let at = Id::new(row, 0).at();
+    let verification: Option<i64> = r.get(5)?;
+    Ok(PastCharge {
+        at,
+        dimensions: dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?,
+        subaccount: name,
+        confirmed: confirmed.of(number).is_some_and(|confirmed| confirmed >= at.as_millis()),
+        verification: verification.map(|row| (row, confirmed.verified.contains(&row))),
+        given_back: given_back(r)?,
+    })
+}
+
+fn given_back(r: &Row<'_>) -> Result<bool> {
+    let state = codec::state(r.get(4)?)?;
+    let progress: Progress = match r.get_ref(6)?.as_str_or_null().map_err(|_| damaged("a message"))? {
+        Some(text) => serde_json::from_str(text)?,
+        None => Progress::default(),
+    };
+    Ok(budget::gives_back(state, progress.attempts.iter().map(|attempt| attempt.outcome.as_str())))
+}
+
+/// What was accepted and has neither left nor ended. Below `settled_below` nothing waits but what is scheduled.
+pub(super) fn waiting(view: View<'_>) -> Result<Vec<PastCharge>> {
+    let sql = "SELECT row, sub, number, dims, state, verification, NULL FROM messages NOT INDEXED \
+         WHERE row >= (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'settled_below') AND state IN (0, 2) \
+         UNION ALL SELECT row, sub, number, dims, state, verification, NULL FROM messages WHERE state = 1 \
+         ORDER BY row";
+    let mut select = view.conn.prepare_cached(sql)?;
+    let mut rows = select.query([])?;
+    let (mut found, mut last_sub) = (Vec::new(), None);
+    while let Some(r) = rows.next()? {
+        found.push(send(view, r, &Confirmed::default(), &mut last_sub)?);
+    }
+    Ok(found)
 }
 
 /// Writes which windows were charged; forgets what is older than any window.

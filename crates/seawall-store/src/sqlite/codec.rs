@@ -155,9 +155,10 @@ struct Verification {
     callback_url: Option<String>,
     message: Id,
     purpose: Option<String>,
+    bind: Option<String>,
 }
 
-packed!(Verification { to, lifecycle, shape, key_id, given_code, callback_url, message, purpose });
+packed!(Verification { to, lifecycle, shape, key_id, given_code, callback_url, message, purpose, bind });
 
 /// Seals what is not a column of a verification. A given code is erased with the end of its verification.
 pub(super) fn seal_verification(vault: &Vault, record: &mut VerificationRecord) -> Result<Vec<u8>> {
@@ -173,6 +174,7 @@ pub(super) fn seal_verification(vault: &Vault, record: &mut VerificationRecord) 
         callback_url: record.callback_url.clone(),
         message: record.message,
         purpose: record.purpose.clone(),
+        bind: record.bind.clone(),
     };
     vault.seal_with(Place::new(VERIFICATION, record.id.row()), |out| packed::whole(&body, out))
 }
@@ -198,6 +200,7 @@ pub(super) fn verification(view: View<'_>, r: &Row<'_>) -> Result<VerificationRe
         message: body.message,
         revision: r.get::<_, i64>(3)?.cast_unsigned(),
         purpose: body.purpose,
+        bind: body.bind,
     })
 }
 

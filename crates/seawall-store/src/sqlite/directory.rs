@@ -64,6 +64,10 @@ impl Directory for SqliteStore {
         self.db.list(documents::key_uses).await
     }
 
+    async fn note_audit(&self, entry: AuditEntry) -> Result<()> {
+        self.db.write(1, move |turn| documents::write_audit(turn, &entry)).await
+    }
+
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>> {
         self.db.list(move |view| documents::audit_log(view, page)).await
     }

@@ -12,7 +12,8 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, hooks, idempotency, known, messages, prune, start, verifications,
+    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, start,
+    verifications,
 };
 use crate::records::{
     Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
@@ -174,6 +175,10 @@ impl Ledger for SqliteStore {
         Ok(())
     }
 
+    async fn waiting_charges(&self) -> Result<Vec<PastCharge>> {
+        self.db.list(charges::waiting).await
+    }
+
     async fn past_checkpoints(&self, since: Timestamp) -> Result<Vec<(u64, Timestamp)>> {
         self.db.list(move |view| charges::past_checkpoints(view, since)).await
     }
@@ -184,6 +189,18 @@ impl Ledger for SqliteStore {
             hot.subs.id(name).unwrap_or(-1)
         });
         self.db.list(move |view| census(view, sub)).await
+    }
+
+    async fn append_evidence(&self, batch: Vec<u8>) -> Result<u64> {
+        self.db.write(1, move |turn| evidence::append(turn, &batch)).await
+    }
+
+    async fn evidence_after(&self, seq: u64) -> Result<Vec<(u64, Vec<u8>)>> {
+        self.db.list(move |view| evidence::after(view, seq)).await
+    }
+
+    async fn forget_evidence(&self, up_to: u64) -> Result<()> {
+        self.db.write(1, move |turn| evidence::forget(turn, up_to)).await
     }
 
     async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool> {

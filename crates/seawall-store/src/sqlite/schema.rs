@@ -12,7 +12,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -87,4 +87,16 @@ const KNOWN_NUMBERS: &str = "
 CREATE TABLE known_numbers (number INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);
 INSERT INTO known_numbers SELECT number, min(verified), max(verified) FROM verifications
   WHERE verified IS NOT NULL GROUP BY number;
+";
+
+/// What detection folds, until a snapshot holds it.
+const EVIDENCE: &str = "CREATE TABLE evidence (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);";
+
+/// Entries of lists, in batches that count once they name a list; and how often things were met.
+const LISTS: &str = "
+CREATE TABLE list_batches (batch INTEGER PRIMARY KEY AUTOINCREMENT, list TEXT);
+CREATE INDEX list_batches_list ON list_batches (list);
+CREATE TABLE list_entries (row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, batch INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX list_entries_batch ON list_entries (batch);
+CREATE TABLE hits (id TEXT PRIMARY KEY, hits INTEGER NOT NULL, enforced INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
 ";

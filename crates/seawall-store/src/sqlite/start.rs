@@ -14,6 +14,7 @@ use crate::records::Recovery;
 
 /// Reads what is kept in memory.
 pub(super) fn load(conn: &Connection) -> Result<Hot> {
+    super::lists::forget_unpublished(conn)?;
     let mut hot = Hot::default();
     each(conn, "SELECT id, name FROM subaccounts", |r| {
         hot.subs.insert(r.get(0)?, &r.get::<_, String>(1)?);
@@ -123,7 +124,8 @@ pub(super) fn newest_row(view: View<'_>) -> Result<i64> {
     let sql = "SELECT max(
         (SELECT coalesce(max(row), 0) FROM messages), (SELECT coalesce(max(row), 0) FROM verifications),
         (SELECT coalesce(max(row), 0) FROM hooks), (SELECT coalesce(max(row), 0) FROM audit),
-        (SELECT coalesce(max(row), 0) FROM opt_outs), (SELECT coalesce(max(row), 0) FROM checkpoints),
+        (SELECT coalesce(max(row), 0) FROM opt_outs), (SELECT coalesce(max(row), 0) FROM list_entries),
+        (SELECT coalesce(max(row), 0) FROM checkpoints),
         (SELECT coalesce(max(last), 0) FROM (SELECT last FROM decision_batches ORDER BY first DESC LIMIT 16)))";
     Ok(view.conn.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
 }

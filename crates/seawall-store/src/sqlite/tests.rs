@@ -65,7 +65,9 @@ async fn a_newer_schema_is_refused() {
     let conn = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
     conn.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(conn);
-    assert!(matches!(error(dir.path(), vault()), StoreError::Newer { found: 99, known: 2 }));
+    assert!(
+        matches!(error(dir.path(), vault()), StoreError::Newer { found: 99, known } if known == i64::try_from(super::schema::MIGRATIONS.len()).unwrap())
+    );
 }
 
 #[test]

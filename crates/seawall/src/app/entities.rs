@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use seawall_connect::Kind;
 use seawall_core::country::Country;
+use seawall_core::detect::dial::DetectionPolicy;
 use seawall_core::message::Channel;
 use seawall_core::policy::{BackOff, SubaccountPolicy};
 use seawall_core::time::Timestamp;
@@ -31,8 +32,18 @@ pub mod collection {
     pub const WEBHOOKS: &str = "webhooks";
     /// Templates.
     pub const TEMPLATES: &str = "templates";
+    /// Plans.
+    pub const PLANS: &str = "plans";
+    /// Budgets.
+    pub const BUDGETS: &str = "budgets";
     /// Settings: one document.
     pub const SETTINGS: &str = "settings";
+    /// Lists, without their entries.
+    pub const LISTS: &str = "lists";
+    /// Suspensions.
+    pub const SUSPENSIONS: &str = "suspensions";
+    /// Rules.
+    pub const RULES: &str = "rules";
     /// Export jobs.
     pub const EXPORTS: &str = "exports";
 }
@@ -66,7 +77,7 @@ pub struct Subaccount {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Name of a plan; informative until plans exist.
+    /// Name of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// Products it may use (`sms`, `verify`, …); absent: all.
@@ -88,6 +99,12 @@ pub enum Scope {
     /// Start and check verifications.
     #[serde(rename = "verify")]
     Verify,
+    /// Approve verifications by hand, without a code. Never given by default.
+    #[serde(rename = "approve")]
+    Approve,
+    /// Send without operator rules and detection, by `risk_check: "off"`. Never given by default.
+    #[serde(rename = "risk_check_off")]
+    RiskCheckOff,
     /// Send and read messages.
     #[serde(rename = "sms")]
     Sms,
@@ -116,6 +133,8 @@ impl Scope {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Verify => "verify",
+            Self::Approve => "approve",
+            Self::RiskCheckOff => "risk_check_off",
             Self::Sms => "sms",
             Self::Lookup => "lookup",
             Self::Masking => "masking",
@@ -140,6 +159,9 @@ pub struct ApiKey {
     /// Only these uses; absent: verify, sms, lookup, masking, voice and contacts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<Scope>>,
+    /// Name of its plan; absent: the plan of the subaccount that it is used for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Only from these addresses; empty: from anywhere the account allows.
     #[serde(default)]
     pub ip_allowlist: Vec<IpNet>,
@@ -353,6 +375,8 @@ pub struct Settings {
     pub api_rates: ApiRates,
     /// Until then only guardrails refuse; everything else is recorded in shadow.
     pub observe_until: Option<Timestamp>,
+    /// Fraud detection.
+    pub detection: DetectionPolicy,
 }
 
 /// Requests a second.

@@ -184,6 +184,7 @@ fn first_key(ids: &IdSource, made: &Initialised, now: Timestamp) -> Result<ApiKe
         name: "first key".to_owned(),
         subaccounts: None,
         scopes: None,
+        plan: None,
         ip_allowlist: Vec::new(),
         expires_at: None,
         enabled: true,

@@ -1,18 +1,26 @@
 //! The use cases, one a file. Every dialect, the admin API and later the console call these; none of them
 //! knows HTTP.
 
+pub mod approve;
+pub mod alarms;
 pub mod audit;
+pub mod budgets;
 pub mod cancel;
 pub mod cancel_verification;
+pub mod check_alarm;
 pub mod check_code;
 pub mod collections;
 pub mod decide_only;
+pub mod detection;
 pub mod entities;
+pub mod hits;
 pub mod hooks;
 pub mod idempotency;
 pub mod init;
+pub mod lists;
 pub mod outbox;
 pub mod phone;
+pub mod plans;
 pub mod recorder;
 pub mod reload;
 pub mod screen;
@@ -28,6 +36,8 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use seawall_connect::Echoed;
+use seawall_core::detect::Event;
+use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Change, MessageRecord};
 use seawall_store::{Store, StoreError};
@@ -52,12 +62,22 @@ pub struct App {
     pub snapshot: ArcSwap<Snapshot>,
     /// Decisions that send nothing, on their way to the ledger.
     pub recorder: recorder::Recorder,
+    /// Evidence about campaigns.
+    pub detection: detection::Detection,
+    /// Lists in force.
+    pub lists: lists::Lists,
+    /// How often entries of lists and the like were met since the last flush.
+    pub hits: hits::HitCounts,
     /// The way to the outbox.
     pub outbox: outbox::Outbox,
     /// Wakes the webhook deliveries.
     pub hook_work: Notify,
     /// Requests under way by idempotency key.
     pub under_way: idempotency::UnderWay,
+    /// What the operator is to be told.
+    pub alarms: alarms::Alarms,
+    /// How many checks fail lately.
+    pub check_alarm: check_alarm::CheckAlarm,
     /// When and from where keys were used since the last flush.
     pub key_uses: who::KeyUses,
     /// Where connectors put receipts and inbound messages.
@@ -78,10 +98,35 @@ impl App {
 
     /// Changes messages in the ledger and counts what moved; see [`seawall_store::Ledger::settle`].
     pub async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>, StoreError> {
+        let at = self.now();
+        let successes: Vec<_> =
+            changes.iter().filter(|c| c.outcome.as_deref() == Some("success")).map(|c| c.id).collect();
+        // A state is final once: a later change of something else gives nothing back again.
+        let ended: Vec<_> =
+            changes.iter().filter(|c| c.state.is_some_and(is_undelivered)).map(|c| c.id).collect();
         let changed = self.store.ledger.settle(changes).await?;
-        changed.iter().for_each(|record| self.metrics.moved(record.state));
+        for record in &changed {
+            self.metrics.moved(record.state);
+            if ended.contains(&record.id) {
+                budgets::give_back(self, record).await;
+            }
+            let id = detection::event_id(record.id);
+            if successes.contains(&record.id) {
+                self.detection.observe(Event::Confirmed { id, at });
+            } else if is_undelivered(record.state) {
+                self.detection.observe(Event::Failed { id, at });
+            }
+        }
         Ok(changed)
     }
+}
+
+/// Whether a message ended without having reached anybody, so that no confirmation can be expected.
+fn is_undelivered(state: MessageState) -> bool {
+    matches!(
+        state,
+        MessageState::Failed | MessageState::Expired | MessageState::Canceled | MessageState::Rejected
+    )
 }
 
 /// Why a use case did not do what was asked. Each dialect maps it once.

@@ -9,16 +9,21 @@ use async_trait::async_trait;
 use seawall_connect::{Connector, Health, Outgoing, Submission, Surroundings};
 use seawall_core::limit::Limit;
 use seawall_core::policy::Policy;
+use seawall_core::suspension::Suspensions;
 use seawall_store::StoreError;
 use serde::de::DeserializeOwned;
 
 use super::App;
+use super::collections::suspensions::StoredSuspension;
+use super::collections::plans::Plan;
 use super::entities::{ApiKey, Provider, Route, Subaccount, collection};
+use super::plans::put_into;
 use super::snapshot::{RunningProvider, Snapshot};
 
 mod refill;
+mod wanted;
 
-pub use refill::refill;
+pub use refill::{named_by_shape, refill};
 
 /// Builds everything anew and swaps it in. Callers that change the directory hold [`App::reload_lock`].
 ///
@@ -39,7 +44,10 @@ pub async fn reload(app: &App) -> Result<(), String> {
     };
     let (before, after) = (running(&old), running(&new));
     match refill::swap(app, &old, new).await {
-        Ok(()) => close(minus(before, &after)),
+        Ok(()) => {
+            app.lists.define(app.snapshot.load().lists.clone());
+            close(minus(before, &after));
+        }
         Err(error) => {
             tracing::error!(%error, "new limits could not be filled; going on with what was");
             close(minus(after, &before));
@@ -69,16 +77,26 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
     let limits =
         limits.into_iter().map(|limit| refill::named_by_shape(limit, app.store.vault.index())).collect();
     let version = app.store.directory.version().await?;
-    let policy = Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
+    let mut policy = Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
+    let plans: Vec<Plan> = read(app, collection::PLANS).await?;
+    let plans = plans.into_iter().map(|plan| (plan.name.clone(), Arc::new(plan))).collect();
+    let keys: Vec<ApiKey> = read(app, collection::API_KEYS).await?;
+    put_into(&mut policy, &plans, &subaccounts, &keys, app.store.vault.index());
+    policy.budgets = read(app, collection::BUDGETS).await?;
+    let suspensions: Vec<StoredSuspension> = read(app, collection::SUSPENSIONS).await?;
+    let now = app.now();
+    policy.suspensions = Suspensions::new(suspensions.iter().filter_map(|s| s.in_force(now)));
     let mut routes: Vec<Route> = read(app, collection::ROUTES).await?;
     routes.sort_by_cached_key(rank);
     Ok(Snapshot {
         account: read(app, collection::ACCOUNT).await?.into_iter().next(),
-        keys: by_hash(read(app, collection::API_KEYS).await?),
+        keys: by_hash(keys),
+        plans,
         allowed: read(app, collection::IP_ALLOWLIST).await?,
         prices: read(app, collection::PRICES).await?,
         webhooks: read(app, collection::WEBHOOKS).await?,
         templates: read(app, collection::TEMPLATES).await?,
+        lists: read(app, collection::LISTS).await?,
         providers: providers(app, old, read(app, collection::PROVIDERS).await?),
         range_digits: policy.range_digits(),
         policy: Arc::<Policy>::new(policy),
@@ -89,7 +107,10 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
 }
 
 async fn read<T: DeserializeOwned>(app: &App, collection: &str) -> Result<Vec<T>, StoreError> {
-    let documents = app.store.directory.documents(collection).await?;
+    let mut documents = app.store.directory.documents(collection).await?;
+    if collection == collection::LISTS {
+        documents = super::lists::with_built_in(documents);
+    }
     let entity = |d: seawall_store::records::Document| {
         let id = d.id;
         serde_json::from_value(d.body).map_err(|e| StoreError::Corrupt(format!("{collection} {id}: {e}")))

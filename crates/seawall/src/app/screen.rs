@@ -1,23 +1,26 @@
 //! Rooms 4 and 5: gather the facts, decide, charge the limits in one atomic step, decide again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use seawall_core::country::Country;
 use seawall_core::decide::{charges, decide, needs};
-use seawall_core::decision::Decision;
+use seawall_core::decision::{Decision, Verdict};
+use seawall_core::detect::{Asked, Event};
 use seawall_core::facts::{Fact, Facts, History, Needs};
 use seawall_core::id::Id;
-use seawall_core::limit::{Charge, Dimensions};
+use seawall_core::limit::{Charge, ChargeKind, Charged, Counts, Dimensions, Room};
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
+use seawall_core::policy::Policy;
 use seawall_core::reason::ReasonCode;
-use seawall_core::request::Request;
+use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
 use seawall_store::records::{DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
 
 use super::App;
+use super::detection::event_id;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
 #[derive(Debug)]
@@ -36,33 +39,73 @@ pub struct Screened {
     pub dimensions: Dimensions,
     /// The number's open verification, when one was asked for.
     pub open: Option<VerificationRecord>,
+    /// How much room the tightest limit has left, with the limit's name and window.
+    pub room: Option<NamedRoom>,
     charged: Vec<Charge>,
+    /// Those among them that count wrong codes.
+    failures: Vec<Charge>,
+}
+
+/// How much room a limit has left.
+#[derive(Clone, Debug)]
+pub struct NamedRoom {
+    /// The limit's name.
+    pub limit: String,
+    /// Its window.
+    pub window: Duration,
+    /// How much.
+    pub room: Room,
 }
 
 /// Screens one request. Charges its limits if, and only if, it may send.
-pub async fn screen(app: &App, request: Request, now: Timestamp) -> Result<Box<Screened>> {
+pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<Box<Screened>> {
     let begun = Instant::now();
     let id = app.ids.next(now)?;
+    // Windows are refilled by the time in the id, so that is when they are charged.
+    let now = id.at();
     let snapshot = app.snapshot.load_full();
+    snapshot.place(&mut request);
     let policy = &snapshot.policy;
     let index = app.store.vault.index();
     let dimensions = Dimensions::of(&request, index, &snapshot.range_digits);
     let needs = needs(policy, &request);
     let (mut facts, open) = gather(app, needs, &request, now).await;
+    if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
+        facts.address = fact(app.store.counters.address(ip, now).await);
+    }
+    let asked = needs.evidence.then(|| asked(&request, &facts, now));
+    if let Some(asked) = &asked {
+        facts.evidence = Fact::Known(app.detection.assess(asked));
+    }
     let mut decision = decide(policy, &request, &facts, now);
-    let mut charged = Vec::new();
+    let (mut charged, mut failures, mut room) = (Vec::new(), Vec::new(), None);
     if needs.limits {
-        let all = charges(policy, &request, &dimensions, index);
+        let all = charges(policy, &request, &facts, &dimensions, index, now);
         let sends = decision.send.is_some() && !request.dry_run;
-        facts.limits = charge(app, &all, sends, now).await;
+        let answer = charge(app, &all, sends, now).await;
+        if let Fact::Known(answer) = &answer {
+            room = answer.tightest.and_then(|room| named(policy, room));
+            if sends {
+                app.alarms.note_spent(policy, &answer.spent, now);
+            }
+        }
+        facts.limits = answer.map(|answer| answer.exceeded);
         decision = decide(policy, &request, &facts, now);
         if sends && decision.send.is_some() {
+            note_number(app, &request, &dimensions, now).await;
+            failures = all.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
             charged = all;
         }
     }
+    if let Some(asked) = asked.filter(|_| !request.dry_run) {
+        app.detection.observe(event(id, asked, &facts, &decision));
+    }
+    if !request.dry_run {
+        app.hits.count(&facts, &decision, now);
+    }
     app.metrics.decided(&decision, begun.elapsed());
     // Boxed: it is large, and passed along by every use case.
-    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, charged }))
+    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, charged, failures }))
 }
 
 /// Room 4. A store that does not answer is a fact too.
@@ -88,7 +131,31 @@ async fn gather(
         facts.history = fact(app.store.ledger.known_number(request.to).await)
             .map(|known| history(app, request, known, now));
     }
+    if needs.lists {
+        facts.lists = Fact::Known(app.lists.hits(request, &facts, now));
+    }
     (facts, open)
+}
+
+/// The request as detection sees it.
+fn asked(request: &Request, facts: &Facts, now: Timestamp) -> Box<Asked> {
+    let history = facts.history.known().copied().unwrap_or_default();
+    Box::new(Asked::of(request, facts.ip, facts.number.as_ref(), history, now))
+}
+
+/// What detection learns of a decision at once. A message that is not sent after all is told by
+/// [`Screened::undo`].
+fn event(id: Id, asked: Box<Asked>, facts: &Facts, decision: &Decision) -> Event {
+    match facts.evidence.known() {
+        Some(evidence) if decision.send.is_some() => Event::Sent {
+            id: event_id(id),
+            asked,
+            probability: evidence.probability,
+            explained: evidence.explained,
+        },
+        _ if decision.verdict == Verdict::Challenge => Event::Challenged { asked },
+        _ => Event::Refused { asked },
+    }
 }
 
 /// A number is known once a code to it was confirmed, and a device once it shows the token of that moment.
@@ -108,7 +175,7 @@ async fn charge(
     all: &[Charge],
     sends: bool,
     now: Timestamp,
-) -> Fact<Vec<seawall_core::limit::Exceeded>> {
+) -> Fact<Charged> {
     let counters = &app.store.counters;
     let answer = if sends {
         counters.charge(all, 1, now).await
@@ -122,6 +189,28 @@ async fn charge(
     };
     app.recorder.note_requests(all.iter().filter(|c| c.always).map(|c| c.key), now);
     fact(answer)
+}
+
+fn counts_failures(policy: &Policy, charge: &Charge) -> bool {
+    match charge.kind {
+        ChargeKind::Limit(position) => {
+            policy.limits.get(position).is_some_and(|limit| limit.counts == Counts::Failures)
+        }
+        _ => false,
+    }
+}
+
+fn named(policy: &Policy, room: Room) -> Option<NamedRoom> {
+    let limit = policy.limits.get(room.limit)?;
+    Some(NamedRoom { limit: limit.name.clone(), window: limit.window, room })
+}
+
+/// An address learns to which numbers codes went from there.
+async fn note_number(app: &App, request: &Request, dimensions: &Dimensions, now: Timestamp) {
+    let Some(ip) = dimensions.ip.filter(|_| request.operation == Operation::VerifyStart) else { return };
+    if let Err(error) = app.store.counters.note_number(ip, dimensions.to, false, now).await {
+        tracing::warn!(%error, "an address could not be learned; it keeps the plain quota");
+    }
 }
 
 /// What was known, as it is kept and shown.
@@ -159,15 +248,26 @@ impl Screened {
     /// When the back-off of the number ends, now that this code counts as unconfirmed.
     pub async fn next_back_off(&self, app: &App, now: Timestamp) -> Option<Timestamp> {
         let back_off: Vec<Charge> =
-            self.charged.iter().filter(|c| c.limit.is_none() && c.enforced).cloned().collect();
+            self.charged.iter().filter(|c| c.kind == ChargeKind::BackOff && c.enforced).cloned().collect();
         let full = app.store.counters.peek(&back_off, 1, now).await.ok()?;
-        full.iter().map(|f| f.retry_at).max()
+        full.exceeded.iter().map(|f| f.retry_at).max()
     }
 
     /// What it charged is taken back: it will not be sent after all.
     pub async fn undo(&self, app: &App) {
+        app.detection.observe(Event::Failed { id: event_id(self.id), at: self.at });
         if let Err(error) = app.store.counters.refund(&self.charged, 1, self.at).await {
             tracing::error!(%error, "a charge could not be taken back; its window stays fuller than it should");
+        }
+    }
+
+    /// Of a check: the windows that count wrong codes. It took its place in them before the code was looked at;
+    /// unless it was `wrong`, it leaves them again.
+    pub async fn settle_failure(&self, app: &App, wrong: bool) {
+        if wrong {
+            app.recorder.note_requests(self.failures.iter().map(|charge| charge.key), self.at);
+        } else if let Err(error) = app.store.counters.refund(&self.failures, 1, self.at).await {
+            tracing::error!(%error, "a right code still counts as a wrong one in its windows");
         }
     }
 

@@ -100,6 +100,7 @@ fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, a
         purpose: ask.purpose.clone(),
         message: texts::of_message(&app.snapshot.load(), subaccount, &ask.text, ask.details.source.as_deref()),
         terms: ask.terms.clone(),
+        due: ask.due,
         segments: ask.sized.segments,
         price: price(app, ask.to.country, ask.sized.segments).map(|p| p.total),
         ..Request::new(operation, subaccount, &caller.key.id, &ask.to, caller.ip)

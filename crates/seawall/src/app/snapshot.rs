@@ -7,8 +7,12 @@ use seawall_connect::Connector;
 use seawall_core::country::Country;
 use seawall_core::limit::Limit;
 use seawall_core::message::Channel;
+use seawall_core::money::Currency;
 use seawall_core::policy::{Policy, VerificationBounds};
+use seawall_core::request::{Operation, Request};
 
+use super::collections::lists::StoredList;
+use super::collections::plans::Plan;
 use super::entities::{
     Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, Webhook,
 };
@@ -34,6 +38,10 @@ pub struct Snapshot {
     pub webhooks: Vec<Webhook>,
     /// Saved templates.
     pub templates: Vec<Template>,
+    /// Plans by name.
+    pub plans: HashMap<String, Arc<Plan>>,
+    /// Lists, without their entries.
+    pub lists: Vec<StoredList>,
     /// Settings.
     pub settings: Settings,
     /// What `decide` takes.
@@ -67,6 +75,9 @@ impl Snapshot {
             verification: bounds,
             subaccounts: subaccounts.iter().map(|(id, s)| (id.clone(), s.policy.clone())).collect(),
             observe_until: settings.observe_until,
+            rules: seawall_core::rule::RuleSet::default(),
+            detection: settings.detection.clone(),
+            ..Policy::default()
         }
     }
 
@@ -78,6 +89,13 @@ impl Snapshot {
         purpose: &str,
         subaccount: &str,
     ) -> Vec<RunningProvider> {
+        let route = self.matching(country, channel, purpose, subaccount);
+        let names = route.map(|route| route.providers.as_slice()).unwrap_or_default();
+        names.iter().filter_map(|name| self.providers.get(name).cloned()).collect()
+    }
+
+    /// The first route that matches.
+    fn matching(&self, country: Country, channel: Channel, purpose: &str, subaccount: &str) -> Option<&Route> {
         let fits = |route: &&Route| {
             let m = &route.matches;
             m.country.is_none_or(|c| c == country)
@@ -85,8 +103,18 @@ impl Snapshot {
                 && m.purpose.as_deref().is_none_or(|p| p == purpose)
                 && m.subaccount_id.as_deref().is_none_or(|s| s == subaccount)
         };
-        let names = self.routes.iter().find(fits).map(|route| route.providers.as_slice()).unwrap_or_default();
-        names.iter().filter_map(|name| self.providers.get(name).cloned()).collect()
+        self.routes.iter().find(fits)
+    }
+
+    /// Says in a request what it would be charged to: its route, and the currency of its price.
+    pub fn place(&self, request: &mut Request) {
+        if !request.operation.sends() {
+            return;
+        }
+        let purpose = if request.operation == Operation::VerifyStart { "verification" } else { "message" };
+        let route = self.matching(request.country, request.channel, purpose, &request.subaccount);
+        request.route = route.map(|route| route.id.clone());
+        request.currency = self.price(request.country).and_then(|price| Currency::parse(&price.currency));
     }
 
     /// What a segment to a country costs. Operators are told apart once look-ups exist.

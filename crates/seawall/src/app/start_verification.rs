@@ -7,6 +7,7 @@ use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Client, Operation, Request, Terms};
 use seawall_core::segments::{EncodingChoice, Segmentation, segment};
+use seawall_core::text::code::{CodeLines, Payment};
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
 use seawall_store::records::{
@@ -41,6 +42,8 @@ pub struct StartVerification {
     pub reset: bool,
     /// Text with `{code}` and `{brand}`.
     pub template: String,
+    /// What is added to it.
+    pub lines: CodeLines,
     /// What fills `{brand}`.
     pub brand: Option<String>,
     /// Sender ID.
@@ -149,7 +152,7 @@ fn fits(app: &App, ask: &StartVerification) -> Result<Segmentation, Refusal> {
         return Err(Refusal::Invalid { field: "code_length", problem });
     }
     let sample = "0".repeat(usize::from(ask.shape.length()));
-    let text = render(&ask.template, &sample, ask.brand.as_deref());
+    let text = render(&ask.lines.compose(&ask.template), &sample, ask.brand.as_deref());
     segment(&text, ask.encoding).map_err(|e| Refusal::Invalid { field: "template", problem: e.to_string() })
 }
 
@@ -172,7 +175,12 @@ fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<Veri
         message: screened.id,
         revision: 1,
         purpose: ask.purpose.clone(),
+        bind: bound(ask),
     })
+}
+
+fn bound(ask: &StartVerification) -> Option<String> {
+    ask.lines.payment.as_ref().map(Payment::canonical)
 }
 
 fn resent(
@@ -181,8 +189,11 @@ fn resent(
     ask: &StartVerification,
     screened: &Screened,
 ) -> VerificationRecord {
-    open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, screened.channel(), ask.reset);
-    if ask.reset {
+    // A code that was sent for one payment must not confirm another.
+    let reset = ask.reset || open.bind != bound(ask);
+    open.lifecycle.resend(screened.at, ask.ttl, ask.resend_interval, screened.channel(), reset);
+    if reset {
+        open.bind = bound(ask);
         open.shape = ask.shape;
         open.key_id = app.store.vault.key_id();
         open.given_code = ask.given_code.as_ref().map(|code| code.reveal().to_owned());
@@ -215,7 +226,7 @@ fn message(
         encoding: sized.encoding,
         segments: sized.segments,
         content: Some(Content::Code {
-            template: ask.template.clone(),
+            template: ask.lines.compose(&ask.template),
             brand: ask.brand.clone(),
             generation: verification.lifecycle.generation,
             shape: verification.shape,

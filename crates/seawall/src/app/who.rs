@@ -8,10 +8,10 @@ use ring::digest::{SHA256, digest};
 use seawall_core::client_ip::ClientIp;
 use seawall_core::limit::Charge;
 use seawall_core::time::Timestamp;
-use seawall_core::window::Rule;
 use seawall_store::StoreError;
 
 use super::App;
+use super::plans;
 use super::entities::{ApiKey, Scope, Subaccount};
 use super::snapshot::Snapshot;
 
@@ -54,10 +54,6 @@ pub enum Stranger {
     /// The counters did not answer.
     Unavailable(StoreError),
 }
-
-/// Keys without scopes may do everything but administer.
-const DEFAULT_SCOPES: [Scope; 6] =
-    [Scope::Verify, Scope::Sms, Scope::Lookup, Scope::Masking, Scope::Voice, Scope::Contacts];
 
 /// SHA-256 of a secret.
 pub fn hash_secret(secret: &str) -> [u8; 32] {
@@ -111,14 +107,15 @@ pub async fn enter(
     let snapshot = app.snapshot.load();
     let owned = caller.key.subaccounts.as_ref().is_none_or(|only| only.iter().any(|s| s == subaccount));
     let found = snapshot.subaccounts.get(subaccount).filter(|_| owned).ok_or(Stranger::Subaccount)?;
-    let scopes = caller.key.scopes.as_deref().unwrap_or(&DEFAULT_SCOPES);
-    if !scopes.contains(&needed) {
+    if !plans::may(&snapshot, found, &caller.key, needed) {
         return Err(Stranger::Scope { needed });
     }
     if !allowed(&snapshot, subaccount, caller.ip) {
         return Err(Stranger::Address { ip: caller.ip });
     }
-    if found.products.as_ref().is_some_and(|products| !products.iter().any(|p| p == needed.as_str())) {
+    // Approving is a right within the product `verify`.
+    let product = if needed == Scope::Approve { Scope::Verify } else { needed };
+    if !plans::has_product(&snapshot, found, &caller.key, product) {
         return Err(Stranger::Product { needed });
     }
     charge_rates(app, &snapshot, subaccount, caller.ip, now).await?;
@@ -143,12 +140,8 @@ async fn charge_rates(
     now: Timestamp,
 ) -> Result<(), Stranger> {
     let index = app.store.vault.index();
-    let rate = |seed: u64, subject: u64, quota: u32| Charge {
-        key: index.counter(seed, subject),
-        rule: Rule::Rate { quota, window: Duration::from_secs(1) },
-        always: false,
-        enforced: true,
-        limit: None,
+    let rate = |seed: u64, subject: u64, quota: u32| {
+        Charge::rate(index.counter(seed, subject), quota, Duration::from_secs(1))
     };
     let rates = snapshot.settings.api_rates;
     let charges = [
@@ -156,7 +149,7 @@ async fn charge_rates(
         rate(3, index.client(ip), rates.per_caller_ip),
     ];
     let full = app.store.counters.charge(&charges, 1, now).await.map_err(Stranger::Unavailable)?;
-    match full.iter().map(|f| f.retry_at).max() {
+    match full.exceeded.iter().map(|f| f.retry_at).max() {
         Some(retry_at) => Err(Stranger::Rate { retry_at }),
         None => Ok(()),
     }

@@ -6,10 +6,12 @@ use std::time::Duration;
 use seawall_core::limit::Counts;
 use tokio::sync::watch;
 
-use crate::app::{App, recorder};
+use crate::app::{App, alarms, detection, hits, lists, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
+/// Every so many seconds, a snapshot of the evidence is written: a start folds at most so much of the stream.
+const SNAPSHOT_EVERY: u64 = 300;
 /// Every so many seconds, what is past its retention is erased.
 const PRUNE_EVERY: u64 = 60;
 
@@ -23,15 +25,23 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         };
         second += 1;
         recorder::flush(&app, longest_request_window(&app)).await;
+        alarms::flush(&app, stopping).await;
+        if stopping || second.is_multiple_of(SNAPSHOT_EVERY) {
+            detection::snapshot(&app).await;
+        } else {
+            detection::flush(&app).await;
+        }
         if let Some(step) = app.clock.slew() {
             warn_of_step(&app, step, second);
         }
         if stopping || second.is_multiple_of(KEYS_EVERY) {
             flush_key_uses(&app).await;
+            hits::flush(&app).await;
         }
         if stopping {
             return;
         }
+        lists::sweep(&app).await;
         if second.is_multiple_of(PRUNE_EVERY) {
             prune(&app).await;
         }
@@ -47,7 +57,7 @@ fn warn_of_step(app: &App, step: Duration, second: u64) {
 
 fn longest_request_window(app: &App) -> Duration {
     let snapshot = app.snapshot.load();
-    let counting = snapshot.policy.limits.iter().filter(|l| l.counts == Counts::Requests);
+    let counting = snapshot.policy.limits.iter().filter(|l| l.counts != Counts::Sends);
     counting.map(|l| l.window).max().unwrap_or(Duration::from_secs(60))
 }
 

@@ -33,9 +33,12 @@ pub struct ApiKeyInput {
     pub name: String,
     /// Only these subaccounts; absent: all.
     pub subaccounts: Option<Vec<String>>,
-    /// Only these uses; absent: all but those of the admin API.
+    /// Only these uses; absent: those of its plan, else all but those of the admin API, `approve` and
+    /// `risk_check_off`.
     #[schema(value_type = Option<Vec<ScopeShape>>)]
     pub scopes: Option<Vec<Scope>>,
+    /// Name of its plan; absent: the plan of the subaccount that it is used for.
+    pub plan: Option<String>,
     /// Only from these addresses or networks; empty or absent: from anywhere the account allows.
     pub ip_allowlist: Option<Vec<String>>,
     /// Not valid from then on.
@@ -59,9 +62,12 @@ pub struct ApiKeyView {
     pub last6: String,
     /// Only these subaccounts; `null`: all.
     pub subaccounts: Option<Vec<String>>,
-    /// Only these uses; `null`: all but those of the admin API.
+    /// Only these uses; `null`: those of its plan, else all but those of the admin API, `approve` and
+    /// `risk_check_off`.
     #[schema(value_type = Option<Vec<ScopeShape>>)]
     pub scopes: Option<Vec<Scope>>,
+    /// Name of its plan; `null`: the plan of the subaccount that it is used for.
+    pub plan: Option<String>,
     /// Only from these networks; empty: from anywhere the account allows.
     #[schema(value_type = Vec<String>)]
     pub ip_allowlist: Vec<IpNet>,
@@ -131,6 +137,9 @@ fn apply(key: &mut ApiKey, input: ApiKeyInput, around: &Around) -> Result<(), Wr
             return Err(Wrong::field(field, "is empty, so the key could do nothing; leave it out for all"));
         }
     }
+    if input.plan != key.plan {
+        around.check_plan("plan", input.plan.as_deref())?;
+    }
     if input.expires_at != key.expires_at {
         ahead("expires_at", input.expires_at, around.now)?;
     }
@@ -139,6 +148,7 @@ fn apply(key: &mut ApiKey, input: ApiKeyInput, around: &Around) -> Result<(), Wr
     key.name = input.name;
     key.subaccounts = input.subaccounts;
     key.scopes = input.scopes;
+    key.plan = input.plan;
     key.expires_at = input.expires_at;
     key.enabled = input.enabled.unwrap_or(true);
     Ok(())
@@ -157,6 +167,7 @@ impl Collection for ApiKeys {
             name: String::new(),
             subaccounts: None,
             scopes: None,
+            plan: None,
             ip_allowlist: Vec::new(),
             expires_at: None,
             enabled: true,
@@ -174,6 +185,7 @@ impl Collection for ApiKeys {
             name: entity.name.clone(),
             subaccounts: entity.subaccounts.clone(),
             scopes: entity.scopes.clone(),
+            plan: entity.plan.clone(),
             ip_allowlist: Some(entity.ip_allowlist.iter().map(ToString::to_string).collect()),
             expires_at: entity.expires_at,
             enabled: Some(entity.enabled),
@@ -193,6 +205,7 @@ impl Collection for ApiKeys {
             last6: entity.last6.clone(),
             subaccounts: entity.subaccounts.clone(),
             scopes: entity.scopes.clone(),
+            plan: entity.plan.clone(),
             ip_allowlist: entity.ip_allowlist.clone(),
             expires_at: entity.expires_at,
             enabled: entity.enabled,

@@ -3,17 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use seawall_core::list::ListIndex;
 use seawall_core::time::Timestamp;
+use seawall_store::lists::Hits;
 use seawall_store::records::Document;
 use serde_json::Value;
 
 use super::super::App;
+use super::super::audit::Actor;
+use super::super::budgets::Usage;
 use super::super::entities::collection;
+use super::super::hits::between;
+use super::super::lists::{built_in_alias, with_built_in};
 use super::super::snapshot::Snapshot;
 use super::Wrong;
 
 /// The collections that refer to each other.
-const LOADED: [&str; 9] = [
+const LOADED: [&str; 14] = [
     collection::SUBACCOUNTS,
     collection::API_KEYS,
     collection::IP_ALLOWLIST,
@@ -23,6 +29,11 @@ const LOADED: [&str; 9] = [
     collection::PRICES,
     collection::WEBHOOKS,
     collection::TEMPLATES,
+    collection::PLANS,
+    collection::BUDGETS,
+    collection::LISTS,
+    collection::SUSPENSIONS,
+    collection::RULES,
 ];
 
 /// The surroundings of one change or listing.
@@ -33,6 +44,14 @@ pub struct Around {
     pub snapshot: Arc<Snapshot>,
     /// Last use of each key: when and from where.
     pub key_uses: HashMap<String, (Timestamp, String)>,
+    /// Lists in force.
+    pub lists: Arc<ListIndex>,
+    /// How often each suspension was met.
+    pub hits: hashbrown::HashMap<String, Hits>,
+    /// What budgets hold, by id, when budgets are shown.
+    pub usage: HashMap<String, Usage>,
+    /// Who makes what is made.
+    pub by: String,
     documents: HashMap<&'static str, Vec<Document>>,
 }
 
@@ -43,18 +62,28 @@ impl Around {
         for name in LOADED {
             documents.insert(name, app.store.directory.documents(name).await?);
         }
+        documents.entry(collection::LISTS).and_modify(|stored| *stored = with_built_in(std::mem::take(stored)));
         let uses = app.store.directory.key_uses().await?;
         Ok(Around {
             now: app.now(),
             snapshot: app.snapshot.load_full(),
             key_uses: uses.into_iter().map(|(key, at, ip)| (key, (at, ip))).collect(),
+            lists: app.lists.index(),
+            hits: between(app, "sus_", "sus_~").await?,
+            usage: HashMap::new(),
+            by: String::new(),
             documents,
         })
     }
 
     /// With what runs after a change.
     pub fn refreshed(self, app: &App) -> Self {
-        Around { snapshot: app.snapshot.load_full(), ..self }
+        Around { snapshot: app.snapshot.load_full(), lists: app.lists.index(), ..self }
+    }
+
+    /// Something is made by somebody.
+    pub fn made_by(self, actor: &Actor) -> Self {
+        Around { by: actor.name.clone(), ..self }
     }
 
     /// All documents of a collection.
@@ -67,6 +96,8 @@ impl Around {
         let all = self.documents(name);
         let by_id = all.iter().find(|d| d.id == id);
         let found = by_id.or_else(|| all.iter().find(|d| d.name.as_deref() == Some(id)));
+        let alias = if name == collection::LISTS { built_in_alias(id) } else { None };
+        let found = found.or_else(|| all.iter().find(|d| alias.is_some() && d.name == alias));
         found.ok_or_else(|| Wrong::missing(name, id))
     }
 
@@ -89,6 +120,42 @@ impl Around {
             return Ok(());
         }
         Err(Wrong::field(field, format!("`{name}` is not a provider; there are: {}", some_of(&known))))
+    }
+
+    /// A plan that a field names must exist.
+    pub fn check_plan(&self, field: &str, name: Option<&str>) -> Result<(), Wrong> {
+        let Some(name) = name else { return Ok(()) };
+        let all = self.documents(collection::PLANS).iter();
+        let known: Vec<&str> = all.filter_map(|d| d.name.as_deref()).collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let there = some_of(&known);
+        Err(Wrong::field(field, format!("`{name}` is not a plan of /admin/v1/plans; there are: {there}")))
+    }
+
+    /// A route that a field names by id or name must exist; gives its id.
+    pub fn check_route(&self, field: &str, route: &str) -> Result<String, Wrong> {
+        let all = self.documents(collection::ROUTES);
+        let found = all.iter().find(|d| d.id == route || d.name.as_deref() == Some(route));
+        let known: Vec<&str> = all.iter().map(|d| d.name.as_deref().unwrap_or(&d.id)).collect();
+        let unknown =
+            || Wrong::field(field, format!("`{route}` is not a route; there are: {}", some_of(&known)));
+        found.map(|d| d.id.clone()).ok_or_else(unknown)
+    }
+
+    /// Ids of the subaccounts and keys that have a plan.
+    pub fn holders_of_plan(&self, plan: &str) -> Vec<String> {
+        let all = [collection::SUBACCOUNTS, collection::API_KEYS].into_iter().flat_map(|n| self.documents(n));
+        let have = all.filter(|d| d.body.get("plan").and_then(Value::as_str) == Some(plan));
+        have.map(|d| d.id.clone()).collect()
+    }
+
+    /// Budgets that count what a route carries.
+    pub fn budgets_over(&self, route: &str) -> Vec<String> {
+        let over = |d: &&Document| d.body.get("route").and_then(Value::as_str) == Some(route);
+        let budgets = self.documents(collection::BUDGETS).iter().filter(over);
+        budgets.map(|d| format!("`{}`", d.name.as_ref().unwrap_or(&d.id))).collect()
     }
 
     /// Where a subaccount is named, e.g. ``limits `per hour` ``.

@@ -3,16 +3,20 @@
 
 pub mod api_keys;
 pub mod around;
+pub mod budgets;
 pub mod ip_allowlist;
 pub mod limits;
+pub mod lists;
 pub mod mask;
 pub mod opt_outs;
+pub mod plans;
 pub mod prices;
 pub mod providers;
 pub mod routes;
 pub mod settings;
 pub mod shapes;
 pub mod subaccounts;
+pub mod suspensions;
 pub mod templates;
 pub mod webhooks;
 pub mod wish;
@@ -58,6 +62,10 @@ pub trait Collection: Send + Sync + 'static {
     fn id(entity: &Self::Entity) -> String;
     /// What no other one of the collection may have.
     fn unique(entity: &Self::Entity) -> Option<String>;
+    /// Asks the running gateway for what a view shows beside what is stored.
+    fn gather(_app: &App, _around: &mut Around) -> impl Future<Output = Result<(), Wrong>> + Send {
+        async { Ok(()) }
+    }
     /// Refuses when something else needs it.
     fn may_delete(_entity: &Self::Entity, _around: &Around) -> Result<(), Wrong> {
         Ok(())
@@ -71,7 +79,7 @@ pub type After = (i64, String);
 pub async fn create<C: Collection>(app: &App, actor: &Actor, body: Value) -> Result<C::View, Wrong> {
     let input = read::<C::Input>(body)?;
     let _changing = app.reload_lock.lock().await;
-    let around = Around::load(app).await?;
+    let around = Around::load(app).await?.made_by(actor);
     if around.documents(C::NAME).len() >= AT_MOST {
         return Err(Wrong::InUse(format!("{} holds {AT_MOST} entries already; delete some first", C::NAME)));
     }
@@ -90,7 +98,19 @@ pub async fn create<C: Collection>(app: &App, actor: &Actor, body: Value) -> Res
     let audit = actor.entry(now, &format!("{}.create", C::NAME), &document.id, detail);
     app.store.directory.create(document, audit).await.map_err(Wrong::from)?;
     enforce(app).await?;
-    Ok(C::view(&entity, &around.refreshed(app), once))
+    viewed::<C>(app, &entity, around, once).await
+}
+
+/// As it is shown after a change.
+async fn viewed<C: Collection>(
+    app: &App,
+    entity: &C::Entity,
+    around: Around,
+    once: Option<String>,
+) -> Result<C::View, Wrong> {
+    let mut around = around.refreshed(app);
+    C::gather(app, &mut around).await?;
+    Ok(C::view(entity, &around, once))
 }
 
 /// A stretch of the collection, oldest first, and where the next one begins.
@@ -99,7 +119,8 @@ pub async fn list<C: Collection>(
     after: Option<After>,
     limit: usize,
 ) -> Result<(Vec<C::View>, Option<After>), Wrong> {
-    let around = Around::load(app).await?;
+    let mut around = Around::load(app).await?;
+    C::gather(app, &mut around).await?;
     let mut documents: Vec<&Document> = around.documents(C::NAME).iter().collect();
     documents.sort_by_key(|d| place(d));
     let mut rest =
@@ -121,7 +142,8 @@ fn place(document: &Document) -> After {
 
 /// One, by id or unique name.
 pub async fn get<C: Collection>(app: &App, id: &str) -> Result<C::View, Wrong> {
-    let around = Around::load(app).await?;
+    let mut around = Around::load(app).await?;
+    C::gather(app, &mut around).await?;
     let document = around.find(C::NAME, id)?;
     Ok(C::view(&entity_of::<C>(document)?, &around, None))
 }
@@ -175,7 +197,7 @@ pub async fn update<C: Collection>(
         match app.store.directory.replace(document, audit).await {
             Ok(_) => {
                 enforce(app).await?;
-                return Ok(C::view(&entity, &around.refreshed(app), once));
+                return viewed::<C>(app, &entity, around, once).await;
             }
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error.into()),

@@ -131,4 +131,15 @@ impl Collection for Routes {
     fn unique(entity: &Route) -> Option<String> {
         entity.name.clone()
     }
+
+    fn may_delete(entity: &Route, around: &Around) -> Result<(), Wrong> {
+        let budgets = around.budgets_over(&entity.id);
+        match budgets.first() {
+            None => Ok(()),
+            Some(first) => Err(Wrong::InUse(format!(
+                "budget {first} and {} more count what this route carries; change or delete these first",
+                budgets.len() - 1
+            ))),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use seawall_core::detect::dial::DetectionPolicy;
 use seawall_core::limit::Mode;
 use seawall_core::policy::BackOff;
 use seawall_core::time::Timestamp;
@@ -14,12 +15,14 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::audit::Actor;
 use super::super::entities::{ApiRates, Settings, collection};
-use super::shapes::{ApiRatesShape, BackOffShape};
+use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape};
 use super::{TRIES, Wrong, enforce, merge, picked, read};
 
 /// The document's id.
 pub const SETTINGS_ID: &str = "settings";
 const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
+/// A billion of the currency.
+const MOST_MONEY: i64 = 1_000_000_000_000_000;
 
 /// The settings as they are shown.
 #[derive(Serialize, ToSchema)]
@@ -33,15 +36,9 @@ pub struct SettingsView {
     /// Until then only guardrails refuse; everything else is recorded in shadow.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub observe_until: Option<Timestamp>,
-    /// Fraud detection; off, because this version has none.
-    pub detection: DetectionView,
-}
-
-/// Whether detection runs.
-#[derive(Serialize, ToSchema)]
-pub struct DetectionView {
-    /// `off`.
-    pub mode: String,
+    /// Fraud detection.
+    #[schema(value_type = DetectionShape)]
+    pub detection: DetectionPolicy,
 }
 
 fn view(settings: Settings) -> SettingsView {
@@ -49,7 +46,7 @@ fn view(settings: Settings) -> SettingsView {
         verification_backoff: settings.verification_backoff,
         api_rates: settings.api_rates,
         observe_until: settings.observe_until,
-        detection: DetectionView { mode: "off".to_owned() },
+        detection: settings.detection,
     }
 }
 
@@ -75,7 +72,7 @@ pub async fn patch(app: &App, actor: &Actor, patch: Value) -> Result<SettingsVie
         return Err(Wrong::field("(body)", "must be a JSON object with the settings to change"));
     };
     let names: Vec<String> = fields.keys().cloned().collect();
-    let patch = Value::Object(known_only(fields)?);
+    let patch = Value::Object(fields);
     let _changing = app.reload_lock.lock().await;
     for _ in 0..TRIES {
         let document = stored(app).await?;
@@ -94,19 +91,28 @@ pub async fn patch(app: &App, actor: &Actor, patch: Value) -> Result<SettingsVie
     Err(Wrong::Busy)
 }
 
-/// Takes out what is said about detection if it is what is so anyway, and refuses anything else about it.
-fn known_only(mut fields: Map<String, Value>) -> Result<Map<String, Value>, Wrong> {
-    match fields.remove("detection") {
-        None | Some(Value::Null) => {}
-        Some(value) if value == json!({"mode": "off"}) => {}
-        Some(_) => {
-            return Err(Wrong::field(
-                "detection",
-                "comes with detection; not in this version, which has it off",
-            ));
+/// Money is not negative, and a share is at most a whole.
+fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
+    let amounts = [
+        ("detection.user_value", Some(detection.user_value)),
+        ("detection.exposure_budget", Some(detection.exposure_budget)),
+        ("detection.operator_exposure_budget", detection.operator_exposure_budget),
+        ("detection.subaccount_exposure_budget", detection.subaccount_exposure_budget),
+    ];
+    for (field, amount) in amounts {
+        if amount.is_some_and(|a| !(0..=MOST_MONEY).contains(&a)) {
+            return Err(Wrong::field(field, format!("is micro-units of money, from 0 to {MOST_MONEY}")));
         }
     }
-    Ok(fields)
+    for (field, percent) in [
+        ("detection.challenge_loss", detection.challenge_loss),
+        ("detection.alternative_loss", detection.alternative_loss),
+    ] {
+        if percent > 100 {
+            return Err(Wrong::field(field, "is a percentage, from 0 to 100"));
+        }
+    }
+    Ok(())
 }
 
 fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
@@ -117,6 +123,7 @@ fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
     if back_off.delays.iter().any(|delay| *delay > LONGEST_DELAY) {
         return Err(Wrong::field("verification_backoff.delays", "a delay is at most \"24h\""));
     }
+    check_detection(&settings.detection)?;
     if back_off.mode != Mode::Off && !(1..=1000).contains(&back_off.max_unconfirmed) {
         return Err(Wrong::field("verification_backoff.max_unconfirmed", "must be 1 to 1000"));
     }

@@ -29,6 +29,23 @@ pub enum PerShape {
     User,
     /// The app's fingerprint of a device.
     Fingerprint,
+    /// The end user's network: the /24 of an IPv4 address, the /48 of an IPv6 address.
+    Network,
+    /// The route that would carry the message.
+    Route,
+    /// A value that requests give in `limit_keys`; `key` says under which name.
+    Custom,
+}
+
+/// One thing that a limit counts by, or several that it counts together.
+#[derive(ToSchema)]
+#[schema(as = LimitSubjects)]
+#[serde(untagged)]
+pub enum SubjectShape {
+    /// One.
+    One(PerShape),
+    /// Two to four different ones.
+    Together(Vec<PerShape>),
 }
 
 /// Which requests a limit looks at.
@@ -61,6 +78,8 @@ pub enum CountsShape {
     Sends,
     /// By every well-formed, authenticated request.
     Requests,
+    /// By checks whose code was wrong.
+    Failures,
 }
 
 /// Whether it decides, is only recorded, or is not asked.
@@ -83,6 +102,9 @@ pub enum ScopeShape {
     /// Start and check verifications.
     #[serde(rename = "verify")]
     Verify,
+    /// Send without operator rules and detection.
+    #[serde(rename = "risk_check_off")]
+    RiskCheckOff,
     /// Send and read messages.
     #[serde(rename = "sms")]
     Sms,
@@ -131,6 +153,72 @@ pub struct CountryPolicyShape {
     /// By ISO 3166-1 alpha-2.
     #[serde(default)]
     pub countries: BTreeMap<String, CountryStateShape>,
+    /// For countries not listed: `africa`, `antarctica`, `asia`, `europe`, `north_america`, `oceania`, `south_america`.
+    #[serde(default)]
+    pub continents: BTreeMap<String, CountryStateShape>,
+}
+
+/// What a message may cost, in micro-units.
+#[derive(ToSchema)]
+#[schema(as = MaxPrice)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPriceShape {
+    /// For countries that are not listed; absent: anything.
+    pub default: Option<i64>,
+    /// By ISO 3166-1 alpha-2.
+    #[serde(default)]
+    pub countries: BTreeMap<String, i64>,
+}
+
+/// What the entries of a list name.
+#[derive(ToSchema)]
+#[schema(as = ListKind)]
+#[serde(rename_all = "snake_case")]
+pub enum ListKindShape {
+    /// A number, in any spelling.
+    Msisdn,
+    /// Numbers that begin alike: `+99893412`.
+    NumberRange,
+    /// A client address or network.
+    Ip,
+    /// An autonomous system of the client's address.
+    Asn,
+    /// The recipient's country, ISO 3166-1 alpha-2.
+    Country,
+    /// The country of the client's address, ISO 3166-1 alpha-2.
+    IpCountry,
+    /// A sender ID; upper and lower case are alike.
+    SenderId,
+    /// The app's user.
+    User,
+    /// The app's fingerprint of a device.
+    Device,
+}
+
+/// What the entries of a list do.
+#[derive(ToSchema)]
+#[schema(as = ListEffect)]
+#[serde(rename_all = "snake_case")]
+pub enum ListEffectShape {
+    /// They lift policy, rules and detection; limits, budgets, opt-outs and deny entries stand.
+    Allow,
+    /// They refuse.
+    Deny,
+    /// Nothing by themselves: rules look at them.
+    Named,
+}
+
+/// In which state a suspension is.
+#[derive(ToSchema)]
+#[schema(as = SuspensionState)]
+#[serde(rename_all = "snake_case")]
+pub enum SuspensionStateShape {
+    /// In force.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// Somebody ended it early.
+    Lifted,
 }
 
 /// To which hosts texts may link.
@@ -161,6 +249,48 @@ pub struct TextPolicyShape {
     /// Write a text plainly when only typographic characters keep it from being GSM-7; false when absent.
     #[serde(default)]
     pub transliterate: bool,
+}
+
+/// How detection decides.
+#[derive(ToSchema)]
+#[schema(as = Detection)]
+#[serde(deny_unknown_fields)]
+pub struct DetectionShape {
+    /// `enforce` on a new installation.
+    pub mode: Option<ModeShape>,
+    /// What a good user is worth, in micro-units: the one dial from which thresholds follow. Higher: fewer good
+    /// users meet friction, more fraud passes.
+    #[schema(example = 1_000_000)]
+    pub user_value: Option<i64>,
+    /// Percent of good users that a challenge loses.
+    #[schema(maximum = 100)]
+    pub challenge_loss: Option<u8>,
+    /// Percent of good users that another channel loses.
+    #[schema(maximum = 100)]
+    pub alternative_loss: Option<u8>,
+    /// Unconfirmed messages of an hour in a `protected` country may cost so much, in micro-units.
+    #[schema(example = 20_000_000)]
+    pub exposure_budget: Option<i64>,
+    /// The same for an operator; `null`: none.
+    pub operator_exposure_budget: Option<i64>,
+    /// The same for a subaccount; `null`: none.
+    pub subaccount_exposure_budget: Option<i64>,
+}
+
+/// Hours of a recipient's day in which messages go out.
+#[derive(ToSchema)]
+#[schema(as = SendingWindow)]
+#[serde(deny_unknown_fields)]
+pub struct SendingWindowShape {
+    /// From, by the recipient's clock, to a quarter of an hour.
+    #[schema(pattern = "^[0-2][0-9]:(00|15|30|45)$", example = "08:00")]
+    pub from: String,
+    /// Until; before `from`, the window goes over midnight.
+    #[schema(pattern = "^[0-2][0-9]:(00|15|30|45)$", example = "21:00")]
+    pub until: String,
+    /// Purposes that do not wait.
+    #[serde(default)]
+    pub except_purposes: Vec<String>,
 }
 
 /// What a template is for.

@@ -2,7 +2,7 @@
 
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
-use seawall_core::policy::{CountryPolicy, SubaccountPolicy, TextPolicy, UrlPolicy};
+use seawall_core::policy::{CountryPolicy, MaxPrice, SubaccountPolicy, TextPolicy, SendingWindow, UrlPolicy};
 use seawall_core::sender_id::SenderId;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::entities::{Subaccount, collection};
 use super::around::Around;
-use super::shapes::{CountryPolicyShape, TextPolicyShape};
+use super::shapes::{CountryPolicyShape, MaxPriceShape, TextPolicyShape, SendingWindowShape};
 use super::{Collection, Wrong};
 
 /// What an id may look like, in words.
@@ -34,7 +34,7 @@ pub struct SubaccountInput {
     /// For people; unique.
     #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
-    /// Name of a plan; informative.
+    /// Name of its plan.
     #[schema(min_length = 1, max_length = 100)]
     pub plan: Option<String>,
     /// Products it may use: `verify`, `sms`, `lookup`, `masking`, `voice`, `contacts`; absent: all.
@@ -49,6 +49,11 @@ pub struct SubaccountInput {
     /// Number types it does not send to, such as `premium_rate`.
     #[schema(value_type = Option<Vec<String>>)]
     pub refused_number_types: Option<Vec<NumberKind>>,
+    /// Refuse numbers of public receive-SMS sites; else they are recorded in shadow.
+    pub refuse_disposable: Option<bool>,
+    /// What a message may cost.
+    #[schema(value_type = Option<MaxPriceShape>)]
+    pub max_price: Option<MaxPrice>,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: Option<bool>,
     /// Channels (`sms`, `call`) that take over, in this order, when a code should not go over the one asked for.
@@ -57,6 +62,9 @@ pub struct SubaccountInput {
     /// What its texts have to look like.
     #[schema(value_type = Option<TextPolicyShape>)]
     pub text: Option<TextPolicy>,
+    /// Hours of the recipient's day in which messages other than codes go out.
+    #[schema(value_type = Option<SendingWindowShape>)]
+    pub sending_window: Option<SendingWindow>,
 }
 
 /// A subaccount as it is shown.
@@ -66,7 +74,7 @@ pub struct SubaccountView {
     pub id: String,
     /// For people.
     pub name: Option<String>,
-    /// Name of a plan.
+    /// Name of its plan.
     pub plan: Option<String>,
     /// Products it may use; `null`: all.
     pub products: Option<Vec<String>>,
@@ -80,6 +88,11 @@ pub struct SubaccountView {
     /// Number types it does not send to.
     #[schema(value_type = Vec<String>)]
     pub refused_number_types: Vec<NumberKind>,
+    /// Refuse numbers of public receive-SMS sites; else they are recorded in shadow.
+    pub refuse_disposable: bool,
+    /// What a message may cost.
+    #[schema(value_type = MaxPriceShape)]
+    pub max_price: MaxPrice,
     /// Send codes also to numbers that opted out of messages.
     pub codes_despite_opt_out: bool,
     /// Channels that take over, in this order, when a code should not go over the one asked for.
@@ -88,6 +101,9 @@ pub struct SubaccountView {
     /// What its texts have to look like.
     #[schema(value_type = TextPolicyShape)]
     pub text: TextPolicy,
+    /// Hours of the recipient's day in which messages other than codes go out.
+    #[schema(value_type = Option<SendingWindowShape>)]
+    pub sending_window: Option<SendingWindow>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -101,20 +117,23 @@ fn check(input: &SubaccountInput) -> Result<(), Wrong> {
         return Err(Wrong::field("id", format!("`{}` cannot be an id: {SUBACCOUNT_RULE}", short(&input.id))));
     }
     label("name", input.name.as_deref())?;
-    label("plan", input.plan.as_deref())?;
-    for product in input.products.iter().flatten() {
-        if !PRODUCTS.contains(&product.as_str()) {
-            let known = PRODUCTS.join(", ");
-            return Err(Wrong::field(
-                "products",
-                format!("`{}` is no product; there are {known}", short(product)),
-            ));
-        }
-    }
+    check_products("products", input.products.as_deref())?;
     check_hosts(input.text.as_ref())?;
+    check_price(input.max_price.as_ref())?;
     match input.default_source.as_deref().map(SenderId::parse) {
         Some(Err(problem)) => Err(Wrong::field("default_source", problem.to_string())),
         _ => Ok(()),
+    }
+}
+
+/// Products are known ones.
+pub(super) fn check_products(field: &str, products: Option<&[String]>) -> Result<(), Wrong> {
+    match products.into_iter().flatten().find(|product| !PRODUCTS.contains(&product.as_str())) {
+        None => Ok(()),
+        Some(product) => {
+            let known = PRODUCTS.join(", ");
+            Err(Wrong::field(field, format!("`{}` is no product; there are {known}", short(product))))
+        }
     }
 }
 
@@ -136,6 +155,17 @@ fn check_hosts(text: Option<&TextPolicy>) -> Result<(), Wrong> {
                 short(host)
             ),
         )),
+    }
+}
+
+/// A price is not negative.
+fn check_price(most: Option<&MaxPrice>) -> Result<(), Wrong> {
+    let Some(most) = most else { return Ok(()) };
+    let named = most.countries.iter().map(|(country, price)| (format!("max_price.countries.{country}"), *price));
+    let all = most.default.map(|price| ("max_price.default".to_owned(), price)).into_iter().chain(named);
+    match all.into_iter().find(|(_, price)| *price < 0) {
+        Some((field, price)) => Err(Wrong::field(field, format!("{price} is no price; use micro-units from 0 up"))),
+        None => Ok(()),
     }
 }
 
@@ -162,9 +192,12 @@ fn policy(input: &SubaccountInput) -> SubaccountPolicy {
         country_policy: input.country_policy.clone().unwrap_or_default(),
         require_client_ip: input.require_client_ip.unwrap_or_default(),
         refused_number_types: input.refused_number_types.clone().unwrap_or(standard.refused_number_types),
+        refuse_disposable: input.refuse_disposable.unwrap_or_default(),
+        max_price: input.max_price.clone().unwrap_or_default(),
         codes_despite_opt_out: input.codes_despite_opt_out.unwrap_or_default(),
         workflow: input.workflow.clone().unwrap_or_default(),
         text: input.text.clone().unwrap_or_default(),
+        sending_window: input.sending_window.clone(),
         challenges: standard.challenges,
     }
 }
@@ -193,6 +226,7 @@ impl Collection for Subaccounts {
         input: SubaccountInput,
         around: &Around,
     ) -> Result<(Subaccount, Option<String>), Wrong> {
+        around.check_plan("plan", input.plan.as_deref())?;
         Ok((build(input, around.now)?, None))
     }
 
@@ -207,9 +241,12 @@ impl Collection for Subaccounts {
             country_policy: Some(policy.country_policy),
             require_client_ip: Some(policy.require_client_ip),
             refused_number_types: Some(policy.refused_number_types),
+            refuse_disposable: Some(policy.refuse_disposable),
+            max_price: Some(policy.max_price),
             codes_despite_opt_out: Some(policy.codes_despite_opt_out),
             workflow: Some(policy.workflow),
             text: Some(policy.text),
+            sending_window: policy.sending_window,
         }
     }
 
@@ -217,8 +254,11 @@ impl Collection for Subaccounts {
         _app: &App,
         entity: &mut Subaccount,
         input: SubaccountInput,
-        _around: &Around,
+        around: &Around,
     ) -> Result<(), Wrong> {
+        if input.plan != entity.plan {
+            around.check_plan("plan", input.plan.as_deref())?;
+        }
         if input.id != entity.id {
             return Err(Wrong::field("id", "cannot be changed; make a new subaccount"));
         }
@@ -237,9 +277,12 @@ impl Collection for Subaccounts {
             country_policy: policy.country_policy,
             require_client_ip: policy.require_client_ip,
             refused_number_types: policy.refused_number_types,
+            refuse_disposable: policy.refuse_disposable,
+            max_price: policy.max_price,
             codes_despite_opt_out: policy.codes_despite_opt_out,
             workflow: policy.workflow,
             text: policy.text,
+            sending_window: policy.sending_window,
             created_at: entity.created_at,
         }
     }

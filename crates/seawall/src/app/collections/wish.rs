@@ -18,6 +18,8 @@ pub enum Wrong {
     Missing(String),
     /// The name is taken.
     Taken(String),
+    /// A list has the value already: as which entry.
+    Present(String),
     /// Something else stands against it: what, and what to do.
     InUse(String),
     /// Others change the same thing all the time.

@@ -28,6 +28,7 @@ fn problem(wrong: Wrong) -> Problem {
             "name-taken",
             format!("`{name}` exists already; choose another name, or change that one."),
         ),
+        Wrong::Present(detail) => conflict("entry-exists", sentence(detail)),
         Wrong::InUse(detail) => conflict("in-use", sentence(detail)),
         Wrong::Busy => {
             let detail = "Someone else changes the same thing at the same time; try again.";

@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod decisions;
 mod errors;
+mod lists;
 mod messages;
 mod opt_outs;
 mod page;
@@ -15,11 +16,13 @@ mod sandbox;
 mod set_up;
 mod settings;
 mod stats;
+mod suspensions;
 mod verifications;
 
 use std::sync::Arc;
 
-use utoipa_axum::router::OpenApiRouter;
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::app::App;
@@ -30,6 +33,13 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(settings::get, settings::patch))
         .routes(routes!(opt_outs::list, opt_outs::create))
         .routes(routes!(opt_outs::get, opt_outs::delete))
+        .routes(routes!(lists::create, lists::list))
+        .routes(routes!(lists::get, lists::patch, lists::delete))
+        .routes(routes!(lists::table))
+        .routes(routes!(lists::import).layer(DefaultBodyLimit::max(lists::TABLE_AT_MOST)))
+        .routes(routes!(suspensions::create, suspensions::list))
+        .routes(routes!(suspensions::get, suspensions::patch, suspensions::delete))
+        .routes(routes!(suspensions::lift))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::get))
         .routes(routes!(messages::list))

@@ -22,15 +22,19 @@ mod tables {
     collection!(api_keys, ApiKeys, ApiKeyInput, ApiKeyView, "api-keys", "ApiKeys", "ApiKey");
     collection!(ip_allowlist, IpAllowlist, AllowedInput, AllowedView, "ip-allowlist", "IpAllowlist", "IpAllowlistEntry");
     collection!(limits, Limits, LimitInput, LimitView, "limits", "Limits", "Limit");
+    collection!(lists, Lists, ListInput, ListView, "lists", "Lists", "List");
     collection!(providers, Providers, ProviderInput, ProviderView, "providers", "Providers", "Provider");
     collection!(routes, Routes, RouteInput, RouteView, "routes", "Routes", "Route");
     collection!(prices, Prices, PriceInput, PriceView, "prices", "Prices", "Price");
     collection!(webhooks, Webhooks, WebhookInput, WebhookView, "webhooks", "Webhooks", "Webhook");
+    collection!(budgets, Budgets, BudgetInput, BudgetView, "budgets", "Budgets", "Budget");
+    collection!(plans, Plans, PlanInput, PlanView, "plans", "Plans", "Plan");
     collection!(templates, Templates, TemplateInput, TemplateView, "templates", "Templates", "Template");
 }
 
 use tables::{
-    api_keys, ip_allowlist, limits, prices, providers, routes as ways, subaccounts, templates, webhooks,
+    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, subaccounts,
+    templates, webhooks,
 };
 
 /// Their routes.
@@ -45,6 +49,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ip_allowlist::get, ip_allowlist::patch, ip_allowlist::delete))
         .routes(routes!(limits::create, limits::list))
         .routes(routes!(limits::get, limits::patch, limits::delete))
+        .routes(routes!(lists::create, lists::list))
+        .routes(routes!(lists::get, lists::patch, lists::delete))
         .routes(routes!(providers::create, providers::list))
         .routes(routes!(providers::get, providers::patch, providers::delete))
         .routes(routes!(ways::create, ways::list))
@@ -53,6 +59,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::get, prices::patch, prices::delete))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(budgets::create, budgets::list))
+        .routes(routes!(budgets::get, budgets::patch, budgets::delete))
+        .routes(routes!(plans::create, plans::list))
+        .routes(routes!(plans::get, plans::patch, plans::delete))
         .routes(routes!(templates::create, templates::list))
         .routes(routes!(templates::get, templates::patch, templates::delete))
 }

@@ -8,6 +8,7 @@ use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::EncodingChoice;
 use seawall_store::records::VoiceWish;
+use seawall_core::text::code::CodeLines;
 use serde_json::Value;
 
 use super::error::{Answer, Refused};
@@ -60,6 +61,7 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
         ttl: ttl.unwrap_or(app.config.verification.default_ttl),
         resend_interval: Duration::from_secs(fields.whole("resendingInterval", 10, 7200)?.unwrap_or(10)),
         reset: fields.flag("resetSession")?.unwrap_or(false),
+        lines: CodeLines::default(),
         template: template(app, subaccount, &fields, channel, language, brand.is_some())?,
         brand,
         source: source.or_else(|| subaccount.default_source.clone()),

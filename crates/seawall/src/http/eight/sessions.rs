@@ -14,6 +14,7 @@ use super::error::{Answer, Refusals, Refused, SendRefusals, note_decision, refus
 use super::once::{self, Once};
 use super::session_request;
 use super::wire::{Session, VerifyRequest};
+use crate::app::check_code::Presented;
 use crate::app::entities::Scope;
 use crate::app::hooks::SessionView;
 use crate::app::start_verification::{Started, start_verification};
@@ -86,7 +87,8 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
         let found = stored(app.store.ledger.verification(Some(&subaccount.id), id).await)?;
         return Ok(shown(app, &found.ok_or_else(not_found)?));
     };
-    let done = check_code::check_code(app, &call.caller, &subaccount.id, id, &code).await;
+    let presented = Presented { code, bind: None, client: client::read(&call.headers, None)? };
+    let done = check_code::check_code(app, &call.caller, &subaccount.id, id, presented).await;
     let done = done.map_err(|error| match error {
         Refusal::NotFound => not_found(),
         other => refusal(other),

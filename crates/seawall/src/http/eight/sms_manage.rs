@@ -10,7 +10,6 @@ use seawall_core::id::Id;
 use seawall_core::limit::Charge;
 use seawall_core::message::MessageState;
 use seawall_core::reason::ReasonCode;
-use seawall_core::window::Rule;
 use seawall_store::records::{Change, DecisionRecord, MessageRecord};
 use serde_json::Value;
 
@@ -52,15 +51,10 @@ async fn show(app: &App, request: Request) -> Answer<Response> {
 
 async fn once_a_second(app: &App, subaccount: &str) -> Answer<()> {
     let (index, now) = (app.store.vault.index(), app.now());
-    let charge = Charge {
-        key: index.counter(index.text(b'8', "message details"), index.text(b's', subaccount)),
-        rule: Rule::Rate { quota: 1, window: Duration::from_secs(1) },
-        always: false,
-        enforced: true,
-        limit: None,
-    };
+    let key = index.counter(index.text(b'8', "message details"), index.text(b's', subaccount));
+    let charge = Charge::rate(key, 1, Duration::from_secs(1));
     let full = stored(app.store.counters.charge(&[charge], 1, now).await)?;
-    full.first().map_or(Ok(()), |full| Err(Refused::quota(Some(full.retry_at), now)))
+    full.exceeded.first().map_or(Ok(()), |full| Err(Refused::quota(Some(full.retry_at), now)))
 }
 
 /// The decision of a message that was rejected, if the id names one of this subaccount.

@@ -235,6 +235,8 @@ fn wrong(error: Wrong) -> Refused {
             Refused::new(StatusCode::NOT_FOUND, 1300, "Object wasn't found or is already expired")
         }
         Wrong::Store(error) => store(&error),
-        Wrong::Taken(_) | Wrong::InUse(_) | Wrong::Busy | Wrong::NotInForce(_) => Refused::unavailable(),
+        Wrong::Taken(_) | Wrong::Present(_) | Wrong::InUse(_) | Wrong::Busy | Wrong::NotInForce(_) => {
+            Refused::unavailable()
+        }
     }
 }

@@ -69,7 +69,7 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
         client,
-        terms: Terms::default(),
+        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
         purpose: read::bounded("purpose", Some(request.purpose), 64)?,
         dry_run: request.dry_run,
     })

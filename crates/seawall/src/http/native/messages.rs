@@ -96,7 +96,7 @@ pub(super) fn asked(
         due,
         expires_at,
         client,
-        terms: Terms::default(),
+        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

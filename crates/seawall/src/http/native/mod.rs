@@ -37,6 +37,7 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(verifications::start))
         .routes(routes!(verifications::get, verifications::cancel))
         .routes(routes!(verifications::check))
+        .routes(routes!(verifications::approve))
         .routes(routes!(messages::send))
         .routes(routes!(batches::send).layer(door::batch_body(config)))
         .routes(routes!(messages::get, messages::cancel))

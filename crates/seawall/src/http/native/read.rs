@@ -10,7 +10,10 @@ use seawall_core::id::{Id, IdKind};
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::request::Client;
 use seawall_core::sender_id::SenderId;
+use seawall_core::text::code::{self, BoundApp, CodeLines, Payment};
 use seawall_core::time::{Timestamp, span};
+
+use super::requests::{BoundAppRequest, PaymentRequest};
 
 use crate::app::{App, Refusal};
 
@@ -132,6 +135,14 @@ pub fn schedule(
     Ok((due, end))
 }
 
+/// The most that a message may cost, in micro-units.
+pub fn max_price(price: Option<i64>) -> Read<Option<i64>> {
+    match price {
+        Some(price) if price < 0 => Err(invalid("max_price", "`max_price` is micro-units from 0 up")),
+        _ => Ok(price),
+    }
+}
+
 /// A sender ID.
 pub fn source(text: Option<String>) -> Read<Option<String>> {
     if let Some(text) = &text {
@@ -153,6 +164,50 @@ pub fn callback_url(app: &App, text: Option<String>) -> Read<Option<String>> {
         Some(url) if !good(url) => Err(invalid("callback_url", "`callback_url` is an absolute https:// URL")),
         _ => Ok(text),
     }
+}
+
+/// What is added to the text of a code.
+pub fn lines(
+    app: Option<BoundAppRequest>,
+    bind: Option<PaymentRequest>,
+    warn: bool,
+    locale: Option<&str>,
+) -> Read<CodeLines> {
+    let bound = match app.map(|app| (app.domain, app.android_hash)) {
+        None | Some((None, None)) => None,
+        Some((Some(domain), None)) if code::is_domain(&domain) => Some(BoundApp::Site(domain)),
+        Some((None, Some(hash))) if code::is_app_hash(&hash) => Some(BoundApp::Android(hash)),
+        Some((Some(_), None)) => {
+            return Err(invalid("app.domain", "`app.domain` is a domain in lower case, such as acme.com"));
+        }
+        Some((None, Some(_))) => {
+            return Err(invalid("app.android_hash", "`app.android_hash` is eleven characters of base64"));
+        }
+        Some((Some(_), Some(_))) => {
+            return Err(invalid("app", "`app` names both a domain and a hash, and only one can come last"));
+        }
+    };
+    let warn = warn.then(|| locale.unwrap_or("en").to_owned());
+    Ok(CodeLines { app: bound, payment: bind.map(payment).transpose()?, warn })
+}
+
+/// A payment, in one spelling.
+pub fn payment(request: PaymentRequest) -> Read<Payment> {
+    let digits = |text: &str, most: usize| {
+        (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    let (whole, part) = request.amount.split_once('.').unwrap_or((&request.amount, "0"));
+    if !digits(whole, 12) || !digits(part, 3) {
+        return Err(invalid("bind.amount", "`bind.amount` is digits with at most three decimals, such as 12.50"));
+    }
+    if request.currency.len() != 3 || !request.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(invalid("bind.currency", "`bind.currency` is three capitals by ISO 4217, such as EUR"));
+    }
+    let payee = bounded("bind.payee", Some(request.payee), 64)?.unwrap_or_default();
+    if payee.chars().any(char::is_control) {
+        return Err(invalid("bind.payee", "`bind.payee` is one line of text"));
+    }
+    Ok(Payment { amount: format!("{} {}", request.currency, request.amount), payee })
 }
 
 /// An id in a path. One that cannot be is as unknown as one that is not there.

@@ -60,6 +60,9 @@ pub struct DecisionRequest {
     pub subaccount_id: Option<String>,
     /// What would be done, when `purpose` does not say.
     pub operation: Option<OperationWord>,
+    /// Not above this price for the whole message, in micro-units.
+    #[schema(example = 250_000, minimum = 0)]
+    pub max_price: Option<i64>,
 }
 
 /// Send a one-time code, or send it again while one is out.
@@ -113,6 +116,43 @@ pub struct VerificationRequest {
     /// Where events of this verification go.
     #[schema(example = "https://app.example.com/hooks/seawall", max_length = 2048)]
     pub callback_url: Option<String>,
+    /// Who may fill the code in by itself.
+    pub app: Option<BoundAppRequest>,
+    /// The payment that the code confirms. It is shown in the message and has to be repeated at the check.
+    pub bind: Option<PaymentRequest>,
+    /// Add a line that warns not to share the code, in the language of `locale`.
+    #[serde(default)]
+    pub do_not_share: bool,
+    /// Not above this price for the whole message, in micro-units.
+    #[schema(example = 250_000, minimum = 0)]
+    pub max_price: Option<i64>,
+}
+
+/// Who may fill the code in by itself: a site or an Android app.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundAppRequest {
+    /// The domain of a site: the message ends with `@domain #code`, and browsers fill it in there only.
+    #[schema(example = "acme.com", max_length = 253)]
+    pub domain: Option<String>,
+    /// The hash of an Android app, eleven characters: the message ends with it.
+    #[schema(example = "FA+9qCX9VSu", max_length = 11)]
+    pub android_hash: Option<String>,
+}
+
+/// A payment that a code confirms.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentRequest {
+    /// With at most three decimals.
+    #[schema(example = "12.50", pattern = "^[0-9]{1,12}([.][0-9]{1,3})?$")]
+    pub amount: String,
+    /// ISO 4217.
+    #[schema(example = "EUR", pattern = "^[A-Z]{3}$")]
+    pub currency: String,
+    /// Who is paid.
+    #[schema(example = "Acme Ltd", max_length = 64)]
+    pub payee: String,
 }
 
 /// A code that a user typed.
@@ -122,6 +162,21 @@ pub struct CheckRequest {
     /// What was typed; spaces around it and dashes do not count.
     #[schema(example = "123456", max_length = 64)]
     pub code: String,
+    /// The payment that the code was sent for, if it was sent for one. Another one is refused, and the code not
+    /// looked at.
+    pub bind: Option<PaymentRequest>,
+    /// Who typed it.
+    #[serde(default)]
+    pub client: Client,
+}
+
+/// Why a verification is approved by hand.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// For the audit log.
+    #[schema(example = "passport seen at the counter, ticket 4711", min_length = 1, max_length = 500)]
+    pub note: String,
 }
 
 /// Send a message.
@@ -161,6 +216,9 @@ pub struct MessageRequest {
     pub client_message_id: Option<String>,
     /// Which subaccount; may be left out when the key has only one.
     pub subaccount_id: Option<String>,
+    /// Not above this price for the whole message, in micro-units.
+    #[schema(example = 250_000, minimum = 0)]
+    pub max_price: Option<i64>,
 }
 
 /// One message of a batch, or what all of them share.
@@ -195,6 +253,9 @@ pub struct BatchMessage {
     /// The caller's own id.
     #[schema(max_length = 255)]
     pub client_message_id: Option<String>,
+    /// Not above this price for the whole message, in micro-units.
+    #[schema(example = 250_000, minimum = 0)]
+    pub max_price: Option<i64>,
 }
 
 /// Send many messages; one that is refused does not refuse the others.
@@ -230,6 +291,7 @@ impl BatchMessage {
             expires_at: or(self.expires_at, &defaults.expires_at),
             callback_url: or(self.callback_url, &defaults.callback_url),
             client_message_id: self.client_message_id,
+            max_price: self.max_price.or(defaults.max_price),
             subaccount_id: None,
         }
     }

@@ -20,11 +20,13 @@ use super::answers::{self, Refused};
 use super::caller::{Known, Posted, enter_chosen};
 use super::once::{Turn, answer, rendered, turn, whole};
 use super::read;
-use super::requests::{CheckRequest, VerificationRequest};
+use super::requests::{ApproveRequest, CheckRequest, VerificationRequest};
 use super::template::{Wanted, choose};
 use super::views::{CheckView, VerificationView, attempts_left};
 use crate::app::cancel_verification::cancel_verification;
-use crate::app::check_code::{CodeChecked, check_code};
+use crate::app::approve;
+use crate::app::audit::Actor;
+use crate::app::check_code::{CodeChecked, Presented, check_code};
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::start_verification::{StartVerification, Started, start_verification};
 use crate::app::who::{Caller, enter};
@@ -107,6 +109,7 @@ fn asked(
             RESEND_LEAST,
         )?,
         reset: false,
+        lines: read::lines(request.app, request.bind, request.do_not_share, locale.as_deref())?,
         template: choose(wanted, &app.snapshot.load().templates)?,
         brand,
         source: read::source(request.source)?.or_else(|| subaccount.default_source.clone()),
@@ -114,7 +117,7 @@ fn asked(
         voice: locale.filter(|_| channel == Channel::Call).map(voice),
         callback_url: read::callback_url(app, request.callback_url)?,
         client,
-        terms: Terms::default(),
+        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }
@@ -220,13 +223,58 @@ pub async fn check(
     posted: Posted<CheckRequest>,
 ) -> Result<Json<CheckView>, Refused> {
     let record = found(&app, &caller, &id).await?;
-    let code = posted.value.code;
-    if code.is_empty() || code.len() > 64 {
-        return Err(read::invalid("code", "`code` is what the user typed, 1 to 64 characters").into());
-    }
+    let presented = presented(posted.value)?;
     let done =
-        whole(async move { check_code(&app, &caller, &record.subaccount, record.id, &code).await }).await?;
+        whole(async move { check_code(&app, &caller, &record.subaccount, record.id, presented).await })
+            .await?;
     looked_at(&done)
+}
+
+fn presented(request: CheckRequest) -> Result<Presented, Refusal> {
+    if request.code.is_empty() || request.code.len() > 64 {
+        return Err(read::invalid("code", "`code` is what the user typed, 1 to 64 characters"));
+    }
+    Ok(Presented {
+        code: request.code,
+        bind: request.bind.map(read::payment).transpose()?.map(|payment| payment.canonical()),
+        client: read::client(request.client)?,
+    })
+}
+
+/// Approve a verification by hand, without a code. Needs the scope `approve`, and is written to the audit log.
+#[utoipa::path(
+    post,
+    path = "/v1/verifications/{id}/approve",
+    operation_id = "approveVerification",
+    tag = "verifications",
+    params(("id" = String, Path, description = "`ver_…`")),
+    request_body = ApproveRequest,
+    responses(
+        (status = 200, description = "It is verified.", body = VerificationView),
+        (
+            status = 409, description = "It had ended otherwise.", body = ProblemBody,
+            content_type = "application/problem+json"
+        ),
+    ),
+    security(("api_key" = []))
+)]
+pub async fn approve(
+    State(app): State<Arc<App>>,
+    Known(caller): Known,
+    Path(id): Path<String>,
+    posted: Posted<ApproveRequest>,
+) -> Result<Json<VerificationView>, Refused> {
+    let id = read::id(IdKind::Verification, &id)?;
+    let record = app.store.ledger.verification(None, id).await?.ok_or(Refusal::NotFound)?;
+    enter(&app, &caller, &record.subaccount, Scope::Approve, app.now()).await?;
+    let note = read::bounded("note", Some(posted.value.note), 500)?.unwrap_or_default();
+    let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
+    let (verified, record) = approve::approve(&app, &actor, &record.subaccount, id, &note).await?;
+    let now = app.now();
+    if !verified {
+        return Err(ended(record.lifecycle.at(now)).into());
+    }
+    Ok(Json(VerificationView::new(&record, now)))
 }
 
 fn looked_at(done: &CodeChecked) -> Result<Json<CheckView>, Refused> {

@@ -1,0 +1,273 @@
+//! Sorted numbers with values in few bytes, read where they lie: nothing is unpacked at start, and the pages
+//! that nobody asks for are never loaded.
+//!
+//! ```text
+//! header   "SWT1", bits of the zero count, has values, entries a block (u16), blocks (u32), entries (u32)
+//! keys     the first key of each block (u64)
+//! offsets  where each block begins in the body (u32)
+//! body     a block: [value] then ([distance to the key before] [value])…, as varints
+//! ```
+//!
+//! Keys such as networks are far apart and end in zeros; with four bits of zero count, a distance is written
+//! as its hexadecimal digits without the zeros at its end, and how many these were. Integers are
+//! little-endian.
+
+const MAGIC: &[u8; 4] = b"SWT1";
+const HEADER: usize = 16;
+const KEY: usize = 8;
+const OFFSET: usize = 4;
+/// A zero count fits into four bits.
+const MAX_ZEROS: u32 = 15;
+
+/// A table over its bytes. Damaged bytes give wrong answers or none, never a panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    shape: Shape,
+    entries: usize,
+    keys: &'a [u8],
+    offsets: &'a [u8],
+    body: &'a [u8],
+}
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Whether keys are mostly multiples of powers of 16.
+    pub round_keys: bool,
+    /// Whether keys have values; without, a key is only there or not.
+    pub values: bool,
+    /// Entries a block: more are smaller and slower.
+    pub block: u16,
+}
+
+/// A key and its value; without values, zero.
+pub type Entry = (u64, u32);
+
+impl<'a> Table<'a> {
+    /// Reads the header. `None` if these bytes are no table.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let header = bytes.get(..HEADER)?;
+        let (magic, rest) = header.split_first_chunk()?;
+        let [zero_bits, values, low, high, ..] = *rest else { return None };
+        let blocks = usize::try_from(u32_at(header, 2)?).ok()?;
+        let entries = usize::try_from(u32_at(header, 3)?).ok()?;
+        let (keys, rest) = bytes.get(HEADER..)?.split_at_checked(blocks.checked_mul(KEY)?)?;
+        let (offsets, body) = rest.split_at_checked(blocks.checked_mul(OFFSET)?)?;
+        let block = u16::from_le_bytes([low, high]);
+        let shape = Shape { round_keys: zero_bits != 0, values: values != 0, block };
+        (magic == MAGIC).then_some(Table { shape, entries, keys, offsets, body })
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// The greatest key that is not above `key`, with its value.
+    pub fn floor(&self, key: u64) -> Option<Entry> {
+        let block = self.block_of(key)?;
+        self.entries_of(block).take_while(|entry| entry.0 <= key).last()
+    }
+
+    /// The value of exactly this key.
+    pub fn get(&self, key: u64) -> Option<u32> {
+        self.floor(key).filter(|entry| entry.0 == key).map(|entry| entry.1)
+    }
+
+    /// Every entry in order.
+    pub fn iter(&self) -> impl Iterator<Item = Entry> {
+        let table = *self;
+        (0..table.offsets.len() / OFFSET).flat_map(move |block| table.entries_of(block))
+    }
+
+    /// The last block whose first key is not above `key`.
+    fn block_of(&self, key: u64) -> Option<usize> {
+        let (mut from, mut to) = (0, self.keys.len() / KEY);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if u64_at(self.keys, middle)? <= key { from = middle + 1 } else { to = middle }
+        }
+        from.checked_sub(1)
+    }
+
+    fn entries_of(&self, block: usize) -> Entries<'a> {
+        let span = || {
+            let start = u32_at(self.offsets, block)? as usize;
+            let end = u32_at(self.offsets, block + 1).map_or(self.body.len(), |end| end as usize);
+            self.body.get(start..end)
+        };
+        let first = u64_at(self.keys, block);
+        Entries { bytes: span().unwrap_or_default().iter(), shape: self.shape, first, key: 0 }
+    }
+}
+
+/// The entries of one block.
+struct Entries<'a> {
+    bytes: std::slice::Iter<'a, u8>,
+    shape: Shape,
+    /// The key of the entry to come, when it is the first.
+    first: Option<u64>,
+    key: u64,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        self.key = match self.first.take() {
+            Some(first) => first,
+            None => self.key.wrapping_add(self.distance()?),
+        };
+        let value = if self.shape.values { varint(&mut self.bytes)? } else { 0 };
+        Some((self.key, u32::try_from(value).ok()?))
+    }
+}
+
+impl Entries<'_> {
+    fn distance(&mut self) -> Option<u64> {
+        let written = varint(&mut self.bytes)?;
+        if self.shape.round_keys { Some((written >> 4) << ((written & 15) * 4)) } else { Some(written) }
+    }
+}
+
+fn u32_at(bytes: &[u8], index: usize) -> Option<u32> {
+    let (chunk, _) = bytes.get(index.checked_mul(4)?..)?.split_first_chunk()?;
+    Some(u32::from_le_bytes(*chunk))
+}
+
+fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
+    let (chunk, _) = bytes.get(index.checked_mul(8)?..)?.split_first_chunk()?;
+    Some(u64::from_le_bytes(*chunk))
+}
+
+/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+pub(super) fn varint(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = *bytes.next()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+/// Writes a table. `None` if keys do not rise, a distance between round keys is too great, or there is too
+/// much of it.
+pub fn write(shape: Shape, entries: &[Entry]) -> Option<Vec<u8>> {
+    let rising = entries.windows(2).all(|pair| matches!(pair, [a, b] if a.0 < b.0));
+    if !rising || shape.block == 0 {
+        return None;
+    }
+    let (mut keys, mut offsets, mut body) = (Vec::new(), Vec::new(), Vec::new());
+    for block in entries.chunks(usize::from(shape.block)) {
+        offsets.extend(u32::try_from(body.len()).ok()?.to_le_bytes());
+        write_block(shape, block, &mut keys, &mut body)?;
+    }
+    let mut out = MAGIC.to_vec();
+    out.extend([u8::from(shape.round_keys) * 4, u8::from(shape.values)]);
+    out.extend(shape.block.to_le_bytes());
+    out.extend(u32::try_from(offsets.len() / OFFSET).ok()?.to_le_bytes());
+    out.extend(u32::try_from(entries.len()).ok()?.to_le_bytes());
+    out.extend([keys, offsets, body].concat());
+    Some(out)
+}
+
+fn write_block(shape: Shape, block: &[Entry], keys: &mut Vec<u8>, body: &mut Vec<u8>) -> Option<()> {
+    let mut before = None;
+    for (key, value) in block {
+        match before.replace(*key) {
+            None => keys.extend(key.to_le_bytes()),
+            Some(before) => write_varint(written_distance(shape, key - before)?, body),
+        }
+        if shape.values {
+            write_varint(u64::from(*value), body);
+        }
+    }
+    Some(())
+}
+
+fn written_distance(shape: Shape, distance: u64) -> Option<u64> {
+    if !shape.round_keys {
+        return Some(distance);
+    }
+    let zeros = (distance.trailing_zeros() / 4).min(MAX_ZEROS);
+    let digits = distance >> (zeros * 4);
+    (digits >> 60 == 0).then_some(digits << 4 | u64::from(zeros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::btree_map;
+    use proptest::prelude::*;
+
+    fn shape() -> impl Strategy<Value = Shape> {
+        (any::<bool>(), any::<bool>(), 1_u16..40).prop_map(|(round_keys, values, block)| Shape {
+            round_keys,
+            values,
+            block,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_found(
+            shape in shape(),
+            map in btree_map(0_u64..1 << 59, any::<u32>(), 0..200),
+            asked in proptest::collection::vec(0_u64..1 << 59, 0..50),
+        ) {
+            let entries: Vec<Entry> = map.iter().map(|(k, v)| (*k, if shape.values { *v } else { 0 })).collect();
+            let bytes = write(shape, &entries).unwrap();
+            let table = Table::new(&bytes).unwrap();
+            prop_assert_eq!(table.len(), entries.len());
+            prop_assert_eq!(table.iter().collect::<Vec<_>>(), entries.clone());
+            for key in entries.iter().flat_map(|(k, _)| [*k, k + 1, k.saturating_sub(1)]).chain(asked) {
+                let want = entries.iter().rev().find(|entry| entry.0 <= key).copied();
+                prop_assert_eq!(table.floor(key), want);
+                prop_assert_eq!(table.get(key), want.filter(|entry| entry.0 == key).map(|entry| entry.1));
+            }
+        }
+
+        #[test]
+        fn round_keys_are_kept_at_every_scale(keys in proptest::collection::btree_set((0_u64..4096, 0_u32..13), 1..100)) {
+            let keys: std::collections::BTreeSet<u64> =
+                keys.into_iter().map(|(digits, zeros)| digits << (zeros * 4)).collect();
+            let entries: Vec<Entry> = keys.into_iter().map(|key| (key, 7)).collect();
+            let bytes = write(Shape { round_keys: true, values: true, block: 8 }, &entries).unwrap();
+            prop_assert_eq!(Table::new(&bytes).unwrap().iter().collect::<Vec<_>>(), entries);
+        }
+
+        #[test]
+        fn damage_is_survived(junk in proptest::collection::vec(any::<u8>(), 0..300), key: u64) {
+            let mut bytes = b"SWT1\x04\x01\x04\x00\x03\x00\x00\x00\x09\x00\x00\x00".to_vec();
+            bytes.extend(junk);
+            if let Some(table) = Table::new(&bytes) {
+                let _ = (table.floor(key), table.iter().count());
+            }
+        }
+    }
+
+    #[test]
+    fn unsorted_entries_are_refused() {
+        let shape = Shape { round_keys: false, values: true, block: 16 };
+        assert_eq!(write(shape, &[(2, 0), (1, 0)]), None);
+        assert_eq!(write(shape, &[(1, 0), (1, 0)]), None);
+        assert!(Table::new(b"SWT2\0\0\0\0\0\0\0\0\0\0\0\0").is_none());
+        assert!(Table::new(b"").is_none());
+    }
+}

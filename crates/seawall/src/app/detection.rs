@@ -1,0 +1,194 @@
+//! Detection in the running gateway: the engine, the stream of events that it folds, and the snapshots from
+//! which a start goes on.
+//!
+//! A request is assessed before it is decided and booked as soon as it is: before it is on disk, so that the
+//! next request sees it. Events go to the ledger within a second, in batches; a snapshot says how far it has folded them, and
+//! a start folds the rest. What a crash can lose is the last second of evidence, never a message.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use seawall_core::detect::{Asked, Engine, Event, Evidence, Size, Tuning};
+use seawall_core::id::Id;
+use seawall_store::vault::Place;
+use seawall_store::{Store, StoreError};
+
+use super::App;
+
+/// Name of the snapshot in the data directory.
+pub const SNAPSHOT_FILE: &str = "evidence.snapshot";
+const PLACE: Place = Place { kind: *b"es", row: 0 };
+/// Events that wait for a ledger that does not answer; older ones are given up then.
+const MOST_PENDING: usize = 200_000;
+
+/// The engine and what has happened since its events were last written.
+#[derive(Default)]
+pub struct Detection(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    engine: Engine,
+    pending: Vec<Event>,
+    /// The batch up to which the engine has folded the ledger's stream.
+    folded: u64,
+    lost: u64,
+}
+
+/// The number by which events name a message.
+pub fn event_id(id: Id) -> u64 {
+    id.row().cast_unsigned()
+}
+
+impl Detection {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be thought of a request, before it is decided.
+    pub fn assess(&self, asked: &Asked) -> Evidence {
+        self.state().engine.assess(asked)
+    }
+
+    /// Folds an event in, and keeps it for the ledger.
+    pub fn observe(&self, event: Event) {
+        let mut state = self.state();
+        state.engine.observe(&event);
+        if state.pending.len() >= MOST_PENDING {
+            let keep_from = MOST_PENDING / 10;
+            state.pending.drain(..keep_from);
+            state.lost += keep_from as u64;
+        }
+        state.pending.push(event);
+    }
+
+    /// How much the engine holds, and how many events were given up.
+    pub fn size(&self) -> (Size, u64) {
+        let state = self.state();
+        (state.engine.size(), state.lost)
+    }
+
+    /// Asks the engine.
+    pub fn with<T>(&self, ask: impl FnOnce(&Engine) -> T) -> T {
+        ask(&self.state().engine)
+    }
+
+    fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.state().pending)
+    }
+
+    /// What could not be written comes before what has happened since.
+    fn give_back(&self, mut events: Vec<Event>) {
+        let mut state = self.state();
+        events.append(&mut state.pending);
+        state.pending = events;
+    }
+}
+
+/// Writes what has happened since the last time.
+pub async fn flush(app: &App) -> bool {
+    let events = app.detection.take();
+    write(app, events).await
+}
+
+async fn write(app: &App, events: Vec<Event>) -> bool {
+    if events.is_empty() {
+        return true;
+    }
+    let batch = postcard::to_allocvec(&events).unwrap_or_default();
+    match app.store.ledger.append_evidence(batch).await {
+        Ok(seq) => {
+            app.detection.state().folded = seq;
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "evidence of the last second waits for the ledger");
+            app.detection.give_back(events);
+            false
+        }
+    }
+}
+
+/// Writes a snapshot, and then forgets the part of the stream that it holds. Called by the one job that also
+/// flushes, so no batch is written in between.
+pub async fn snapshot(app: &App) {
+    let (events, engine) = {
+        let mut state = app.detection.state();
+        (std::mem::take(&mut state.pending), state.engine.clone())
+    };
+    if !write(app, events).await {
+        return;
+    }
+    let folded = app.detection.state().folded;
+    let (vault, dir) = (app.store.vault.clone(), app.config.data_dir().to_owned());
+    let written = tokio::task::spawn_blocking(move || {
+        let mut plain = folded.to_be_bytes().to_vec();
+        plain.extend(engine.snapshot());
+        let sealed = vault.seal(PLACE, &plain)?;
+        replace(&dir.join(SNAPSHOT_FILE), &sealed)
+            .map_err(|e| StoreError::Unavailable(format!("cannot write {SNAPSHOT_FILE}: {e}")))
+    });
+    match written.await {
+        Ok(Ok(())) => {
+            if let Err(error) = app.store.ledger.forget_evidence(folded).await {
+                tracing::warn!(%error, "evidence that the snapshot holds could not be forgotten");
+            }
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the evidence was not snapshotted; the stream goes on"),
+        Err(error) => tracing::error!(%error, "the evidence was not snapshotted; the stream goes on"),
+    }
+}
+
+/// A file that is either the old one or the new one, whatever happens.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let fresh = path.with_extension("snapshot.new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    path.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
+}
+
+/// The engine as it was: the snapshot, and the stream after it. A snapshot that cannot be read is told and
+/// passed over: the stream that is left is folded alone, and detection learns the rest anew.
+pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError> {
+    let (mut folded, mut engine) = read_snapshot(store, dir).unwrap_or_default();
+    let mut batches = 0u64;
+    loop {
+        let next = store.ledger.evidence_after(folded).await?;
+        let Some((last, _)) = next.last() else { break };
+        folded = *last;
+        for (seq, batch) in next {
+            match postcard::from_bytes::<Vec<Event>>(&batch) {
+                Ok(events) => events.iter().for_each(|event| engine.observe(event)),
+                Err(error) => tracing::warn!(seq, %error, "a batch of evidence cannot be read; passed over"),
+            }
+            batches += 1;
+        }
+    }
+    let size = engine.size();
+    tracing::info!(batches, keys = size.keys, outstanding = size.outstanding, "evidence restored");
+    Ok(Detection(Mutex::new(State { engine, folded, ..State::default() })))
+}
+
+fn read_snapshot(store: &Store, dir: &Path) -> Option<(u64, Engine)> {
+    let sealed = std::fs::read(dir.join(SNAPSHOT_FILE)).ok()?;
+    let plain = match store.vault.open_sealed(PLACE, &sealed) {
+        Ok(plain) => plain,
+        Err(error) => {
+            tracing::error!(%error, "{SNAPSHOT_FILE} cannot be read; going on with the stream alone");
+            return None;
+        }
+    };
+    let (folded, rest) = plain.split_at_checked(8)?;
+    let folded = folded.try_into().ok().map(u64::from_be_bytes)?;
+    match Engine::restore(Tuning::default(), rest) {
+        Ok(engine) => Some((folded, engine)),
+        Err(error) => {
+            tracing::warn!(%error, "the snapshot of the evidence is passed over");
+            None
+        }
+    }
+}
