@@ -103,7 +103,8 @@ impl World {
     fn home_access(&self, land: usize, operator: usize, rng: &mut Rng) -> Option<Access> {
         let here = self.lands.get(land)?;
         let (place, six) = (rng.unit(), rng.unit());
-        let six = |share: f64, rng: &mut Rng| (six < share).then(|| here.home_six(rng)).flatten().map(Access::Six);
+        let six =
+            |share: f64, rng: &mut Rng| (six < share).then(|| here.home_six(rng)).flatten().map(Access::Six);
         match place {
             0.0..0.07 => here.office(rng).map(Access::Fixed),
             0.07..0.62 => six(0.15, rng).or(Some(Access::Gateway { operator })),
