@@ -58,6 +58,8 @@ pub enum IdKind {
     Entry,
     /// `sus_`
     Suspension,
+    /// `rule_`
+    Rule,
     /// A plan.
     Plan,
     /// A budget.
@@ -87,6 +89,7 @@ impl IdKind {
             Self::List => "lst_",
             Self::Entry => "ent_",
             Self::Suspension => "sus_",
+            Self::Rule => "rule_",
             Self::Plan => "pln_",
             Self::Budget => "bud_",
         }
