@@ -141,8 +141,8 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         assert_eq!(refused["field"], field, "{name} {body}: {refused}");
     }
     for (patch, field) in [
-        (json!({"detection": {"mode": "enforce"}}), "detection"),
-        (json!({"observe_until": "2030-01-01T00:00:00Z"}), "observe_until"),
+        (json!({"detection": {"mode": "loud"}}), "detection.mode"),
+        (json!({"observe_until": "tomorrow"}), "observe_until"),
         (json!({"color": 1}), "color"),
     ] {
         assert_eq!(

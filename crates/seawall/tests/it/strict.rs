@@ -347,6 +347,28 @@ async fn chunked_and_pipelined_requests_are_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_large_body_arrives() {
+    let gateway = Gateway::new().await;
+    let body = vec![b' '; 3 * 1024 * 1024];
+    for (path, token, status) in [
+        ("/v1/messages/batch", "nobody", "401"),
+        ("/v1/messages", gateway.first.api_key.as_str(), "413"),
+        ("/nothing", "nobody", "404"),
+    ] {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(&body);
+        let next = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let (answer, _) = exchange(&gateway, &[&request[..], next].concat()).await;
+        assert_eq!(statuses(&answer), [status, "200"], "{path}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_refusal_of_an_ambiguous_request_says_why() {
     let gateway = Gateway::new().await;
     let both = "Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n";
