@@ -13,7 +13,6 @@ pub mod blind;
 pub mod budget;
 pub mod client_ip;
 pub mod code;
-mod continents;
 pub mod country;
 pub mod decide;
 pub mod decision;

@@ -138,7 +138,7 @@ impl CountryPolicy {
     pub fn state(&self, country: Country) -> CountryState {
         let of_continent = || match self.continents.is_empty() {
             true => None,
-            false => self.continents.get(&Continent::of(country)?),
+            false => self.continents.get(&country.continent()?),
         };
         self.countries.get(&country).or_else(of_continent).copied().unwrap_or(self.default)
     }

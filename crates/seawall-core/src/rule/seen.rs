@@ -153,7 +153,7 @@ impl<'a> Seen<'a> {
             Plain::CallerIp => Value::Ip(self.caller_ip),
             Plain::ClientIp | Plain::ClientNetwork => self.client_ip.map_or(Value::Missing, Value::Ip),
             Plain::NumberRange => Value::Str(self.range.as_str()),
-            Plain::NumberContinent => string(Continent::of(self.facts.country).map(Continent::as_str)),
+            Plain::NumberContinent => string(self.facts.country.continent().map(Continent::as_str)),
             Plain::NumberLocalHour => int(self.local_hour()),
             other => self.facts.get(other),
         }
