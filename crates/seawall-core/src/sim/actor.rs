@@ -107,6 +107,14 @@ impl Request {
         self
     }
 
+    /// The same request, for a number that was or was not verified before the trace.
+    pub fn known(mut self, before: bool) -> Self {
+        if let Ask::Start { known, .. } = &mut self.ask {
+            *known = before;
+        }
+        self
+    }
+
     /// The same request of somebody who passes a challenge with that probability.
     pub fn passing(mut self, probability: f64, rng: &mut Rng) -> Self {
         if let Ask::Start { passes, .. } = &mut self.ask {

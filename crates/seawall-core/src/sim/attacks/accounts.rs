@@ -53,11 +53,8 @@ pub fn cred_stuffing(setup: &mut Setup) {
         let (land, victim) = turn.world.any_customer(turn.rng)?;
         let client = *turn.rng.pick(&[0, 1, clients::bot(5)])?;
         let from = Origin::new(pools.get(land)?.any(turn.rng)?, client);
-        let mut request = arrives(turn.world.attempt(turn.at, land, victim.number, from, turn.rng), 0);
-        if let Ask::Start { known, .. } = &mut request.ask {
-            *known = victim.known;
-        }
-        Some(request)
+        let request = turn.world.attempt(turn.at, land, victim.number, from, turn.rng);
+        Some(arrives(request, 0).known(victim.known))
     });
 }
 
@@ -70,7 +67,7 @@ impl Setup<'_> {
 }
 
 /// A real phone receives it; wrong codes come back.
-fn arrives(mut request: Request, wrong_checks: u32) -> Request {
+pub fn arrives(mut request: Request, wrong_checks: u32) -> Request {
     if let Ask::Start { if_sent, .. } = &mut request.ask {
         *if_sent = IfSent { confirm_after_ms: None, wrong_checks, delivered: Some(true) };
     }

@@ -130,3 +130,48 @@ impl Front {
         self.ready = self.ready.max(now + 1).min(now + DAY);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::actor::Fate;
+    use crate::sim::request::Request;
+    use crate::sim::simulation::Simulation;
+    use crate::sim::{HOUR, Params};
+
+    /// The attack's requests, when every one of them meets the same fate.
+    fn meeting(fate: Option<Fate>) -> Vec<Request> {
+        let params = Params { warmup_days: 0, per_day: 200, ..Params::FULL };
+        let mut simulation = Simulation::sized("adaptive", 1, params).unwrap();
+        let mut attack = Vec::new();
+        while let Some(request) = simulation.next_request() {
+            if request.campaign.is_some() {
+                fate.iter().for_each(|fate| simulation.tell(request.id, *fate));
+                attack.push(request);
+            }
+        }
+        attack
+    }
+
+    #[test]
+    fn who_is_never_stopped_goes_on() {
+        assert_eq!(meeting(None).len(), 3_000);
+        assert_eq!(meeting(Some(Fate::Sent)).len(), 3_000);
+    }
+
+    #[test]
+    fn a_stop_ends_a_range_for_a_day() {
+        let stopped = meeting(Some(Fate::Stopped));
+        let block = |request: &Request| request.to().unwrap() / 10_000;
+        assert_eq!(stopped.len(), 60, "thirty ranges, once each, twice");
+        let (first, again) = stopped.split_at(30);
+        for (a, b) in first.iter().zip(again) {
+            assert_eq!(block(a), block(b));
+            assert!(b.at - a.at >= 24 * HOUR);
+        }
+    }
+
+    #[test]
+    fn challenges_are_taken_for_a_stop() {
+        assert_eq!(meeting(Some(Fate::Challenged)).len(), 180, "three a range");
+    }
+}

@@ -1,8 +1,10 @@
 //! Guessing at codes: the checks are lines of their own, with the clients that make them.
 
+use super::accounts::arrives;
 use super::proxies::Proxies;
 use crate::sim::actor::Turn;
 use crate::sim::clients;
+use crate::sim::customers::Customer;
 use crate::sim::request::{Ask, Origin, Request};
 use crate::sim::scenario::Setup;
 use crate::sim::{SECOND, SUBACCOUNT};
@@ -10,14 +12,16 @@ use crate::sim::{SECOND, SUBACCOUNT};
 /// A hundred customers, three codes each, five guesses at each code, from changing addresses.
 pub fn otp_guessing(setup: &mut Setup) {
     let land = setup.world.land_of("IN");
-    let Some(india) = setup.world.lands.get(land) else { return };
-    let victims: Vec<u64> = (0..100).map(|_| india.subscriber(&mut setup.rng).0).collect();
     let proxies = setup.proxies("IN", 40);
     let times = setup.times(300, 8.0, 10.0);
+    let mut victims: Vec<Customer> = Vec::new();
     setup.assault(times, move |turn| {
-        let to = *victims.get(turn.n % victims.len())?;
+        if victims.len() < 100 {
+            victims.extend(turn.world.customers.any(land, turn.rng).map(|(_, customer)| customer));
+        }
+        let victim = *victims.get(turn.n % victims.len().max(1))?;
         let client = turn.world.clients.any(turn.rng);
-        guessed(turn, land, to, &proxies, client, 5)
+        guessed(turn, land, victim, &proxies, client, 5)
     });
 }
 
@@ -28,7 +32,7 @@ pub fn check_stuffing(setup: &mut Setup) {
     setup.assault(times, move |turn| {
         let (land, victim) = turn.world.any_customer(turn.rng)?;
         let client = *turn.rng.pick(&[0, 2, clients::bot(4)])?;
-        guessed(turn, land, victim.number, pools.get(land)?, client, 2)
+        guessed(turn, land, victim, pools.get(land)?, client, 2)
     });
 }
 
@@ -50,13 +54,14 @@ impl Setup<'_> {
 fn guessed(
     turn: &mut Turn,
     land: usize,
-    to: u64,
+    victim: Customer,
     proxies: &Proxies,
     client: u8,
     guesses: u32,
 ) -> Option<Vec<Request>> {
     let from = Origin::new(proxies.any(turn.rng)?, client);
-    let start = turn.world.attempt(turn.at, land, to, from, turn.rng);
+    let start =
+        arrives(turn.world.attempt(turn.at, land, victim.number, from, turn.rng), 0).known(victim.known);
     let (of, mut at) = (start.id, turn.at);
     let mut requests = vec![start];
     for _ in 0..guesses {
