@@ -28,8 +28,8 @@ pub struct Customer {
     pub client: u8,
     /// How it reaches the internet.
     pub access: Access,
-    /// The token of its device.
-    pub token: u64,
+    /// The token that its device holds, or will hold once it is verified.
+    pub token: Option<u64>,
     /// It was verified before the trace began.
     pub known: bool,
 }

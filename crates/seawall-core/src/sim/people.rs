@@ -60,11 +60,13 @@ pub struct Joined {
 impl World {
     /// Fills the list of customers with those from before the trace.
     pub fn settle(&mut self, rng: &mut Rng) {
+        let new = self.params.warmup_days == 0;
         for _ in 0..self.params.per_day * 3 / 4 {
             let land = self.any_land(rng);
-            if let Some(mut customer) = self.newcomer(land, 0.0, rng) {
-                customer.known = true;
-                self.customers.add(land, customer, rng);
+            if let Some(customer) = self.newcomer(land, ABROAD, rng) {
+                // Without a warm-up the gateway is new: the app has customers, but none was verified here.
+                let (known, token) = if new { (false, None) } else { (true, customer.token) };
+                self.customers.add(land, Customer { known, token, ..customer }, rng);
             }
         }
     }
@@ -74,7 +76,7 @@ impl World {
         let (number, operator) = self.lands.get(land)?.subscriber(rng);
         let client = self.clients.any(rng);
         let access = self.access(land, operator, abroad, rng)?;
-        Some(Customer { number, operator, client, access, token: rng.bits(), known: false })
+        Some(Customer { number, operator, client, access, token: Some(rng.bits()), known: false })
     }
 
     /// 3 % sit behind a VPN, and so many are abroad.
@@ -120,10 +122,10 @@ impl World {
             Some((place, customer)) => (Some(place), customer),
             None => (None, self.newcomer(land, abroad, rng)?),
         };
-        let same_device = place.is_some() && rng.chance(SAME_DEVICE);
+        let same_device = place.is_some() && person.token.is_some() && rng.chance(SAME_DEVICE);
         if place.is_some() && !same_device {
             person.client = self.clients.any(rng);
-            person.token = rng.bits();
+            person.token = Some(rng.bits());
         }
         if place.is_some() && rng.chance(abroad - ABROAD) {
             person.access = Access::Fixed(self.abroad(rng)?);
@@ -154,7 +156,7 @@ impl World {
     ) -> Option<Vec<Request>> {
         let operator = self.lands.get(land)?.operator_of(number);
         let access = Access::Fixed(from.address);
-        let person = Customer { number, operator, client: from.client, access, token: 0, known: false };
+        let person = Customer { number, operator, client: from.client, access, token: None, known: false };
         let visit = Visit { land, person, place: None, from, event: Some(event), subaccount: SUBACCOUNT };
         Some(self.tries(at, &visit, &Conditions::default(), rng).0)
     }
@@ -165,7 +167,7 @@ impl World {
             Access::Six(six) => six.another_interface(rng),
             Access::Fixed(address) => address,
         };
-        let token = same_device.then_some(person.token);
+        let token = person.token.filter(|_| same_device);
         Some(Origin { address, client: person.client, token, forwarded_for: None })
     }
 
@@ -180,13 +182,13 @@ impl World {
         let mut requests = Vec::with_capacity(1);
         for last in [false, false, true] {
             let if_sent = self.outcome(at, visit, conditions, rng);
-            let confirmed = if_sent.confirm_after_ms;
-            let request = self.asking(at, visit, reported(at, if_sent, conditions, rng), rng);
-            requests.push(request);
-            if let Some(after) = confirmed {
-                let joined = at.saturating_add_unsigned(after);
+            let reported = reported(at, if_sent, conditions, rng);
+            requests.push(self.asking(at, visit, reported, rng));
+            if let Some(after) = if_sent.confirm_after_ms {
                 let Visit { land, person: customer, place, .. } = *visit;
-                return (requests, Some(Joined { at: joined, land, customer, place }));
+                let joined = Joined { at: at.saturating_add_unsigned(after), land, customer, place };
+                // What the gateway never hears of earns no device token.
+                return (requests, reported.confirm_after_ms.map(|_| joined));
             }
             if last || rng.chance(0.5) {
                 break;

@@ -292,6 +292,27 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_held_only_after_a_verification_that_was_reported() {
+        let mut simulation = Simulation::sized("lost_feedback", 1, SMALL).unwrap();
+        let mut verified = std::collections::HashMap::new();
+        while let Some(request) = simulation.next_request() {
+            let (Ask::Start { to, known, if_sent, .. }, Some(from)) = (request.ask, request.from) else {
+                continue;
+            };
+            if from.token.is_some() && !known {
+                let since: i64 = *verified.get(&to).unwrap();
+                assert!(request.at >= since);
+            }
+            if let Some(after) = if_sent.confirm_after_ms {
+                verified.entry(to).or_insert(request.at + after as i64);
+            }
+        }
+        let mut new = Simulation::sized("day_zero", 1, Params { warmup_days: 0, ..SMALL }).unwrap();
+        let first = (0..20).map(|_| new.next_request().unwrap());
+        assert!(first.into_iter().all(|request| request.from.is_some_and(|from| from.token.is_none())));
+    }
+
+    #[test]
     fn attacks_have_the_size_that_they_are_said_to_have() {
         for (name, count) in SIZES {
             let params = Params { per_day: 100, warmup_days: 1, ..Params::default() };
