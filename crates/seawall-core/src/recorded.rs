@@ -9,7 +9,7 @@ mod lent;
 
 use serde::{Deserialize, Serialize};
 
-pub use lent::{Families, Names, Pairs, Text};
+pub use lent::{Clue, Clues, Names, Pairs, Text};
 
 use crate::country::Country;
 use crate::detect::Evidence;
@@ -159,13 +159,14 @@ pub struct Message<'a> {
 }
 
 /// [`Evidence`] as far as rules see it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Suspicion<'a> {
     /// Probability of belonging to a campaign, 0 to 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub probability: f32,
-    /// Which kinds of observation speak.
-    #[serde(borrow, default, skip_serializing_if = "Families::is_empty")]
-    pub families: Families<'a>,
+    /// Its causes, the strongest first.
+    #[serde(borrow, default, skip_serializing_if = "Clues::is_empty")]
+    pub signals: Clues<'a>,
 }
 
 fn yes() -> bool {
@@ -180,6 +181,11 @@ fn is_true(flag: &bool) -> bool {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives references")]
+fn is_zero(number: &f32) -> bool {
+    *number == 0.0
 }
 
 impl<'a> Recorded<'a> {
@@ -260,6 +266,6 @@ impl Message<'_> {
 
 impl<'a> From<&'a Evidence> for Suspicion<'a> {
     fn from(evidence: &'a Evidence) -> Self {
-        Suspicion { probability: evidence.probability, families: Families::Lent(&evidence.signals) }
+        Suspicion { probability: evidence.probability, signals: Clues::Lent(&evidence.signals) }
     }
 }

@@ -31,6 +31,7 @@ pub use set::{Missing, RuleSet};
 
 use crate::limit::Mode;
 use crate::reason::ReasonCode;
+use crate::request::Operation;
 use crate::time::Timestamp;
 
 /// Rules that an installation may have.
@@ -104,9 +105,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it is asked about a request of this subaccount.
-    pub fn applies(&self, subaccount: &str, now: Timestamp) -> bool {
+    /// Whether it is asked about a request. What sends nothing is asked about only when the condition looks at
+    /// the operation: a rule about countries must not keep codes that were sent from being checked.
+    pub fn applies(&self, operation: Operation, subaccount: &str, now: Timestamp) -> bool {
         self.mode != Mode::Off
+            && self.program.covers(operation)
             && self.expires_at.is_none_or(|end| now < end)
             && self.subaccount.as_deref().is_none_or(|own| own == subaccount)
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::detect::{Family, Signal};
+use crate::detect::{Family, KeyKind, Signal};
 use crate::list::ListHit;
 
 /// A text, borrowed when it can be. A type of its own because serde copies a `Cow` within an `Option`.
@@ -184,27 +184,52 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// Kinds of observation, each once for every signal of it.
+/// Causes of a suspicion.
 #[derive(Clone, Debug)]
-pub enum Families<'a> {
-    /// Those of detection's signals.
+pub enum Clues<'a> {
+    /// Detection's signals.
     Lent(&'a [Signal]),
     /// Those of a record.
-    Read(Vec<Family>),
+    Read(Vec<Clue<'a>>),
 }
 
-impl Default for Families<'_> {
-    fn default() -> Self {
-        Families::Lent(&[])
+/// A [`Signal`] without its sentence, which the reasons have when it counted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Clue<'a> {
+    /// What kind of observation.
+    pub family: Family,
+    /// What it is about.
+    pub kind: KeyKind,
+    /// Which one.
+    #[serde(borrow)]
+    pub key: Text<'a>,
+    /// What it alone would make the probability.
+    pub probability: f32,
+    /// How much was seen.
+    pub seen: f32,
+    /// How much was to be expected.
+    pub expected: f32,
+}
+
+impl<'a> From<&'a Signal> for Clue<'a> {
+    fn from(signal: &'a Signal) -> Self {
+        let Signal { family, kind, ref key, probability, seen, expected, .. } = *signal;
+        Clue { family, kind, key: Text::from(key.as_str()), probability, seen, expected }
     }
 }
 
-impl Families<'_> {
+impl Default for Clues<'_> {
+    fn default() -> Self {
+        Clues::Lent(&[])
+    }
+}
+
+impl Clues<'_> {
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
-            Families::Lent(signals) => signals.len(),
-            Families::Read(families) => families.len(),
+            Clues::Lent(signals) => signals.len(),
+            Clues::Read(clues) => clues.len(),
         }
     }
 
@@ -213,11 +238,11 @@ impl Families<'_> {
         self.len() == 0
     }
 
-    /// One of them.
-    pub fn get(&self, at: usize) -> Option<&'static str> {
+    /// The kind of observation that one of them is.
+    pub fn family(&self, at: usize) -> Option<&'static str> {
         let family = match self {
-            Families::Lent(signals) => signals.get(at).map(|signal| signal.family),
-            Families::Read(families) => families.get(at).copied(),
+            Clues::Lent(signals) => signals.get(at).map(|signal| signal.family),
+            Clues::Read(clues) => clues.get(at).map(|clue| clue.family),
         };
         family.map(word)
     }
@@ -236,21 +261,18 @@ pub(crate) fn word(family: Family) -> &'static str {
     }
 }
 
-impl PartialEq for Families<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && (0..self.len()).all(|at| self.get(at) == other.get(at))
-    }
-}
-
-impl Serialize for Families<'_> {
+impl Serialize for Clues<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq((0..self.len()).filter_map(|at| self.get(at)))
+        match self {
+            Clues::Lent(signals) => serializer.collect_seq(signals.iter().map(Clue::from)),
+            Clues::Read(clues) => serializer.collect_seq(clues),
+        }
     }
 }
 
-impl<'de> Deserialize<'de> for Families<'_> {
+impl<'de: 'a, 'a> Deserialize<'de> for Clues<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Families::Read)
+        Vec::deserialize(deserializer).map(Clues::Read)
     }
 }
 

@@ -284,7 +284,9 @@ mod tests {
             assert_eq!(Attribute::parse(&path).unwrap().name(), path);
         }
         assert_eq!(Attribute::paths().count(), Plain::ALL.len() + 117);
-        for path in ["velocity.ip.sends", "velocity.ip.sends_2h", "velocity.number.distinct_numbers_1h", "", "number"] {
+        for path in
+            ["velocity.ip.sends", "velocity.ip.sends_2h", "velocity.number.distinct_numbers_1h", "", "number"]
+        {
             assert_eq!(Attribute::parse(path), None, "{path}");
         }
     }

@@ -8,7 +8,7 @@ mod relations;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 
-use super::attribute::{Attribute, Kind};
+use super::attribute::{Attribute, Kind, Plain};
 use super::compare::Op;
 use super::error::RuleError;
 use super::parse::{Parsed, parse};
@@ -20,9 +20,17 @@ const MAX_NODES: usize = 250;
 /// Parses and checks a condition.
 pub fn compile(source: &str) -> Result<Program, RuleError> {
     let parsed = parse(source)?;
-    let mut checker = Checker { parsed: &parsed, attributes: Vec::new(), lists: Vec::new(), nodes: 0, patterns: 0, element: None };
+    let mut checker = Checker {
+        parsed: &parsed,
+        attributes: Vec::new(),
+        lists: Vec::new(),
+        nodes: 0,
+        patterns: 0,
+        element: None,
+    };
     let root = checker.test(&parsed.root)?;
-    Ok(Program { root, attributes: checker.attributes.into(), lists: checker.lists.into() })
+    let any_operation = checker.attributes.contains(&Attribute::Plain(Plain::RequestOperation));
+    Ok(Program { root, attributes: checker.attributes.into(), lists: checker.lists.into(), any_operation })
 }
 
 struct Checker<'p, 's> {
@@ -117,7 +125,10 @@ impl Checker<'_, '_> {
     fn number(&mut self, node: &IdedExpr, of: &str) -> Checked<(Num, Number)> {
         match self.expression(node)? {
             Typed::Num(number, kind) => Ok((number, kind)),
-            other => Err(self.error(node, format!("`{of}` takes a number, and {} is {}", spelled(node), other.name()))),
+            other => {
+                Err(self
+                    .error(node, format!("`{of}` takes a number, and {} is {}", spelled(node), other.name())))
+            }
         }
     }
 
@@ -148,10 +159,12 @@ impl Checker<'_, '_> {
             }
             LiteralValue::Double(value) => Ok(Typed::Num(Num::Double(**value), Number::Double)),
             LiteralValue::String(text) => Ok(Typed::Str(Str::Literal((**text).into()), Domain::Literal)),
-            LiteralValue::Null => {
-                Err(self.error(node, "there is no null here").hint("use `has(…)` to ask whether something is there"))
+            LiteralValue::Null => Err(self
+                .error(node, "there is no null here")
+                .hint("use `has(…)` to ask whether something is there")),
+            LiteralValue::Bytes(_) => {
+                Err(self.error(node, "there are no bytes here").hint("leave the `b` out"))
             }
-            LiteralValue::Bytes(_) => Err(self.error(node, "there are no bytes here").hint("leave the `b` out")),
         }
     }
 
@@ -188,7 +201,13 @@ impl Checker<'_, '_> {
         Ok(Typed::Test(if and { Test::And(all.into()) } else { Test::Or(all.into()) }))
     }
 
-    fn conditional(&mut self, node: &IdedExpr, condition: &IdedExpr, yes: &IdedExpr, no: &IdedExpr) -> Checked<Typed> {
+    fn conditional(
+        &mut self,
+        node: &IdedExpr,
+        condition: &IdedExpr,
+        yes: &IdedExpr,
+        no: &IdedExpr,
+    ) -> Checked<Typed> {
         let condition = self.test(condition)?;
         match (self.expression(yes)?, self.expression(no)?) {
             (Typed::Test(yes), Typed::Test(no)) => Ok(Typed::Test(Test::If(Box::new([condition, yes, no])))),
@@ -199,13 +218,24 @@ impl Checker<'_, '_> {
                 Ok(Typed::Str(Str::If(Box::new((condition, yes, no))), Domain::Any))
             }
             (a, b) => {
-                let what = format!("both outcomes of `?` have to be of one type, and these are {} and {}", a.name(), b.name());
+                let what = format!(
+                    "both outcomes of `?` have to be of one type, and these are {} and {}",
+                    a.name(),
+                    b.name()
+                );
                 Err(self.error(node, what))
             }
         }
     }
 
-    fn calculation(&mut self, node: &IdedExpr, op: Calc, sign: &str, a: &IdedExpr, b: &IdedExpr) -> Checked<Typed> {
+    fn calculation(
+        &mut self,
+        node: &IdedExpr,
+        op: Calc,
+        sign: &str,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Checked<Typed> {
         let ((left, a), (right, b)) = (self.number(a, sign)?, self.number(b, sign)?);
         if a != b {
             let what = format!("`{sign}` takes two ints or two doubles");
@@ -219,7 +249,8 @@ impl Checker<'_, '_> {
 
     /// The place of an attribute among those that the rule looks at.
     fn slot(&mut self, node: &IdedExpr, attribute: Attribute) -> Checked<Slot> {
-        let at = self.attributes.iter().position(|known| *known == attribute).unwrap_or(self.attributes.len());
+        let at =
+            self.attributes.iter().position(|known| *known == attribute).unwrap_or(self.attributes.len());
         if at >= MAX_ATTRIBUTES {
             let what = format!("the condition looks at more than {MAX_ATTRIBUTES} attributes");
             return Err(self.error(node, what).hint("make two rules of it"));

@@ -19,8 +19,9 @@ impl RuleError {
     /// About the character at a byte of the source.
     pub(super) fn at(source: &str, byte: usize, what: impl Into<String>) -> Self {
         let before = source.get(..byte).unwrap_or(source);
-        let (line, last) =
-            before.rsplit_once('\n').map_or((1, before), |(above, last)| (above.matches('\n').count() + 2, last));
+        let (line, last) = before
+            .rsplit_once('\n')
+            .map_or((1, before), |(above, last)| (above.matches('\n').count() + 2, last));
         let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let column = small(last.chars().count() + 1);
         RuleError { what: what.into(), hint: None, line: small(line), column }

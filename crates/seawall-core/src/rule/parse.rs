@@ -82,7 +82,8 @@ fn first(source: &str, errors: &ParseErrors) -> RuleError {
     let message = error.msg.as_str();
     let here = |what: String| RuleError::at(source, byte, what);
     if message.contains("limit") {
-        return here("the condition is nested too deeply".to_owned()).hint("flatten it, or make two rules of it");
+        return here("the condition is nested too deeply".to_owned())
+            .hint("flatten it, or make two rules of it");
     }
     if rest.trim().is_empty() {
         return here("the condition ends too early".to_owned());
@@ -90,9 +91,10 @@ fn first(source: &str, errors: &ParseErrors) -> RuleError {
     if rest.starts_with(['"', '\'']) && message.contains("token recognition") {
         return here("the text that begins here is not closed".to_owned());
     }
-    if let Some(known) = ["invalid int", "invalid uint", "invalid double", "invalid string", "reserved identifier"]
-        .iter()
-        .find(|known| message.contains(**known))
+    if let Some(known) =
+        ["invalid int", "invalid uint", "invalid double", "invalid string", "reserved identifier"]
+            .iter()
+            .find(|known| message.contains(**known))
     {
         let what = if *known == "reserved identifier" { "a reserved word" } else { known };
         return here(format!("{what}: `{}`", word(rest)));
@@ -152,7 +154,10 @@ mod tests {
     #[test]
     fn errors_point_at_the_character() {
         for (source, said) in [
-            ("", "the condition is empty at column 1; write a condition such as `number.country == \"UZ\"`, or `true`"),
+            (
+                "",
+                "the condition is empty at column 1; write a condition such as `number.country == \"UZ\"`, or `true`",
+            ),
             ("number.country ==", "the condition ends too early at column 18"),
             ("number.country = \"UZ\"", "unexpected `=` at column 16"),
             ("a b", "unexpected `b` at column 3"),

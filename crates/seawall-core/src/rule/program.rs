@@ -10,6 +10,7 @@ use super::compare::{Addresses, Op};
 use super::error::RuleError;
 use super::seen::{Seen, Value};
 use crate::client_ip::ClientIp;
+use crate::request::Operation;
 
 /// An attribute's place in [`Program::attributes`].
 pub(super) type Slot = u8;
@@ -28,23 +29,51 @@ pub(super) enum Test {
     /// A flag; false when it is missing.
     Flag(Slot),
     /// Two of them alike; false when a flag is missing.
-    Alike { sides: Box<[Test; 2]>, equal: bool },
-    Numbers { op: Op, sides: Box<[Num; 2]> },
-    Strings { op: Op, sides: Box<[Str; 2]> },
-    NumberIn { number: Num, of: Box<[Num]> },
-    StringIn { string: Str, of: Box<[Box<str>]> },
+    Alike {
+        sides: Box<[Test; 2]>,
+        equal: bool,
+    },
+    Numbers {
+        op: Op,
+        sides: Box<[Num; 2]>,
+    },
+    Strings {
+        op: Op,
+        sides: Box<[Str; 2]>,
+    },
+    NumberIn {
+        number: Num,
+        of: Box<[Num]>,
+    },
+    StringIn {
+        string: Str,
+        of: Box<[Box<str>]>,
+    },
     /// An address among addresses and networks.
-    Address { of: Slot, nets: Addresses, within: bool },
+    Address {
+        of: Slot,
+        nets: Addresses,
+        within: bool,
+    },
     /// Two addresses of the request.
-    SameAddress { of: [Slot; 2], equal: bool },
+    SameAddress {
+        of: [Slot; 2],
+        equal: bool,
+    },
     StartsWith(Str, Str),
     EndsWith(Str, Str),
     Contains(Str, Str),
     Matches(Str, Box<Regex>),
     /// A text in a list of the request.
-    Listed { string: Str, list: Slot },
+    Listed {
+        string: Str,
+        list: Slot,
+    },
     /// Some text in a list of the request for which the test is true.
-    Exists { list: Slot, test: Box<Test> },
+    Exists {
+        list: Slot,
+        test: Box<Test>,
+    },
     Has(Slot),
 }
 
@@ -55,7 +84,10 @@ pub(super) enum Num {
     Double(f64),
     Attribute(Slot),
     Negative(Box<Num>),
-    Calc { op: Calc, sides: Box<[Num; 2]> },
+    Calc {
+        op: Calc,
+        sides: Box<[Num; 2]>,
+    },
     /// How many characters a text has.
     Length(Str),
     /// How many texts a list has.
@@ -98,6 +130,7 @@ pub struct Program {
     pub(super) root: Test,
     pub(super) attributes: Box<[Attribute]>,
     pub(super) lists: Box<[(Box<str>, RuleError)]>,
+    pub(super) any_operation: bool,
 }
 
 /// What a condition came to.
@@ -117,6 +150,11 @@ impl Program {
         Outcome { matched, missing: run.missing }
     }
 
+    /// Whether requests of this kind are meant: sends always, others when the operation is looked at.
+    pub fn covers(&self, operation: Operation) -> bool {
+        operation.sends() || self.any_operation
+    }
+
     /// Every attribute that it may look at.
     pub fn attributes(&self) -> &[Attribute] {
         &self.attributes
@@ -129,7 +167,8 @@ impl Program {
 
     /// The attributes of the bits of [`Outcome::missing`].
     pub fn named(&self, missing: u64) -> impl Iterator<Item = &Attribute> {
-        let set = move |at: usize| u32::try_from(at).is_ok_and(|at| missing.checked_shr(at).unwrap_or(0) & 1 == 1);
+        let set =
+            move |at: usize| u32::try_from(at).is_ok_and(|at| missing.checked_shr(at).unwrap_or(0) & 1 == 1);
         self.attributes.iter().enumerate().filter(move |(at, _)| set(*at)).map(|(_, attribute)| attribute)
     }
 }
@@ -168,7 +207,9 @@ impl<'p: 's, 's, 'a> Run<'p, 's, 'a> {
             Test::StringIn { string, of } => {
                 self.string(string).is_some_and(|s| of.binary_search_by(|one| (**one).cmp(s)).is_ok())
             }
-            Test::Address { of, nets, within } => self.address(*of).is_some_and(|ip| nets.contain(ip) == *within),
+            Test::Address { of, nets, within } => {
+                self.address(*of).is_some_and(|ip| nets.contain(ip) == *within)
+            }
             Test::SameAddress { of: [a, b], equal } => {
                 self.address(*a).zip(self.address(*b)).is_some_and(|(a, b)| (a == b) == *equal)
             }
@@ -221,7 +262,9 @@ impl<'p: 's, 's, 'a> Run<'p, 's, 'a> {
 
     fn number_in(&mut self, number: &'p Num, of: &'p [Num]) -> bool {
         let Some(number) = self.number(number) else { return false };
-        let equal = |run: &mut Self, one| run.number(one).is_some_and(|one| number.compare(one) == Some(Ordering::Equal));
+        let equal = |run: &mut Self, one| {
+            run.number(one).is_some_and(|one| number.compare(one) == Some(Ordering::Equal))
+        };
         of.iter().any(|one| equal(self, one))
     }
 

@@ -4,7 +4,7 @@ use crate::client_ip::ClientIp;
 use crate::facts::Facts;
 use crate::intel::{Continent, local_time};
 use crate::msisdn::{Msisdn, ParsedNumber};
-use crate::recorded::{Families, Names, Recorded, Text};
+use crate::recorded::{Clues, Names, Recorded, Text};
 use crate::request::{Operation, Request};
 use crate::time::Timestamp;
 
@@ -28,7 +28,7 @@ pub enum Value<'s> {
     /// Texts.
     Names(&'s Names<'s>),
     /// Kinds of observation.
-    Families(&'s Families<'s>),
+    Families(&'s Clues<'s>),
 }
 
 impl<'s> Value<'s> {
@@ -45,7 +45,7 @@ impl<'s> Value<'s> {
     pub(super) fn item(self, at: usize) -> Option<&'s str> {
         match self {
             Value::Names(names) => names.get(at),
-            Value::Families(families) => families.get(at),
+            Value::Families(families) => families.family(at),
             _ => None,
         }
     }
@@ -229,7 +229,7 @@ impl Recorded<'_> {
         match plain {
             Plain::EvidenceRisk => Value::Int(percent(evidence.probability)),
             Plain::EvidenceProbability => Value::Double(evidence.probability.into()),
-            Plain::EvidenceFamilies => Value::Families(&evidence.families),
+            Plain::EvidenceFamilies => Value::Families(&evidence.signals),
             _ => Value::Missing,
         }
     }

@@ -51,7 +51,11 @@ impl RuleSet {
     /// Asks every rule that applies; `matched` is told each that matches. Returns what was missing.
     pub fn ask(&self, seen: &Seen<'_>, now: Timestamp, matched: &mut dyn FnMut(&Rule)) -> Vec<Missing> {
         let mut missing = Vec::new();
-        let applying = self.rules.iter().enumerate().filter(|(_, rule)| rule.applies(seen.subaccount, now));
+        let applying = self
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| rule.applies(seen.operation, seen.subaccount, now));
         for (position, rule) in applying {
             let outcome = rule.program.run(seen);
             if outcome.matched {

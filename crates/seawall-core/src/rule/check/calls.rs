@@ -50,7 +50,9 @@ impl Checker<'_, '_> {
                 let (number, _) = self.number(of, "int")?;
                 Ok(Typed::Num(Num::ToInt(Box::new(number)), Number::Int))
             }
-            (name @ ("startsWith" | "endsWith" | "contains"), Some(of), [part]) => test(self.part(name, of, part)),
+            (name @ ("startsWith" | "endsWith" | "contains"), Some(of), [part]) => {
+                test(self.part(name, of, part))
+            }
             ("matches", Some(of), [pattern]) => test(self.matches(of, pattern)),
             ("exists", Some(of), [element, condition]) => test(self.exists(of, element, condition)),
             (name, ..) => Err(self.unusual(node, name)),
@@ -59,7 +61,9 @@ impl Checker<'_, '_> {
 
     fn unusual(&self, node: &IdedExpr, name: &str) -> RuleError {
         if let Some((_, usage)) = FUNCTIONS.iter().find(|(known, _)| *known == name) {
-            return self.error(node, format!("`{name}` is called differently")).hint(format!("write `{usage}`"));
+            return self
+                .error(node, format!("`{name}` is called differently"))
+                .hint(format!("write `{usage}`"));
         }
         let short: String = name.chars().take(40).collect();
         let error = self.error(node, format!("there is no function `{short}` in rules"));
@@ -82,7 +86,8 @@ impl Checker<'_, '_> {
             Typed::Str(string, _) => Num::Length(string),
             Typed::List(slot, _) => Num::Count(slot),
             other => {
-                let what = format!("`size` takes a string or a list, and {} is {}", spelled(of), other.name());
+                let what =
+                    format!("`size` takes a string or a list, and {} is {}", spelled(of), other.name());
                 return Err(self.error(of, what));
             }
         };
@@ -141,7 +146,11 @@ impl Checker<'_, '_> {
         if text.len() > MAX_PATTERN {
             return Err(self.error(node, format!("the pattern is longer than {MAX_PATTERN} bytes")));
         }
-        let built = RegexBuilder::new(text).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).nest_limit(50).build();
+        let built = RegexBuilder::new(text)
+            .size_limit(MAX_COMPILED)
+            .dfa_size_limit(MAX_COMPILED)
+            .nest_limit(50)
+            .build();
         built.map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => {
                 let hint = "repeat less, and use `[0-9a-z]` instead of `\\w`";
@@ -162,13 +171,17 @@ impl Checker<'_, '_> {
             return Err(self.error(of, format!("`exists` takes a list, not {}", spelled(of))).hint(hint));
         };
         let Expr::Ident(name) = &element.expr else {
-            return Err(self.error(element, "`exists` takes a name for the element first").hint("such as `h`"));
+            return Err(self
+                .error(element, "`exists` takes a name for the element first")
+                .hint("such as `h`"));
         };
         if self.element.is_some() {
             return Err(self.error(of, "an `exists` cannot stand within another"));
         }
         if Attribute::paths().any(|path| path.split('.').next() == Some(name)) {
-            return Err(self.error(element, format!("`{name}` already names attributes")).hint("use another name, such as `h`"));
+            return Err(self
+                .error(element, format!("`{name}` already names attributes"))
+                .hint("use another name, such as `h`"));
         }
         self.element = Some(name.clone());
         let test = self.test(condition);

@@ -54,7 +54,9 @@ impl Checker<'_, '_> {
             return self.looked_up(of, index);
         }
         let Some(path) = path_of(node) else {
-            return Err(self.error(node, "this is no attribute").hint("only attributes have parts, such as `number.country`"));
+            return Err(self
+                .error(node, "this is no attribute")
+                .hint("only attributes have parts, such as `number.country`"));
         };
         Attribute::parse(&path).ok_or_else(|| self.unknown(node, &path))
     }
@@ -70,7 +72,14 @@ impl Checker<'_, '_> {
         };
         match &index.expr {
             Expr::Literal(LiteralValue::String(name)) if !name.is_empty() && name.len() <= MAX_NAME => {
-                Ok(make(if path_of(of).as_deref() == Some(HEADERS) { name.to_ascii_lowercase() } else { name.to_string() }.into()))
+                Ok(make(
+                    if path_of(of).as_deref() == Some(HEADERS) {
+                        name.to_ascii_lowercase()
+                    } else {
+                        name.to_string()
+                    }
+                    .into(),
+                ))
             }
             _ => {
                 let what = format!("the name in `[…]` has to be a text of 1 to {MAX_NAME} bytes");
@@ -82,10 +91,14 @@ impl Checker<'_, '_> {
     fn unknown(&self, node: &IdedExpr, path: &str) -> RuleError {
         let inside = format!("{path}.");
         if path == HEADERS || path == LIMIT_KEYS {
-            return self.error(node, format!("`{path}` holds several texts")).hint(format!("say which: `{path}[\"name\"]`"));
+            return self
+                .error(node, format!("`{path}` holds several texts"))
+                .hint(format!("say which: `{path}[\"name\"]`"));
         }
         if let Some(one) = Attribute::paths().find(|known| known.starts_with(&inside)) {
-            return self.error(node, format!("`{path}` is a group of attributes")).hint(format!("name one, such as `{one}`"));
+            return self
+                .error(node, format!("`{path}` is a group of attributes"))
+                .hint(format!("name one, such as `{one}`"));
         }
         let error = self.error(node, format!("unknown attribute `{}`", short(path)));
         match nearest(path, Attribute::paths()) {

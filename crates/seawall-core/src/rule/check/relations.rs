@@ -16,11 +16,20 @@ use crate::rule::error::RuleError;
 
 impl Checker<'_, '_> {
     /// `==`, `!=`, `<`, `<=`, `>` and `>=`.
-    pub(super) fn relation(&mut self, node: &IdedExpr, op: Op, sign: &str, a: &IdedExpr, b: &IdedExpr) -> Checked<Test> {
+    pub(super) fn relation(
+        &mut self,
+        node: &IdedExpr,
+        op: Op,
+        sign: &str,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Checked<Test> {
         let equality = matches!(op, Op::Equal | Op::Unequal);
         let equal = op == Op::Equal;
         match (self.expression(a)?, self.expression(b)?) {
-            (Typed::Num(left, _), Typed::Num(right, _)) => Ok(Test::Numbers { op, sides: Box::new([left, right]) }),
+            (Typed::Num(left, _), Typed::Num(right, _)) => {
+                Ok(Test::Numbers { op, sides: Box::new([left, right]) })
+            }
             (Typed::Str(left, of), Typed::Str(right, within)) => {
                 if equality {
                     self.possible(b, of, &right)?;
@@ -31,8 +40,12 @@ impl Checker<'_, '_> {
             (Typed::Test(left), Typed::Test(right)) if equality => {
                 Ok(Test::Alike { sides: Box::new([left, right]), equal })
             }
-            (Typed::Address(of, kind), Typed::Str(text, _)) if equality => self.located(b, of, kind, &text, equal),
-            (Typed::Str(text, _), Typed::Address(of, kind)) if equality => self.located(a, of, kind, &text, equal),
+            (Typed::Address(of, kind), Typed::Str(text, _)) if equality => {
+                self.located(b, of, kind, &text, equal)
+            }
+            (Typed::Str(text, _), Typed::Address(of, kind)) if equality => {
+                self.located(a, of, kind, &text, equal)
+            }
             (Typed::Address(left, Kind::Ip), Typed::Address(right, Kind::Ip)) if equality => {
                 Ok(Test::SameAddress { of: [left, right], equal })
             }
@@ -40,10 +53,21 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn mismatch(&self, node: &IdedExpr, sign: &str, a: (&IdedExpr, &Typed), b: (&IdedExpr, &Typed)) -> RuleError {
+    fn mismatch(
+        &self,
+        node: &IdedExpr,
+        sign: &str,
+        a: (&IdedExpr, &Typed),
+        b: (&IdedExpr, &Typed),
+    ) -> RuleError {
         let ((a, left), (b, right)) = (a, b);
-        let what =
-            format!("`{sign}` cannot compare {} ({}) with {} ({})", spelled(a), left.name(), spelled(b), right.name());
+        let what = format!(
+            "`{sign}` cannot compare {} ({}) with {} ({})",
+            spelled(a),
+            left.name(),
+            spelled(b),
+            right.name()
+        );
         let error = self.error(node, what);
         match (left, right) {
             (Typed::List(..), Typed::Str(..)) | (Typed::Str(..), Typed::List(..)) => {
@@ -113,7 +137,8 @@ impl Checker<'_, '_> {
             }
             Domain::Lists => {
                 let error = self.error(node, format!("there is no list `{shown}`"));
-                self.lists.push((text.clone(), error.hint("make it under /admin/v1/lists, or correct its name")));
+                self.lists
+                    .push((text.clone(), error.hint("make it under /admin/v1/lists, or correct its name")));
                 Ok(())
             }
             _ => Ok(()),
@@ -121,10 +146,17 @@ impl Checker<'_, '_> {
     }
 
     /// `what in within`.
-    pub(super) fn membership(&mut self, node: &IdedExpr, what: &IdedExpr, within: &IdedExpr) -> Checked<Test> {
+    pub(super) fn membership(
+        &mut self,
+        node: &IdedExpr,
+        what: &IdedExpr,
+        within: &IdedExpr,
+    ) -> Checked<Test> {
         if let Expr::List(list) = &within.expr {
             if list.elements.is_empty() {
-                return Err(self.error(within, "the list is empty, so nothing is in it").hint("put values into it"));
+                return Err(self
+                    .error(within, "the list is empty, so nothing is in it")
+                    .hint("put values into it"));
             }
             return match self.expression(what)? {
                 Typed::Str(string, domain) => self.string_in(string, domain, &list.elements),
@@ -134,7 +166,14 @@ impl Checker<'_, '_> {
                         list.elements.iter().map(|one| self.place(one, kind, &self.text(one)?)).collect();
                     Ok(Test::Address { of, nets: Addresses(nets?.into()), within: true })
                 }
-                other => Err(self.error(what, format!("`in` looks for a string, a number or an address, and {} is {}", spelled(what), other.name()))),
+                other => Err(self.error(
+                    what,
+                    format!(
+                        "`in` looks for a string, a number or an address, and {} is {}",
+                        spelled(what),
+                        other.name()
+                    ),
+                )),
             };
         }
         match (self.expression(what)?, self.expression(within)?) {
@@ -144,7 +183,9 @@ impl Checker<'_, '_> {
             }
             (left, right) => {
                 let what = format!("`in` cannot look for {} in {}", left.name(), right.name());
-                Err(self.error(node, what).hint("write `number.country in [\"UZ\", \"TJ\"]` or `\"vip\" in lists`"))
+                Err(self
+                    .error(node, what)
+                    .hint("write `number.country in [\"UZ\", \"TJ\"]` or `\"vip\" in lists`"))
             }
         }
     }
@@ -175,7 +216,8 @@ impl Checker<'_, '_> {
         };
         match typed {
             Typed::Num(number, _) => Ok(number),
-            other => Err(self.error(node, format!("the list is of numbers, and {} is {}", spelled(node), other.name()))),
+            other => Err(self
+                .error(node, format!("the list is of numbers, and {} is {}", spelled(node), other.name()))),
         }
     }
 
@@ -187,7 +229,10 @@ impl Checker<'_, '_> {
         };
         match typed {
             Typed::Str(Str::Literal(text), _) => Ok(text.into()),
-            other => Err(self.error(node, format!("a text in quotes is needed here, and {} is {}", spelled(node), other.name()))),
+            other => Err(self.error(
+                node,
+                format!("a text in quotes is needed here, and {} is {}", spelled(node), other.name()),
+            )),
         }
     }
 }
