@@ -108,6 +108,7 @@ pub struct Metrics {
     shadowed: ByReason,
     transitions: [AtomicU64; MessageState::ALL.len()],
     decisions: Histogram,
+    missed: Mutex<BTreeMap<&'static str, u64>>,
     submits: Mutex<BTreeMap<String, [u64; SubmitOutcome::ALL.len()]>>,
 }
 
@@ -151,6 +152,11 @@ impl Metrics {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         bump(&self.decisions.buckets, BOUNDS_US.partition_point(|bound| *bound < us));
         self.decisions.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    /// Rules looked so often at an attribute that the request did not have.
+    pub fn missed(&self, attribute: &'static str, count: u64) {
+        *self.missed.lock().unwrap_or_else(PoisonError::into_inner).entry(attribute).or_default() += count;
     }
 
     /// A message came into a state; its acceptance included.
@@ -216,6 +222,14 @@ impl Metrics {
                 let labels = [("reason", code.as_str()), ("effect", effect)];
                 out.line("seawall_decision_reasons_total", &labels, read(count));
             }
+        }
+        out.head(
+            "seawall_rule_missing_total",
+            "How often rules looked at an attribute that the request did not have.",
+            "counter",
+        );
+        for (attribute, count) in &*self.missed.lock().unwrap_or_else(PoisonError::into_inner) {
+            out.line("seawall_rule_missing_total", &[("attribute", attribute)], *count);
         }
         self.decisions.write(out);
     }

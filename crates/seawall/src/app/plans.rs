@@ -7,11 +7,14 @@ use seawall_core::blind::BlindIndex;
 use seawall_core::limit::Limit;
 use seawall_core::plan::Plans;
 use seawall_core::policy::{CountryPolicy, Policy};
+use seawall_core::request::Terms;
 
+use super::App;
 use super::collections::plans::{Plan, Rights};
 use super::entities::{ApiKey, Scope, Subaccount};
 use super::reload::named_by_shape;
 use super::snapshot::Snapshot;
+use super::who::{Caller, Stranger};
 
 /// Puts the limits and country policies of plans into a policy.
 pub fn put_into(
@@ -65,6 +68,20 @@ pub fn may(snapshot: &Snapshot, subaccount: &Subaccount, key: &ApiKey, needed: S
     let of_plan = rights.and_then(|rights| rights.scopes.as_deref());
     let scopes = key.scopes.as_deref().or(of_plan).unwrap_or(&DEFAULT_SCOPES);
     scopes.contains(&needed) || rights.is_some_and(|rights| rights.grants(needed))
+}
+
+/// Lets a caller have the terms that it asks for.
+pub fn allow_terms(
+    app: &App,
+    caller: &Caller,
+    subaccount: &Subaccount,
+    terms: &Terms,
+) -> Result<(), Stranger> {
+    let needed = Scope::RiskCheckOff;
+    if terms.risk_check || may(&app.snapshot.load(), subaccount, &caller.key, needed) {
+        return Ok(());
+    }
+    Err(Stranger::Scope { needed })
 }
 
 /// Whether a product is switched on for a subaccount: by itself, else by the plan.

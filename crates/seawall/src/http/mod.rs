@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod native;
 pub mod openapi;
 pub mod problem;
+pub mod rate_limit;
 pub mod strict;
 
 use std::sync::Arc;

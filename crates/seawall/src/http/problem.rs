@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::door::RequestId;
+use super::rate_limit::RateLimit;
 
 /// `Seawall-Decision-Id`, on every refusal of every dialect.
 pub const DECISION_ID: HeaderName = HeaderName::from_static("seawall-decision-id");
@@ -30,6 +31,7 @@ struct Parts {
     decision_id: Option<String>,
     reasons: Vec<Reason>,
     retry_after: Option<u64>,
+    limit: Option<RateLimit>,
     extra: Map<String, Value>,
 }
 
@@ -67,6 +69,7 @@ impl Problem {
             decision_id: None,
             reasons: Vec::new(),
             retry_after: None,
+            limit: None,
             extra: Map::new(),
         }))
     }
@@ -93,6 +96,12 @@ impl Problem {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         let partial = u64::from(wait.subsec_nanos() > 0);
         self.0.retry_after = Some(wait.as_secs().saturating_add(partial));
+        self
+    }
+
+    /// How much room the tightest limit has left.
+    pub fn limited(mut self, limit: Option<RateLimit>) -> Self {
+        self.0.limit = limit;
         self
     }
 
@@ -154,6 +163,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        RateLimit::note(self.0.limit, headers);
         if let Some(id) = self.0.decision_id.and_then(|id| HeaderValue::try_from(id).ok()) {
             headers.insert(DECISION_ID, id);
         }

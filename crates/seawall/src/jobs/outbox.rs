@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::circuit::Circuits;
 use crate::app::outbox::{Arrivals, Express};
 use crate::app::snapshot::RunningProvider;
-use crate::app::{App, check_code, hooks, start_verification};
+use crate::app::{App, budgets, check_code, hooks, start_verification};
 
 /// Messages claimed in one step.
 const CLAIM: usize = 256;
@@ -128,6 +128,7 @@ async fn settle_all(app: Arc<App>, mut settled: mpsc::Receiver<Change>) {
 /// Carries one claimed message; gives the changes to write.
 async fn carry(app: &App, circuits: &Circuits, record: &MessageRecord) -> Vec<Change> {
     if record.state != MessageState::Submitting {
+        budgets::give_back(app, record).await;
         return vec![finish(app, record, None, None)];
     }
     let purpose = if record.verification.is_some() { "verification" } else { "message" };

@@ -13,6 +13,7 @@ pub mod plans;
 pub mod prices;
 pub mod providers;
 pub mod routes;
+pub mod rules;
 pub mod settings;
 pub mod shapes;
 pub mod subaccounts;

@@ -95,6 +95,34 @@ pub enum ModeShape {
     Off,
 }
 
+/// Whether a rule has its effect or is only recorded.
+#[derive(ToSchema)]
+#[schema(as = RuleMode)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleModeShape {
+    /// It has its effect.
+    Enforce,
+    /// It is recorded and changes nothing.
+    Shadow,
+}
+
+/// What a rule does with the requests that it matches.
+#[derive(ToSchema)]
+#[schema(as = RuleAction)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionShape {
+    /// Lifts other rules and detection.
+    Allow,
+    /// The client has to prove something first.
+    Challenge,
+    /// Sent over another channel.
+    Alternative,
+    /// Refused for now.
+    Throttle,
+    /// Refused.
+    Block,
+}
+
 /// What a key may be used for.
 #[derive(ToSchema)]
 #[schema(as = KeyScope)]

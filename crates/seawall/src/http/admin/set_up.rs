@@ -23,6 +23,7 @@ mod tables {
     collection!(ip_allowlist, IpAllowlist, AllowedInput, AllowedView, "ip-allowlist", "IpAllowlist", "IpAllowlistEntry");
     collection!(limits, Limits, LimitInput, LimitView, "limits", "Limits", "Limit");
     collection!(lists, Lists, ListInput, ListView, "lists", "Lists", "List");
+    collection!(rules, Rules, RuleInput, RuleView, "rules", "Rules", "Rule");
     collection!(providers, Providers, ProviderInput, ProviderView, "providers", "Providers", "Provider");
     collection!(routes, Routes, RouteInput, RouteView, "routes", "Routes", "Route");
     collection!(prices, Prices, PriceInput, PriceView, "prices", "Prices", "Price");
@@ -33,7 +34,7 @@ mod tables {
 }
 
 use tables::{
-    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, subaccounts,
+    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, rules, subaccounts,
     templates, webhooks,
 };
 
@@ -51,6 +52,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(limits::get, limits::patch, limits::delete))
         .routes(routes!(lists::create, lists::list))
         .routes(routes!(lists::get, lists::patch, lists::delete))
+        .routes(routes!(rules::create, rules::list))
+        .routes(routes!(rules::get, rules::patch, rules::delete))
         .routes(routes!(providers::create, providers::list))
         .routes(routes!(providers::get, providers::patch, providers::delete))
         .routes(routes!(ways::create, ways::list))

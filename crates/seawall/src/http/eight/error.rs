@@ -17,6 +17,7 @@ use crate::app::screen::Screened;
 use crate::app::who::Stranger;
 use crate::app::{App, Refusal};
 use crate::http::door::RequestId;
+use crate::http::rate_limit::RateLimit;
 
 /// Names the decision that refused, so that it can be explained.
 pub(super) const DECISION_ID: HeaderName = HeaderName::from_static("seawall-decision-id");
@@ -44,6 +45,7 @@ pub(super) struct Refused {
     /// Seconds.
     pub retry_after: Option<u64>,
     pub decision: Option<Id>,
+    pub limit: Option<RateLimit>,
 }
 
 /// What a handler gives.
@@ -51,7 +53,7 @@ pub(super) type Answer<T> = Result<T, Refused>;
 
 impl Refused {
     pub fn new(status: StatusCode, code: u16, message: impl Into<String>) -> Self {
-        Refused { status, code, message: message.into(), retry_after: None, decision: None }
+        Refused { status, code, message: message.into(), retry_after: None, decision: None, limit: None }
     }
 
     /// 400 with a code.
@@ -107,6 +109,7 @@ impl IntoResponse for Refused {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        RateLimit::note(self.limit, headers);
         if let Some(id) = self.decision {
             note_decision(headers, id);
         }
@@ -199,7 +202,7 @@ pub(super) fn decided(screened: &Screened) -> Refused {
         }
         reason => Refused::forbidden(reason.map_or("refused", ReasonCode::as_str)),
     };
-    Refused { decision: Some(screened.id), ..refused }
+    Refused { decision: Some(screened.id), limit: RateLimit::of(screened), ..refused }
 }
 
 fn too_early(screened: &Screened) -> Refused {

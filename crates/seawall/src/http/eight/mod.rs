@@ -24,6 +24,7 @@ mod sms_batch;
 mod sms_manage;
 mod sms_request;
 mod sms_send;
+mod terms;
 mod webhooks;
 mod wire;
 

@@ -5,21 +5,25 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use seawall_core::client_ip::ClientIp;
 use seawall_core::id::Id;
 use seawall_core::verification::Checked;
 
-use super::call::{Entered, enter, idempotency_key, stored};
+use super::call::{Call, Entered, enter, idempotency_key, stored};
 use super::client;
-use super::error::{Answer, Refusals, Refused, SendRefusals, note_decision, refusal};
+use super::error::{Answer, Refusals, Refused, SendRefusals, note_decision, refusal, stranger};
 use super::once::{self, Once};
 use super::session_request;
+use super::terms;
 use super::wire::{Session, VerifyRequest};
 use crate::app::check_code::Presented;
 use crate::app::entities::Scope;
 use crate::app::hooks::SessionView;
+use crate::app::plans::allow_terms;
 use crate::app::start_verification::{Started, start_verification};
 use crate::app::{App, Refusal, check_code};
 use crate::http::native::whole;
+use crate::http::rate_limit::RateLimit;
 
 /// Sends a code, or sends it again.
 #[utoipa::path(
@@ -42,6 +46,8 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
     let (body, raw) = call.json(app.config.server.max_body).await?;
     let mut ask = session_request::read(app, &subaccount, &body)?;
     ask.client = client::read(&call.headers, ask.client.ip)?;
+    ask.terms = terms::read(&call.headers)?;
+    allow_terms(app, &call.caller, &subaccount, &ask.terms).map_err(|e| stranger(app, e))?;
     // The answer is kept in the same transaction, so it is rendered from what is then written.
     let render = Box::new(|started: &Started| {
         let view = SessionView::of(&started.verification, started.screened.at);
@@ -55,6 +61,7 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
     let started = start_verification(app, &call.caller, ask, wish).await.map_err(refusal)?;
     let mut response = shown(app, &started.verification);
     note_decision(response.headers_mut(), started.screened.id);
+    RateLimit::note(RateLimit::of(&started.screened), response.headers_mut());
     Ok(response)
 }
 
@@ -67,7 +74,8 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
     params(
         ("subAccountId" = String, Path),
         ("sessionId" = String, Path, description = "32 hexadecimal digits, dashes optional"),
-        ("code" = Option<String>, Query, min_length = 3, max_length = 10)
+        ("code" = Option<String>, Query, min_length = 3, max_length = 10),
+        ("clientIp" = Option<String>, Query, description = "The end user who presents the code")
     ),
     responses((status = 200, body = Session), Refusals),
     security(("api_key" = []))
@@ -87,7 +95,8 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
         let found = stored(app.store.ledger.verification(Some(&subaccount.id), id).await)?;
         return Ok(shown(app, &found.ok_or_else(not_found)?));
     };
-    let presented = Presented { code, bind: None, client: client::read(&call.headers, None)? };
+    let client = client::read(&call.headers, client_ip(&call)?)?;
+    let presented = Presented { code, bind: None, client };
     let done = check_code::check_code(app, &call.caller, &subaccount.id, id, presented).await;
     let done = done.map_err(|error| match error {
         Refusal::NotFound => not_found(),
@@ -101,6 +110,18 @@ async fn check(app: &App, request: Request) -> Answer<Response> {
         response.headers_mut().insert(client::DEVICE_TOKEN, token);
     }
     Ok(response)
+}
+
+/// Who presents the code, in the query: this operation has no body.
+fn client_ip(call: &Call) -> Answer<Option<ClientIp>> {
+    let given = [call.query("clientIp")?, call.query("clientIP")?];
+    let read = |text: &String| {
+        ClientIp::parse(text).ok_or_else(|| Refused::bad(1012, "Invalid IP address: clientIp is one address"))
+    };
+    match given.iter().flatten().map(read).collect::<Result<Vec<_>, _>>()?.as_slice() {
+        [one, other] if one != other => Err(Refused::bad(1012, "Invalid IP address: clientIp and clientIP differ")),
+        all => Ok(all.first().copied()),
+    }
 }
 
 fn not_found() -> Refused {

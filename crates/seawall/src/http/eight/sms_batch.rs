@@ -12,17 +12,20 @@ use serde_json::Value;
 
 use super::call::{Entered, enter, idempotency_key, stored};
 use super::client;
-use super::error::{Answer, Refused, SendRefusals, refusal};
+use super::error::{Answer, Refused, SendRefusals, refusal, stranger};
 use super::fields::{Bad, Fields};
 use super::once::{self, Once};
 use super::sms_request::{self, Around, Shared};
 use super::sms_send::{report, respond};
+use super::terms;
 use super::wire::{BatchRequest, BatchResponse, SmsResponse, SmsStatus};
 use crate::app::App;
 use crate::app::entities::Scope;
 use crate::app::hooks;
+use crate::app::plans::allow_terms;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::http::native::whole;
+use crate::http::rate_limit::RateLimit;
 use crate::jobs::egress::Rules;
 
 /// Messages in one request.
@@ -49,9 +52,10 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_batch_body).await?;
-    let client = client::read(&call.headers, None)?;
+    let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
+    allow_terms(app, &call.caller, &subaccount, &terms).map_err(|e| stranger(app, e))?;
     let (rules, now) = (Rules::of(&app.config), app.now());
-    let around = Around { subaccount: &subaccount, rules, now, client: &client };
+    let around = Around { subaccount: &subaccount, rules, now, client: &client, terms: &terms };
     let batch = read(app, around, &body)?;
     drop(body);
     let (asks, plan) = batch.split();
@@ -67,7 +71,9 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let sent = send_messages(app, &call.caller, &subaccount.id, asks, Some(plan.id), wish).await;
     let sent = sent.map_err(refusal)?;
     report(app, plan.receipts(app, &sent)).await;
-    Ok(axum::Json(plan.answer(&sent)).into_response())
+    let mut response = axum::Json(plan.answer(&sent)).into_response();
+    RateLimit::note(RateLimit::of_all(&sent), response.headers_mut());
+    Ok(response)
 }
 
 /// A request that was read.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
-use seawall_core::policy::TextPolicy;
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::{EncodingChoice, SegmentError, segment};
 use seawall_core::time::Timestamp;
@@ -32,6 +31,8 @@ pub(super) struct Around<'a> {
     pub now: Timestamp,
     /// The end user, but for the address, which may differ from message to message.
     pub client: &'a Client,
+    /// Under which terms.
+    pub terms: &'a Terms,
 }
 
 /// What a batch says once for all its messages.
@@ -61,7 +62,7 @@ pub(super) fn read(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> 
     let client_ip = fields.client_ip()?.or(shared.client_ip);
     let text = fields.text("text")?.or(shared.text.as_deref());
     message(
-        &around.subaccount.policy.text,
+        around,
         to,
         text,
         choice,
@@ -84,7 +85,7 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
     let times = (shared.scheduled, shared.expiry);
     let client = Client { ip: shared.client_ip, ..around.client.clone() };
     message(
-        &around.subaccount.policy.text,
+        around,
         number(destination, None)?,
         shared.text.as_deref(),
         choice,
@@ -95,7 +96,7 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
 }
 
 fn message(
-    wanted: &TextPolicy,
+    around: Around<'_>,
     to: ParsedNumber,
     text: Option<&str>,
     choice: EncodingChoice,
@@ -103,7 +104,7 @@ fn message(
     (due, expires_at): (Option<Timestamp>, Option<Timestamp>),
     client: Client,
 ) -> Result<SendMessage, Bad> {
-    let text = texts::as_sent(wanted, choice, text.unwrap_or_default().to_owned());
+    let text = texts::as_sent(&around.subaccount.policy.text, choice, text.unwrap_or_default().to_owned());
     let sized = segment(&text, choice).map_err(|error| unfit(&error))?;
     Ok(SendMessage {
         to,
@@ -113,7 +114,7 @@ fn message(
         due,
         expires_at,
         client,
-        terms: Terms::default(),
+        terms: around.terms.clone(),
         purpose: None,
     })
 }

@@ -11,17 +11,20 @@ use seawall_store::records::Details;
 
 use super::call::{Entered, enter, idempotency_key};
 use super::client;
-use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, wait};
+use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, wait, stranger};
 use super::fields::Fields;
 use super::once::{self, Once};
 use super::sms_request::{self, Around, Shared};
+use super::terms;
 use super::wire::{SmsRequest, SmsResponse, SmsStatus};
 use crate::app::App;
 use crate::app::entities::Scope;
 use crate::app::hooks::{self, rejection};
 use crate::app::screen::Screened;
+use crate::app::plans::allow_terms;
 use crate::app::send_messages::{Sent, send_messages};
 use crate::http::native::whole;
+use crate::http::rate_limit::RateLimit;
 use crate::jobs::egress::Rules;
 
 /// Sends a message, now or later.
@@ -43,9 +46,10 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_body).await?;
-    let client = client::read(&call.headers, None)?;
+    let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
+    allow_terms(app, &call.caller, &subaccount, &terms).map_err(|e| stranger(app, e))?;
     let (rules, now) = (Rules::of(&app.config), app.now());
-    let around = Around { subaccount: &subaccount, rules, now, client: &client };
+    let around = Around { subaccount: &subaccount, rules, now, client: &client, terms: &terms };
     let ask = sms_request::read(around, &Fields::of(&body, "")?, &Shared::default())?;
     let (details, encoding) = (ask.details.clone(), ask.sized.encoding);
     let kept = details.clone();
@@ -65,6 +69,7 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
     }
     let mut response = axum::Json(respond(&screened, &details, encoding)).into_response();
     note_decision(response.headers_mut(), screened.id);
+    RateLimit::note(RateLimit::of(&screened), response.headers_mut());
     Ok(response)
 }
 

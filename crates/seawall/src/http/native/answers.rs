@@ -15,6 +15,7 @@ use crate::app::Refusal;
 use crate::app::screen::Screened;
 use crate::app::who::Stranger;
 use crate::http::problem::Problem;
+use crate::http::rate_limit::RateLimit;
 
 /// When to try again after a store did not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -90,7 +91,8 @@ pub fn decided(screened: &Screened) -> Problem {
     let detail = format!("{}. {remedy}", said.unwrap_or("Refused").trim_end_matches('.'));
     let problem = Problem::new(status(screened, leading), code, detail.trim())
         .titled("The request was refused")
-        .decided(screened.id.show(IdKind::Decision), reasons.clone());
+        .decided(screened.id.show(IdKind::Decision), reasons.clone())
+        .limited(RateLimit::of(screened));
     match screened.decision.retry_at {
         Some(at) => problem.retry_after(wait(at, screened.at)),
         None if leading == Some(ReasonCode::StoreUnavailable) => problem.retry_after(STORE_PAUSE),

@@ -9,13 +9,15 @@ use seawall_core::id::Id;
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::{Turn, answer, rendered, turn, whole};
+use super::once::{Turn, answer, rendered, turn, whole, with_room};
 use super::requests::BatchRequest;
 use super::sent::{BatchAnswer, BatchEntry, Prepared, misunderstood};
 use super::{messages, read};
 use crate::app::entities::{Scope, Subaccount};
+use crate::app::plans::allow_terms;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::app::{App, Refusal};
+use crate::http::rate_limit::RateLimit;
 
 const MESSAGES_AT_MOST: usize = 10_000;
 
@@ -40,6 +42,9 @@ pub async fn send(
     let subaccount = enter_chosen(&app, &caller, named, Scope::Sms, app.now()).await?;
     let batch = app.ids.next(app.now())?;
     let (asks, rows) = understood(&app, &subaccount, posted.value)?;
+    for ask in &asks {
+        allow_terms(&app, &caller, &subaccount, &ask.terms)?;
+    }
     let rows = Arc::new(rows);
     let kept = rows.clone();
     let scope = format!("{} POST /v1/messages/batch", subaccount.id);
@@ -50,7 +55,7 @@ pub async fn send(
     };
     let work = async move { send_messages(&app, &caller, &subaccount.id, asks, Some(batch), wish).await };
     let sent = whole(work).await?;
-    Ok(answer(created(batch, &rows, &sent)))
+    Ok(with_room(answer(created(batch, &rows, &sent)), RateLimit::of_all(&sent)))
 }
 
 /// One row of the request: a message on its way, or why it could not be understood.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use seawall_core::id::IdKind;
-use seawall_core::request::{Operation, Terms};
+use seawall_core::request::Operation;
 use seawall_core::segments::EncodingChoice;
 
 use super::answers::{Refused, seconds, wait};
@@ -16,6 +16,7 @@ use super::sent::sized;
 use super::views::{DecisionAnswer, DecisionView};
 use crate::app::decide_only::{DecideOnly, decide_only};
 use crate::app::entities::Scope;
+use crate::app::plans::allow_terms;
 use crate::app::screen::Screened;
 use crate::app::who::enter;
 use crate::app::{App, Refusal};
@@ -40,6 +41,7 @@ pub async fn decide(
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, scope(operation), app.now()).await?;
     let ask = asked(subaccount.id.clone(), operation, posted.value)?;
+    allow_terms(&app, &caller, &subaccount, &ask.terms)?;
     Ok(Json(shown(*decide_only(&app, &caller, ask).await?)))
 }
 
@@ -69,7 +71,7 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
         client,
-        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
         purpose: read::bounded("purpose", Some(request.purpose), 64)?,
         dry_run: request.dry_run,
     })

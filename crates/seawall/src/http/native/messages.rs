@@ -7,24 +7,25 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use seawall_core::id::IdKind;
-use seawall_core::request::Terms;
 use seawall_store::records::{Details, MessageRecord};
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
 use super::message_view::MessageView;
-use super::once::{Turn, answer, rendered, turn, whole};
+use super::once::{Turn, answer, rendered, turn, whole, with_room};
 use super::read;
 use super::requests::MessageRequest;
 use super::sent::{MessageAccepted, Prepared, sized};
 use crate::app::cancel::cancel_message;
 use crate::app::entities::{Scope, Subaccount};
+use crate::app::plans::allow_terms;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal, texts};
 use crate::http::extract::Path;
 use crate::http::openapi::ProblemBody;
 use crate::http::problem::Problem;
+use crate::http::rate_limit::RateLimit;
 
 /// Send a message.
 #[utoipa::path(
@@ -46,6 +47,7 @@ pub async fn send(
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Sms, app.now()).await?;
     let ask = asked(&app, &subaccount, posted.value)?;
+    allow_terms(&app, &caller, &subaccount, &ask.terms)?;
     let prepared = Prepared::new(&app, &ask);
     let scope = format!("{} POST /v1/messages", subaccount.id);
     let render = move |sent: &Vec<Sent>| match sent.as_slice() {
@@ -59,7 +61,7 @@ pub async fn send(
     let work = async move { send_messages(&app, &caller, &subaccount.id, vec![ask], None, wish).await };
     let sent = whole(work).await?;
     match sent.iter().any(|one| one.screened.allowed()) {
-        true => Ok(answer(render(&sent))),
+        true => Ok(with_room(answer(render(&sent)), RateLimit::of_all(&sent))),
         false => Err(refused(sent)),
     }
 }
@@ -96,7 +98,7 @@ pub(super) fn asked(
         due,
         expires_at,
         client,
-        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

@@ -10,13 +10,13 @@ mod decisions;
 mod message_view;
 mod messages;
 mod once;
-mod read;
-mod requests;
+pub mod read;
+pub mod requests;
 mod sent;
 mod template;
 mod verifications;
 pub mod views;
-mod words;
+pub mod words;
 
 use std::sync::Arc;
 
@@ -38,6 +38,9 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(verifications::get, verifications::cancel))
         .routes(routes!(verifications::check))
         .routes(routes!(verifications::approve))
+        .routes(routes!(decisions::outcome))
+        .routes(routes!(decisions::outcome_of_number))
+        .routes(routes!(decisions::receipt))
         .routes(routes!(messages::send))
         .routes(routes!(batches::send).layer(door::batch_body(config)))
         .routes(routes!(messages::get, messages::cancel))

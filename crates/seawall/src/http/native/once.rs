@@ -10,6 +10,7 @@ use super::answers::Refused;
 use crate::app::App;
 use crate::app::idempotency::{Found, Render, Wish, begin};
 use crate::http::problem::Problem;
+use crate::http::rate_limit::RateLimit;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -71,6 +72,12 @@ pub fn answer((status, body): (u16, String)) -> Response {
 
 fn json(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// An answer that says how much room the tightest limit has left.
+pub fn with_room(mut response: Response, limit: Option<RateLimit>) -> Response {
+    RateLimit::note(limit, response.headers_mut());
+    response
 }
 
 /// Does work to its end even if the caller hangs up: half a send would be charged and not made, or made and

@@ -8,12 +8,15 @@ use seawall_core::client_ip::ClientIp;
 use seawall_core::country::Country;
 use seawall_core::id::{Id, IdKind};
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
-use seawall_core::request::Client;
+use seawall_core::request::{
+    Client, LIMIT_KEY_RULE, LONGEST_LIMIT_VALUE, MOST_LIMIT_KEYS, Terms, is_limit_key,
+};
 use seawall_core::sender_id::SenderId;
 use seawall_core::text::code::{self, BoundApp, CodeLines, Payment};
 use seawall_core::time::{Timestamp, span};
 
 use super::requests::{BoundAppRequest, PaymentRequest};
+use super::words::RiskCheckWord;
 
 use crate::app::{App, Refusal};
 
@@ -164,6 +167,34 @@ pub fn callback_url(app: &App, text: Option<String>) -> Read<Option<String>> {
         Some(url) if !good(url) => Err(invalid("callback_url", "`callback_url` is an absolute https:// URL")),
         _ => Ok(text),
     }
+}
+
+/// Under which terms something is sent.
+pub fn terms(
+    most: Option<i64>,
+    keys: Option<BTreeMap<String, String>>,
+    risk_check: Option<RiskCheckWord>,
+) -> Read<Terms> {
+    let limit_keys = limit_keys(keys.unwrap_or_default())?;
+    let risk_check = risk_check != Some(RiskCheckWord::Off);
+    Ok(Terms { limit_keys, max_price: max_price(most)?, risk_check })
+}
+
+fn limit_keys(keys: BTreeMap<String, String>) -> Read<BTreeMap<String, String>> {
+    if keys.len() > MOST_LIMIT_KEYS {
+        return Err(invalid("limit_keys", format!("`limit_keys` has at most {MOST_LIMIT_KEYS} keys")));
+    }
+    for (name, value) in &keys {
+        if !is_limit_key(name) {
+            return Err(invalid("limit_keys", format!("a key of `limit_keys` has no such name: {LIMIT_KEY_RULE}")));
+        }
+        let length = value.chars().count();
+        if !(1..=LONGEST_LIMIT_VALUE).contains(&length) || value.chars().any(char::is_control) {
+            let problem = format!("`limit_keys.{name}` has 1 to {LONGEST_LIMIT_VALUE} characters in one line");
+            return Err(invalid("limit_keys", problem));
+        }
+    }
+    Ok(keys)
 }
 
 /// What is added to the text of a code.

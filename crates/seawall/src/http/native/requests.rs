@@ -1,9 +1,11 @@
 //! What callers send, as they spell it. Meaning is given to it in [`super::read`].
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::words::{ChannelWord, CodeTypeWord, EncodingWord, OperationWord};
+use super::words::{ChannelWord, CodeTypeWord, EncodingWord, OperationWord, RiskCheckWord};
 
 /// Who stands behind a request: the app's user, not the app's server.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -63,6 +65,11 @@ pub struct DecisionRequest {
     /// Not above this price for the whole message, in micro-units.
     #[schema(example = 250_000, minimum = 0)]
     pub max_price: Option<i64>,
+    /// Values for limits per `custom` key, by the key's name: at most 8.
+    #[schema(value_type = Option<Object>, example = json!({"order_id": "A-17"}))]
+    pub limit_keys: Option<BTreeMap<String, String>>,
+    /// `off` sends without operator rules and detection, for keys and plans with the right `risk_check_off`.
+    pub risk_check: Option<RiskCheckWord>,
 }
 
 /// Send a one-time code, or send it again while one is out.
@@ -126,6 +133,11 @@ pub struct VerificationRequest {
     /// Not above this price for the whole message, in micro-units.
     #[schema(example = 250_000, minimum = 0)]
     pub max_price: Option<i64>,
+    /// Values for limits per `custom` key, by the key's name: at most 8.
+    #[schema(value_type = Option<Object>, example = json!({"order_id": "A-17"}))]
+    pub limit_keys: Option<BTreeMap<String, String>>,
+    /// `off` sends without operator rules and detection, for keys and plans with the right `risk_check_off`.
+    pub risk_check: Option<RiskCheckWord>,
 }
 
 /// Who may fill the code in by itself: a site or an Android app.
@@ -219,6 +231,11 @@ pub struct MessageRequest {
     /// Not above this price for the whole message, in micro-units.
     #[schema(example = 250_000, minimum = 0)]
     pub max_price: Option<i64>,
+    /// Values for limits per `custom` key, by the key's name: at most 8.
+    #[schema(value_type = Option<Object>, example = json!({"order_id": "A-17"}))]
+    pub limit_keys: Option<BTreeMap<String, String>>,
+    /// `off` sends without operator rules and detection, for keys and plans with the right `risk_check_off`.
+    pub risk_check: Option<RiskCheckWord>,
 }
 
 /// One message of a batch, or what all of them share.
@@ -256,6 +273,11 @@ pub struct BatchMessage {
     /// Not above this price for the whole message, in micro-units.
     #[schema(example = 250_000, minimum = 0)]
     pub max_price: Option<i64>,
+    /// Values for limits per `custom` key, by the key's name: at most 8.
+    #[schema(value_type = Option<Object>, example = json!({"order_id": "A-17"}))]
+    pub limit_keys: Option<BTreeMap<String, String>>,
+    /// `off` sends without operator rules and detection, for keys and plans with the right `risk_check_off`.
+    pub risk_check: Option<RiskCheckWord>,
 }
 
 /// Send many messages; one that is refused does not refuse the others.
@@ -292,6 +314,8 @@ impl BatchMessage {
             callback_url: or(self.callback_url, &defaults.callback_url),
             client_message_id: self.client_message_id,
             max_price: self.max_price.or(defaults.max_price),
+            limit_keys: self.limit_keys.or_else(|| defaults.limit_keys.clone()),
+            risk_check: self.risk_check.or(defaults.risk_check),
             subaccount_id: None,
         }
     }

@@ -11,14 +11,13 @@ use seawall_core::code::CodeShape;
 use seawall_core::id::IdKind;
 use seawall_core::message::Channel;
 use seawall_core::reason::ReasonCode;
-use seawall_core::request::Terms;
 use seawall_core::segments::EncodingChoice;
 use seawall_core::verification::{Checked, VerificationState};
 use seawall_store::records::{VerificationRecord, VoiceWish};
 
 use super::answers::{self, Refused};
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::{Turn, answer, rendered, turn, whole};
+use super::once::{Turn, answer, rendered, turn, whole, with_room};
 use super::read;
 use super::requests::{ApproveRequest, CheckRequest, VerificationRequest};
 use super::template::{Wanted, choose};
@@ -28,12 +27,14 @@ use crate::app::approve;
 use crate::app::audit::Actor;
 use crate::app::check_code::{CodeChecked, Presented, check_code};
 use crate::app::entities::{Scope, Subaccount};
+use crate::app::plans::allow_terms;
 use crate::app::start_verification::{StartVerification, Started, start_verification};
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal};
 use crate::http::extract::Path;
 use crate::http::openapi::ProblemBody;
 use crate::http::problem::Problem;
+use crate::http::rate_limit::RateLimit;
 
 const CODE_LENGTH: u8 = 6;
 const TTL_LEAST: Duration = Duration::from_secs(10);
@@ -61,13 +62,14 @@ pub async fn start(
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Verify, app.now()).await?;
     let ask = asked(&app, &subaccount, posted.value)?;
+    allow_terms(&app, &caller, &subaccount, &ask.terms)?;
     let scope = format!("{} POST /v1/verifications", subaccount.id);
     let wish = match turn(&app, &headers, &scope, &posted.bytes, Box::new(created)).await? {
         Turn::Do(wish) => wish,
         Turn::Done(response) => return Ok(response),
     };
     let started = whole(async move { start_verification(&app, &caller, ask, wish).await }).await?;
-    Ok(answer(created(&started)))
+    Ok(with_room(answer(created(&started)), RateLimit::of(&started.screened)))
 }
 
 fn created(started: &Started) -> (u16, String) {
@@ -117,7 +119,7 @@ fn asked(
         voice: locale.filter(|_| channel == Channel::Call).map(voice),
         callback_url: read::callback_url(app, request.callback_url)?,
         client,
-        terms: Terms { max_price: read::max_price(request.max_price)?, ..Terms::default() },
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

@@ -102,3 +102,13 @@ impl From<EncodingWord> for EncodingChoice {
         }
     }
 }
+
+/// Whether operator rules and detection are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RiskCheckWord {
+    /// They are.
+    On,
+    /// They are not; the decision says so.
+    Off,
+}
