@@ -10,6 +10,7 @@ mod sources;
 mod test;
 mod tidy;
 mod tools;
+mod waf;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
+    ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 

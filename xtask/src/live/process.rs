@@ -25,6 +25,7 @@ pub struct Gateway {
     /// Where its data and its log are.
     pub scratch: Scratch,
     core: Option<u32>,
+    settings: Vec<(&'static str, String)>,
     child: Option<Child>,
     /// Where it listens.
     pub addr: SocketAddr,
@@ -39,6 +40,15 @@ pub struct Gateway {
 impl Gateway {
     /// Initialises a data directory and starts the gateway on it, pinned to a core if asked.
     pub async fn start(binary: &Path, core: Option<u32>) -> Result<Self, String> {
+        Self::start_with(binary, core, Vec::new()).await
+    }
+
+    /// The same with settings: `("SEAWALL_SECTION__KEY", value)`.
+    pub async fn start_with(
+        binary: &Path,
+        core: Option<u32>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self, String> {
         let scratch = Scratch::new()?;
         let made = initialise(binary, &scratch.0)?;
         let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -50,6 +60,7 @@ impl Gateway {
             subaccount: text("subaccount_id"),
             scratch,
             core,
+            settings,
             child: None,
         };
         gateway.launch().await?;
@@ -64,6 +75,7 @@ impl Gateway {
         command.arg("serve").arg("--data-dir").arg(self.scratch.0.join("data"));
         command.arg("--listen").arg(self.addr.to_string()).env("SEAWALL_LOG__LEVEL", "warn");
         command.env("SEAWALL_SANDBOX__CLOCK", "true").stdout(Stdio::null()).stdin(Stdio::null()).stderr(log);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         let begun = Instant::now();
         self.child = Some(command.spawn().map_err(|error| format!("cannot start the gateway: {error}"))?);
         while begun.elapsed() < READY_AT_MOST {
