@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::app::outbox::Outbox;
 use crate::app::snapshot::Snapshot;
 use crate::app::{
-    App, alarms, check_alarm, detection, hits, idempotency, init, lists, recorder, reload, who,
+    App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, recorder, reload, who,
 };
 use crate::clock::Clock;
 use crate::config::Config;
@@ -98,6 +98,7 @@ async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> R
 /// Starts everything and returns once requests are answered.
 pub async fn start(config: Config) -> Result<Running, String> {
     seawall_core::msisdn::warm();
+    let intel = intel::Intel::open(&config.intel)?;
     let store = open_store(&config, true).map_err(|e| e.to_string())?;
     let initialised = match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
         Ok(found) if found.is_empty() => Some(init_store(&store, "default", None).await?),
@@ -120,6 +121,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         recorder: recorder::Recorder::default(),
         detection,
+        intel,
         lists: lists::Lists::default(),
         hits: hits::HitCounts::default(),
         outbox,
@@ -144,6 +146,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         tokio::spawn(jobs::outbox::run(app.clone(), arrivals, jobs_stopped.clone())),
         tokio::spawn(jobs::echo::run(app.clone(), echoed, jobs_stopped.clone())),
         tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
+        tokio::spawn(jobs::intel::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
     ];
     let metrics = match app.config.metrics.listen {

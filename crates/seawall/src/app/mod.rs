@@ -17,6 +17,7 @@ pub mod hits;
 pub mod hooks;
 pub mod idempotency;
 pub mod init;
+pub mod intel;
 pub mod lists;
 pub mod outbox;
 pub mod phone;
@@ -64,6 +65,8 @@ pub struct App {
     pub recorder: recorder::Recorder,
     /// Evidence about campaigns.
     pub detection: detection::Detection,
+    /// What is known of addresses and numbers.
+    pub intel: intel::Intel,
     /// Lists in force.
     pub lists: lists::Lists,
     /// How often entries of lists and the like were met since the last flush.

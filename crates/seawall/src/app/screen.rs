@@ -116,6 +116,7 @@ async fn gather(
     now: Timestamp,
 ) -> (Facts, Option<VerificationRecord>) {
     let (mut facts, mut open) = (Facts::default(), None);
+    app.intel.gather(request, &mut facts);
     if needs.opt_out {
         facts.opt_out = fact(app.store.directory.opted_out(request.to, &request.subaccount).await);
     }

@@ -19,7 +19,7 @@ use toml::Value;
 
 pub use error::ConfigError;
 pub use sections::{
-    ConnectionLimits, Counters, Log, LogFormat, Metrics, OnLoss, Peers, Sandbox, Server, Smpp, StoreConfig,
+    ConnectionLimits, Counters, IntelFiles, Log, LogFormat, Metrics, OnLoss, Peers, Sandbox, Server, Smpp, StoreConfig,
     TlsFiles, Webhooks,
 };
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub counters: Counters,
     /// What is logged.
     pub log: Log,
+    /// The operator's own files about addresses.
+    pub intel: IntelFiles,
     /// Where metrics are.
     pub metrics: Metrics,
     /// What the sandbox may do.
@@ -117,6 +119,7 @@ fn build(raw: &mut Raw) -> Config {
         store: sections::store(raw),
         counters: sections::counters(raw),
         log: sections::log(raw),
+        intel: sections::intel(raw),
         metrics: sections::metrics(raw),
         sandbox,
         webhooks,

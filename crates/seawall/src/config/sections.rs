@@ -90,6 +90,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[intel]`: the operator's own files in MaxMind's format.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntelFiles {
+    /// Countries.
+    pub country: Option<PathBuf>,
+    /// AS numbers.
+    pub asn: Option<PathBuf>,
+    /// Hosting, VPN, proxies, Tor, relays.
+    pub anonymous: Option<PathBuf>,
+}
+
 /// `[metrics]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metrics {
@@ -166,6 +177,21 @@ pub(super) fn tls(raw: &mut Raw) -> Option<TlsFiles> {
         }
     }
     Some(TlsFiles { certificate, key })
+}
+
+pub(super) fn intel(raw: &mut Raw) -> IntelFiles {
+    let mut file = |name| {
+        let path = PathBuf::from(raw.read(name, None, parse::some_text)?);
+        if let Err(error) = std::fs::File::open(&path) {
+            raw.fail("configuration", name, &path.display().to_string(), format!("cannot be read: {error}"));
+        }
+        Some(path)
+    };
+    IntelFiles {
+        country: file("intel.country_mmdb"),
+        asn: file("intel.asn_mmdb"),
+        anonymous: file("intel.anonymous_mmdb"),
+    }
 }
 
 pub(super) fn store(raw: &mut Raw) -> StoreConfig {

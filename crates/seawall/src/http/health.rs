@@ -56,6 +56,11 @@ struct Readiness {
     /// Each provider: `up` or `down`. Why, the admin API says. Messages wait for one that is down.
     #[schema(value_type = BTreeMap<String, String>)]
     providers: BTreeMap<String, &'static str>,
+    /// Each of the operator's own files about addresses: `up`, or `outdated` when what lies on the disk cannot be
+    /// used and an earlier content is in force.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
+    intel: BTreeMap<String, &'static str>,
 }
 
 /// The last answers of the stores.
@@ -113,6 +118,7 @@ async fn look(app: &App) -> Readiness {
         counters: word(counters),
         outbox: waiting(app).await,
         providers: providers(app),
+        intel: app.intel.health(),
     }
 }
 

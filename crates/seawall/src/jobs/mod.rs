@@ -5,4 +5,5 @@ pub mod echo;
 pub mod egress;
 pub mod hooks;
 pub mod housekeeping;
+pub mod intel;
 pub mod outbox;
