@@ -8,6 +8,7 @@ mod entries;
 mod fixtures;
 mod lists;
 mod rest;
+mod scan;
 mod travel;
 mod verify;
 
@@ -45,6 +46,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     lists::messages_page_and_filter(&open().ledger).await?;
     lists::verifications_page_and_filter(&open().ledger).await?;
     lists::decisions_come_from_both_sources(&open().ledger).await?;
+    scan::a_scan_lends_what_lists_show(&open().ledger).await?;
     rest::an_answer_is_kept_under_its_key_once(&open().ledger).await?;
     rest::hooks_are_leased(&open().ledger).await?;
     rest::recovery_marks_what_nobody_can_know(&open().ledger).await?;

@@ -28,7 +28,7 @@ use seawall_core::verification::{Checked, FailureBudget};
 use crate::records::{
     Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
     Idempotent, KnownNumber, MessageFilter, MessageRecord, OptOut, Page, Recovery, Retention,
-    VerificationFilter, VerificationRecord,
+    VerificationFilter, VerificationRecord, Visit,
 };
 
 /// Why a store did not do what was asked.
@@ -170,6 +170,10 @@ pub trait Ledger: Send + Sync {
     /// Whether codes to this number were confirmed before, and when.
     async fn known_number(&self, to: Msisdn) -> Result<Option<KnownNumber>>;
 
+    /// Notes that a number was confirmed elsewhere, given by its keyed hash
+    /// ([`seawall_core::blind::BlindIndex::msisdn`]).
+    async fn note_known(&self, number: u64, at: Timestamp) -> Result<()>;
+
     /// The verification of a number that is pending at `now`, if any; the newest when there are several.
     async fn open_verification(
         &self,
@@ -195,6 +199,10 @@ pub trait Ledger: Send + Sync {
 
     /// Decisions, newest first: those of messages and those in packed batches.
     async fn decisions(&self, filter: DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>>;
+
+    /// Lends every decision made from an instant on and before another to `each`, which may break off. Those
+    /// of messages come first; each kind oldest first.
+    async fn scan_decisions(&self, from: Timestamp, to: Timestamp, each: Visit) -> Result<()>;
 
     /// The answer that was given under an idempotency key, scoped by the caller; `None` if new or forgotten.
     async fn idempotent(&self, key: &str) -> Result<Option<Idempotent>>;

@@ -1,6 +1,7 @@
 //! What the stores keep, in the types of the core. Serialised parts are sealed before they reach a database.
 
 mod decision;
+mod scan;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use decision::{DecisionBody, DecisionFilter, DecisionRecord, Json};
+pub use scan::{Later, Scanned, ScannedReason, Visit};
 
 /// One thing that is set up, as JSON with a name.
 #[derive(Clone, Debug, PartialEq)]

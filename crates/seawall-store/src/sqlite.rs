@@ -23,6 +23,7 @@ mod marks;
 mod messages;
 mod opt_outs;
 mod prune;
+mod scan;
 mod schema;
 mod setup;
 mod start;

@@ -17,7 +17,7 @@ use crate::records::{Content, DecisionBody, Details, MessageRecord, Price, Progr
 use crate::vault::{Place, Vault};
 use crate::{Result, StoreError};
 
-const MESSAGE_BODY: [u8; 2] = *b"mb";
+pub(super) const MESSAGE_BODY: [u8; 2] = *b"mb";
 const MESSAGE_TEXT: [u8; 2] = *b"mt";
 const VERIFICATION: [u8; 2] = *b"ve";
 

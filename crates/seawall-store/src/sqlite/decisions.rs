@@ -13,7 +13,7 @@ use crate::packed::{self, Packed};
 use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, MessageRecord, Page};
 use crate::vault::{Place, Vault};
 
-const PLACE: [u8; 2] = *b"db";
+pub(super) const PLACE: [u8; 2] = *b"db";
 /// Decisions of one row: few enough that one of them is found quickly, enough to make each cheap.
 const BATCH: usize = 256;
 /// Batches written at the same time may overlap; so many neighbours are looked at.

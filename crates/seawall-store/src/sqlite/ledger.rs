@@ -12,12 +12,13 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, start,
+    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, scan, start,
     verifications,
 };
 use crate::records::{
     Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
     MessageFilter, MessageRecord, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
+    Visit,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -86,6 +87,10 @@ impl Ledger for SqliteStore {
         Ok(known::get(&self.db.shared.hot(), number))
     }
 
+    async fn note_known(&self, number: u64, at: Timestamp) -> Result<()> {
+        self.db.write(1, move |turn| known::note(turn, number.cast_signed(), at)).await
+    }
+
     async fn open_verification(
         &self,
         subaccount: &str,
@@ -122,6 +127,10 @@ impl Ledger for SqliteStore {
 
     async fn decisions(&self, filter: DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>> {
         self.db.list(move |view| decisions::list(view, &filter, page)).await
+    }
+
+    async fn scan_decisions(&self, from: Timestamp, to: Timestamp, each: Visit) -> Result<()> {
+        scan::decisions(&self.db, from, to, each).await
     }
 
     async fn idempotent(&self, key: &str) -> Result<Option<Idempotent>> {

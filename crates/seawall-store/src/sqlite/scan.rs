@@ -1,0 +1,257 @@
+//! Every decision of a stretch of time, as fast as the disk and the cipher allow: sealed bodies in the order
+//! of their rows, read in place. A chunk at a time, so that lists of others are served in between.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{OptionalExtension, params};
+use seawall_core::client_ip::ClientIp;
+use seawall_core::decision::Verdict;
+use seawall_core::id::Id;
+use seawall_core::limit::Mode;
+use seawall_core::message::Channel;
+use seawall_core::msisdn::Msisdn;
+use seawall_core::reason::ReasonCode;
+use seawall_core::request::Operation;
+use seawall_core::segments::Encoding;
+use seawall_core::time::Timestamp;
+
+use super::codec::{self, MESSAGE_BODY};
+use super::db::{Db, View};
+use super::decisions::PLACE;
+use crate::Result;
+use crate::packed::{self, Packed, unpack_text};
+use crate::records::{Content, Details, Later, Progress, Scanned, ScannedReason, Visit};
+use crate::vault::Place;
+
+/// Messages read at once.
+const MESSAGES: u16 = 4_000;
+/// Batches read at once; each holds up to 256 decisions.
+const BATCHES: u16 = 32;
+
+/// A stretch of rows.
+#[derive(Clone, Copy)]
+struct Stretch {
+    from: i64,
+    until: i64,
+}
+
+/// Where a chunk ended: the row to go on from, or that there is nothing more to read.
+type Next = ControlFlow<(), Option<i64>>;
+
+/// Lends every decision between two instants to `each`, those of messages first.
+pub(super) async fn decisions(db: &Db, from: Timestamp, to: Timestamp, mut each: Visit) -> Result<()> {
+    let all = Stretch { from: Id::first_row(from), until: Id::first_row(to) };
+    // A batch begins before its last decision, however long ago.
+    let chunks: [(Chunk, i64); 2] = [(messages, all.from), (batches, i64::MIN)];
+    for (chunk, begin) in chunks {
+        let mut next = Some(begin);
+        while let Some(row) = next {
+            let read = move |view: View<'_>| chunk(view, all, row, &mut each).map(|end| (end, each));
+            let (end, back) = db.list(read).await?;
+            each = back;
+            match end {
+                ControlFlow::Continue(row) => next = row,
+                ControlFlow::Break(()) => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+type Chunk = fn(View<'_>, Stretch, i64, &mut Visit) -> Result<Next>;
+
+fn messages(view: View<'_>, all: Stretch, from: i64, each: &mut Visit) -> Result<Next> {
+    let mut select = view
+        .conn
+        .prepare_cached("SELECT row, body FROM bodies WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3")?;
+    let mut rows = select.query(params![from, all.until, MESSAGES])?;
+    let (mut read, mut last) = (0, from);
+    while let Some(r) = rows.next()? {
+        let row: i64 = r.get(0)?;
+        (read, last) = (read + 1, row);
+        let sealed = r.get_ref(1)?.as_blob().map_err(|_| codec::damaged("a message"))?;
+        let plain = view.vault().open_sealed(Place::new(MESSAGE_BODY, row), sealed)?;
+        let found = packed::begun(&plain).and_then(|mut from| Found::of_message(&mut from));
+        let found = found.ok_or_else(|| codec::damaged("a message"))?;
+        let later = OfMessage { view, row, verification: found.verification };
+        if found.lend(row, &later, each).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue((read == MESSAGES).then_some(last + 1)))
+}
+
+fn batches(view: View<'_>, all: Stretch, from: i64, each: &mut Visit) -> Result<Next> {
+    let mut select = view.conn.prepare_cached(
+        "SELECT first, body FROM decision_batches WHERE first >= ?1 AND first < ?2 AND last >= ?3 \
+         ORDER BY first LIMIT ?4",
+    )?;
+    let mut rows = select.query(params![from, all.until, all.from, BATCHES])?;
+    let (mut read, mut last) = (0, from);
+    while let Some(r) = rows.next()? {
+        let first: i64 = r.get(0)?;
+        (read, last) = (read + 1, first);
+        let sealed = r.get_ref(1)?.as_blob().map_err(|_| codec::damaged("a batch of decisions"))?;
+        let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
+        let mut from = packed::begun(&plain).unwrap_or_default();
+        while !from.is_empty() {
+            let read = Id::unpack(&mut from).zip(Found::decision(&mut from));
+            let (id, found) = read.ok_or_else(|| codec::damaged("a batch of decisions"))?;
+            let within = (all.from..all.until).contains(&id.row());
+            if within && found.lend(id.row(), &OfBatch(id), each).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    Ok(ControlFlow::Continue((read == BATCHES).then_some(last + 1)))
+}
+
+/// A decision in its packed bytes. What is read here in place, [`crate::records::DecisionBody`] reads into
+/// values of its own; the conformance suite holds both against each other.
+struct Found<'a> {
+    operation: Operation,
+    subaccount: &'a str,
+    key: &'a str,
+    block: u64,
+    caller_ip: ClientIp,
+    client_ip: Option<ClientIp>,
+    verdict: Verdict,
+    reasons: Vec<ScannedReason<'a>>,
+    facts: &'a str,
+    dry_run: bool,
+    sent: bool,
+    verification: Option<Id>,
+    count: Option<u64>,
+    price: Option<(i64, &'a str)>,
+}
+
+impl<'a> Found<'a> {
+    /// The decision within the body of a message.
+    fn of_message(from: &mut &'a [u8]) -> Option<Self> {
+        Msisdn::unpack(from)?;
+        Channel::unpack(from)?;
+        Encoding::unpack(from)?;
+        u8::unpack(from)?;
+        let verification = Option::<Id>::unpack(from)?;
+        Option::<Id>::unpack(from)?;
+        Option::<Content>::unpack(from)?;
+        Details::unpack(from)?;
+        let price = option(from, |from| {
+            i64::unpack(from)?;
+            Some((i64::unpack(from)?, unpack_text(from)?))
+        })?;
+        let decision = option(from, Found::decision)??;
+        Some(Found { price, verification, ..decision })
+    }
+
+    fn decision(from: &mut &'a [u8]) -> Option<Self> {
+        let (operation, subaccount, key) = (Operation::unpack(from)?, unpack_text(from)?, unpack_text(from)?);
+        let block = u64::unpack(from)?;
+        u64::unpack(from)?;
+        let (caller_ip, client_ip) = (ClientIp::unpack(from)?, Option::unpack(from)?);
+        let verdict = Verdict::unpack(from)?;
+        bool::unpack(from)?;
+        u8::unpack(from)?;
+        let reasons = (0..usize::unpack(from)?).map(|_| reason(from)).collect::<Option<_>>()?;
+        let facts = unpack_text(from)?;
+        u64::unpack(from)?;
+        let dry_run = bool::unpack(from)?;
+        Option::<Timestamp>::unpack(from)?;
+        let (sent, verification, count) = (bool::unpack(from)?, Option::unpack(from)?, Option::unpack(from)?);
+        Some(Found {
+            operation,
+            subaccount,
+            key,
+            block,
+            caller_ip,
+            client_ip,
+            verdict,
+            reasons,
+            facts,
+            dry_run,
+            sent,
+            verification,
+            count,
+            price: None,
+        })
+    }
+
+    fn lend(&self, row: i64, later: &dyn Later, each: &mut Visit) -> ControlFlow<()> {
+        each(&Scanned {
+            at: Id::new(row, 0).at(),
+            operation: self.operation,
+            subaccount: self.subaccount,
+            key: self.key,
+            block: self.block,
+            caller_ip: self.caller_ip,
+            client_ip: self.client_ip,
+            verdict: self.verdict,
+            reasons: &self.reasons,
+            facts: self.facts,
+            dry_run: self.dry_run,
+            sent: self.sent,
+            count: self.count.unwrap_or(1).max(1),
+            price: self.price,
+            later,
+        })
+    }
+}
+
+fn reason<'a>(from: &mut &'a [u8]) -> Option<ScannedReason<'a>> {
+    let code = ReasonCode::unpack(from)?;
+    unpack_text(from)?;
+    Option::<u64>::unpack(from)?;
+    Option::<u64>::unpack(from)?;
+    option(from, unpack_text)?;
+    let (key, mode) = (option(from, unpack_text)?, Mode::unpack(from)?);
+    bool::unpack(from)?;
+    Some(ScannedReason { code, key, mode })
+}
+
+fn option<'a, T>(from: &mut &'a [u8], read: impl FnOnce(&mut &'a [u8]) -> Option<T>) -> Option<Option<T>> {
+    if bool::unpack(from)? { read(from).map(Some) } else { Some(None) }
+}
+
+/// A decision of a packed batch: nothing was sent.
+struct OfBatch(Id);
+
+impl Later for OfBatch {
+    fn id(&self) -> Result<Id> {
+        Ok(self.0)
+    }
+
+    fn confirmed(&self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// The decision of a message.
+struct OfMessage<'v> {
+    view: View<'v>,
+    row: i64,
+    verification: Option<Id>,
+}
+
+impl Later for OfMessage<'_> {
+    fn id(&self) -> Result<Id> {
+        let mut select = self.view.conn.prepare_cached("SELECT tail FROM messages WHERE row = ?1")?;
+        let tail: Option<i64> = select.query_row([self.row], |r| r.get(0)).optional()?;
+        Ok(Id::new(self.row, tail.unwrap_or_default().cast_unsigned()))
+    }
+
+    fn confirmed(&self) -> Result<bool> {
+        let conn = self.view.conn;
+        if let Some(id) = self.verification {
+            let mut select = conn.prepare_cached("SELECT verified FROM verifications WHERE row = ?1")?;
+            let at: Option<Option<i64>> = select.query_row([id.row()], |r| r.get(0)).optional()?;
+            if at.flatten().is_some_and(|at| at >= Id::new(self.row, 0).at().as_millis()) {
+                return Ok(true);
+            }
+        }
+        let mut select = conn.prepare_cached("SELECT progress FROM messages WHERE row = ?1")?;
+        let text: Option<Option<String>> = select.query_row([self.row], |r| r.get(0)).optional()?;
+        let Some(text) = text.flatten() else { return Ok(false) };
+        let progress: Progress = serde_json::from_str(&text)?;
+        Ok(progress.outcome.as_deref() == Some("success"))
+    }
+}
