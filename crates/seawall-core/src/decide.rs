@@ -24,7 +24,8 @@ pub fn needs(policy: &Policy, request: &Request) -> Needs {
         evidence: request.operation.sends() && policy.detection.mode != Mode::Off,
         address: request.client.ip.is_some() && policy.limits.iter().any(|l| l.per.is(Per::ClientIp)),
         velocities: asked.velocities,
-        limits: true,
+        // An allow that is redeemed was charged when it was given.
+        limits: request.terms.redeems.is_none(),
     }
 }
 
@@ -72,7 +73,7 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
         waits.push(at.unwrap_or_else(|| now.plus(Duration::from_secs(1))));
         reasons.push(reason);
     };
-    for rule in rules::ALL {
+    for (_, rule) in rules::ALL {
         rule(policy, request, facts, now, &mut report);
     }
     let missing = rules::operator::check(policy, request, facts, now, &mut report);

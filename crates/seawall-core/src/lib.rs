@@ -17,6 +17,7 @@ pub mod country;
 pub mod decide;
 pub mod decision;
 pub mod detect;
+pub mod explain;
 pub mod facts;
 pub mod id;
 pub mod intel;

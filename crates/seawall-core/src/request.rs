@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::client_ip::ClientIp;
 use crate::country::Country;
+use crate::id::Id;
 use crate::message::Channel;
 use crate::money::{Cost, Currency};
 use crate::msisdn::{Msisdn, NumberKind, ParsedNumber};
@@ -126,11 +127,13 @@ pub struct Terms {
     pub max_price: Option<i64>,
     /// Whether detection and operator rules are asked; switched off only by a key with that right.
     pub risk_check: bool,
+    /// The allow that it redeems: limits were charged and detection was asked when that was given.
+    pub redeems: Option<Id>,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Terms { limit_keys: BTreeMap::new(), max_price: None, risk_check: true }
+        Terms { limit_keys: BTreeMap::new(), max_price: None, risk_check: true, redeems: None }
     }
 }
 

@@ -23,27 +23,27 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 /// Takes a reason and, for a throttle, when the request would fit.
-type Report<'a> = dyn FnMut(Reason, Option<Timestamp>) + 'a;
+pub(crate) type Report<'a> = dyn FnMut(Reason, Option<Timestamp>) + 'a;
 
 /// A rule.
-type Rule = fn(&Policy, &Request, &Facts, Timestamp, &mut Report<'_>);
+pub(crate) type Rule = fn(&Policy, &Request, &Facts, Timestamp, &mut Report<'_>);
 
-/// Every rule, in the order in which reasons are shown.
-pub(crate) const ALL: &[Rule] = &[
-    client_ip_required::check,
-    lists::check,
-    number::check,
-    country::check,
-    suspensions::check,
-    price::check,
-    text::check,
-    sending_window::check,
-    opt_out::check,
-    detection::check,
-    resend::check,
-    risk_check::check,
-    budgets::check,
-    limits::check,
+/// Every rule with its name, in the order in which reasons are shown.
+pub(crate) const ALL: &[(&str, Rule)] = &[
+    ("client-ip", client_ip_required::check),
+    ("lists", lists::check),
+    ("number", number::check),
+    ("country", country::check),
+    ("suspensions", suspensions::check),
+    ("price", price::check),
+    ("text", text::check),
+    ("sending-window", sending_window::check),
+    ("opt-out", opt_out::check),
+    ("detection", detection::check),
+    ("resend", resend::check),
+    ("risk-check", risk_check::check),
+    ("budgets", budgets::check),
+    ("limits", limits::check),
 ];
 
 /// The subaccount's own policy, or the default for one that has set nothing.

@@ -9,6 +9,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use seawall_core::blind::BlindIndex;
 use seawall_core::code::{Code, CodeShape};
 use seawall_core::id::Id;
@@ -26,6 +27,7 @@ struct Keys {
     seal: LessSafeKey,
     codes: hmac::Key,
     devices: hmac::Key,
+    receipts: Ed25519KeyPair,
 }
 
 /// Seals, opens, hashes and derives. The last key seals; all of them open.
@@ -101,7 +103,9 @@ impl Vault {
                     UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
                 let codes = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"codes")?);
                 let devices = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"devices")?);
-                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes, devices })
+                let seed = derive::<32>(master, b"receipts")?;
+                let receipts = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| no_key())?;
+                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes, devices, receipts })
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Vault { keys, index, random: Mutex::new(Pool::new()) })
@@ -210,6 +214,18 @@ impl Vault {
         let fresh = issued <= now && now.since(issued) <= device::VALID_FOR;
         let key = self.keys.iter().find(|k| k.id == id).filter(|_| fresh);
         key.is_some_and(|key| device::genuine(&key.devices, &bytes, to))
+    }
+
+    /// Signs (Ed25519, RFC 8032) for readers who have only the public key. Gives the id of the key and the
+    /// 64 bytes of the signature.
+    pub fn sign(&self, message: &[u8]) -> Result<(u8, Vec<u8>)> {
+        let key = self.keys.last().ok_or_else(|| StoreError::Corrupt("no key".to_owned()))?;
+        Ok((key.id, key.receipts.sign(message).as_ref().to_vec()))
+    }
+
+    /// Public keys of signatures, all that ever signed, with their ids: 32 bytes each.
+    pub fn signing_keys(&self) -> Vec<(u8, Vec<u8>)> {
+        self.keys.iter().map(|k| (k.id, k.receipts.public_key().as_ref().to_vec())).collect()
     }
 
     /// Random bytes for ids and keys.

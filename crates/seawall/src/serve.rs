@@ -121,6 +121,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         recorder: recorder::Recorder::default(),
         detection,
+        grants: crate::app::grants::Grants::default(),
         intel,
         lists: lists::Lists::default(),
         hits: hits::HitCounts::default(),

@@ -14,8 +14,6 @@ use crate::time::Timestamp;
 
 /// Budgets are at least so many times what is usual: a good day must not be stopped.
 const TIMES_USUAL: i64 = 4;
-/// While something is under suspicion, so many messages and twice the usual budget's base may be out.
-const TIGHT_MESSAGES: i64 = 12;
 
 pub(super) fn check(
     policy: &Policy,
@@ -26,7 +24,8 @@ pub(super) fn check(
 ) {
     let Fact::Known(evidence) = &facts.evidence else { return };
     let dial = &policy.detection;
-    if dial.mode == Mode::Off || !request.operation.sends() {
+    // An allow that is redeemed was weighed when it was given.
+    if dial.mode == Mode::Off || !request.operation.sends() || request.terms.redeems.is_some() {
         return;
     }
     if let Some(reason) = campaign(dial, evidence) {
@@ -34,7 +33,7 @@ pub(super) fn check(
     }
     let state = of_subaccount(policy, request).country_policy.state(request.country);
     for exposure in &evidence.exposure {
-        let Some(budget) = budget(dial, state, exposure, evidence.price) else { continue };
+        let Some(budget) = budget(dial, state, exposure) else { continue };
         if exposure.outstanding > budget {
             report(overdrawn(exposure, budget).in_mode(dial.mode), None);
         }
@@ -68,21 +67,14 @@ pub(crate) fn percent(p: f64) -> u64 {
 }
 
 /// How much may be outstanding here, in micro-units; `None`: as much as likes.
-fn budget(dial: &DetectionPolicy, state: CountryState, exposure: &Exposure, price: i64) -> Option<i64> {
+fn budget(dial: &DetectionPolicy, state: CountryState, exposure: &Exposure) -> Option<i64> {
     let set = match exposure.kind {
         KeyKind::Country => (state == CountryState::Protected).then_some(dial.exposure_budget),
         KeyKind::Operator => dial.operator_exposure_budget,
         _ => dial.subaccount_exposure_budget,
     };
     let usual = exposure.usual.saturating_mul(TIMES_USUAL);
-    let wide = set.map(|set| set.max(usual));
-    let tight = exposure
-        .suspicious
-        .then(|| price.saturating_mul(TIGHT_MESSAGES).saturating_add(usual.saturating_mul(2)));
-    match (wide, tight) {
-        (Some(wide), Some(tight)) => Some(wide.min(tight)),
-        (wide, tight) => wide.or(tight),
-    }
+    set.map(|set| set.max(usual))
 }
 
 fn overdrawn(exposure: &Exposure, budget: i64) -> Reason {
@@ -91,9 +83,8 @@ fn overdrawn(exposure: &Exposure, budget: i64) -> Reason {
         KeyKind::Operator => "messages to operator ",
         _ => "messages of subaccount ",
     };
-    let tight = if exposure.suspicious { " while its confirmations are under suspicion" } else { "" };
     let detail = format!(
-        "{what}{}: {} of the last hour would be unconfirmed; the budget is {}{tight}",
+        "{what}{}: {} of the last hour would be unconfirmed; the budget is {}",
         exposure.key,
         money(exposure.outstanding),
         money(budget)
@@ -179,29 +170,28 @@ mod tests {
     }
 
     #[test]
-    fn a_protected_country_has_a_budget_and_suspicion_tightens_it() {
-        let exposed = |outstanding, usual, suspicious| {
+    fn a_protected_country_has_a_budget_of_unconfirmed_messages() {
+        let exposed = |outstanding, usual| {
             let exposure =
-                Exposure { kind: KeyKind::Country, key: "UZ".to_owned(), outstanding, usual, suspicious };
+                Exposure { kind: KeyKind::Country, key: "UZ".to_owned(), outstanding, usual };
             Evidence { exposure: vec![exposure], ..evidence(0.0, 0.0) }
         };
         let policy = Policy::default();
-        assert!(verdicts(&policy, exposed(20_000_000, 0, false)).is_empty());
-        let over = verdicts(&policy, exposed(20_100_000, 0, false));
+        assert!(verdicts(&policy, exposed(20_000_000, 0)).is_empty());
+        let over = verdicts(&policy, exposed(20_100_000, 0));
         assert_eq!(over[0].0, ReasonCode::ExposureBudget);
         assert_eq!(
             over[0].2,
             "messages to UZ: 20.10 of the last hour would be unconfirmed; the budget is 20.00"
         );
         assert!(
-            verdicts(&policy, exposed(20_100_000, 6_000_000, false)).is_empty(),
+            verdicts(&policy, exposed(20_100_000, 6_000_000)).is_empty(),
             "a good day is no attack"
         );
-        assert_eq!(verdicts(&policy, exposed(2_000_000, 0, true)).len(), 1);
         let mut open = policy.clone();
         let mut own = crate::policy::SubaccountPolicy::default();
         own.country_policy.default = CountryState::Open;
         open.subaccounts.insert("acme_hq".to_owned(), own);
-        assert!(verdicts(&open, exposed(99_000_000, 0, false)).is_empty());
+        assert!(verdicts(&open, exposed(99_000_000, 0)).is_empty());
     }
 }

@@ -51,5 +51,8 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
     // Nothing was sent by us, whatever the verdict.
     record.body.sent = false;
     app.recorder.record(record);
+    if screened.allowed() && !screened.request.dry_run {
+        app.grants.give(screened.id, screened.grant(), now);
+    }
     Ok(screened)
 }

@@ -25,11 +25,16 @@ impl HitCounts {
 
     /// One more request met the thing of this id; `enforced`: with effect.
     pub fn note(&self, id: &str, enforced: bool, at: Timestamp) {
+        self.note_many(id, 1, u64::from(enforced), at);
+    }
+
+    /// So many more, and so many of them with effect.
+    pub fn note_many(&self, id: &str, hits: u64, enforced: u64, at: Timestamp) {
         let mut held = self.held();
         let count =
             held.entry_ref(id).or_insert_with(|| Hits { id: id.to_owned(), hits: 0, enforced: 0, last: at });
-        count.hits += 1;
-        count.enforced += u64::from(enforced);
+        count.hits += hits;
+        count.enforced += enforced;
         count.last = count.last.max(at);
     }
 
@@ -70,6 +75,7 @@ fn merge(count: &mut Hits, more: &Hits) {
 
 /// Writes what came together.
 pub async fn flush(app: &App) {
+    super::rules::drain(app);
     let counts: Vec<Hits> = app.hits.held().drain().map(|(_, count)| count).collect();
     if counts.is_empty() {
         return;

@@ -13,6 +13,8 @@ pub mod collections;
 pub mod decide_only;
 pub mod detection;
 pub mod entities;
+pub mod explain;
+pub mod grants;
 pub mod hits;
 pub mod hooks;
 pub mod idempotency;
@@ -20,10 +22,13 @@ pub mod init;
 pub mod intel;
 pub mod lists;
 pub mod outbox;
+pub mod outcome;
 pub mod phone;
 pub mod plans;
+pub mod receipts;
 pub mod recorder;
 pub mod reload;
+pub mod rules;
 pub mod screen;
 pub mod secrets;
 pub mod send_messages;
@@ -71,6 +76,8 @@ pub struct App {
     pub lists: lists::Lists,
     /// How often entries of lists and the like were met since the last flush.
     pub hits: hits::HitCounts,
+    /// Allows that wait to be redeemed.
+    pub grants: grants::Grants,
     /// The way to the outbox.
     pub outbox: outbox::Outbox,
     /// Wakes the webhook deliveries.

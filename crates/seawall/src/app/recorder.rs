@@ -59,6 +59,13 @@ impl Recorder {
         }
     }
 
+    /// Decisions alone; windows that count requests wait for their checkpoint.
+    fn take_decisions(&self) -> Vec<DecisionRecord> {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.seen.clear();
+        std::mem::take(&mut pending.decisions)
+    }
+
     fn take(&self) -> Pending {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -85,5 +92,15 @@ pub async fn flush(app: &App, longest: Duration) {
         && let Err(error) = app.store.ledger.checkpoint(pending.requests, now.minus(longest)).await
     {
         tracing::error!(%error, "request windows of the last second could not be checkpointed");
+    }
+}
+
+/// Writes decisions that came together, so that one made a moment ago is found.
+pub async fn settled(app: &App) {
+    let decisions = app.recorder.take_decisions();
+    if !decisions.is_empty()
+        && let Err(error) = app.store.ledger.record_decisions(decisions).await
+    {
+        tracing::error!(%error, "decisions of the last second could not be recorded");
     }
 }

@@ -86,6 +86,8 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
     let suspensions: Vec<StoredSuspension> = read(app, collection::SUSPENSIONS).await?;
     let now = app.now();
     policy.suspensions = Suspensions::new(suspensions.iter().filter_map(|s| s.in_force(now)));
+    let (rules, running_rules) = super::rules::build(read(app, collection::RULES).await?, &old.rules);
+    policy.rules = rules;
     let mut routes: Vec<Route> = read(app, collection::ROUTES).await?;
     routes.sort_by_cached_key(rank);
     Ok(Snapshot {
@@ -97,6 +99,7 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
         webhooks: read(app, collection::WEBHOOKS).await?,
         templates: read(app, collection::TEMPLATES).await?,
         lists: read(app, collection::LISTS).await?,
+        rules: running_rules,
         providers: providers(app, old, read(app, collection::PROVIDERS).await?),
         range_digits: policy.range_digits(),
         policy: Arc::<Policy>::new(policy),

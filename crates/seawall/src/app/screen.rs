@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use seawall_core::country::Country;
+use seawall_core::address::AddressHistory;
 use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::{Decision, Verdict};
 use seawall_core::detect::{Asked, Event};
 use seawall_core::facts::{Fact, Facts, History, Needs};
 use seawall_core::id::Id;
-use seawall_core::limit::{Charge, ChargeKind, Charged, Counts, Dimensions, Room};
+use seawall_core::limit::{Charge, ChargeKind, Charged, Counts, Dimensions, Exceeded, Room};
 use seawall_core::message::Channel;
-use seawall_core::msisdn::NumberKind;
 use seawall_core::policy::Policy;
 use seawall_core::reason::ReasonCode;
+use seawall_core::recorded::Recorded;
 use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::App;
 use super::detection::event_id;
+use super::grants::Grant;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
 #[derive(Debug)]
@@ -97,11 +98,19 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
             charged = all;
         }
     }
+    if let Some(redeemed) = request.terms.redeems {
+        // Its place in the evidence goes over to the message.
+        app.detection.observe(Event::Failed { id: event_id(redeemed), at: now });
+    }
     if let Some(asked) = asked.filter(|_| !request.dry_run) {
         app.detection.observe(event(id, asked, &facts, &decision));
     }
     if !request.dry_run {
         app.hits.count(&facts, &decision, now);
+        super::rules::count(app, &snapshot, &decision, now);
+    }
+    if !request.terms.risk_check {
+        app.alarms.count("risk_check.off", &request.key);
     }
     app.metrics.decided(&decision, begun.elapsed());
     // Boxed: it is large, and passed along by every use case.
@@ -214,22 +223,45 @@ async fn note_number(app: &App, request: &Request, dimensions: &Dimensions, now:
     }
 }
 
-/// What was known, as it is kept and shown.
+/// What was known, as it is kept and shown: what rules can see, and what else decided. What says nothing is
+/// left out.
 #[derive(Serialize)]
 struct ShownFacts<'a> {
-    country: Country,
-    number_type: NumberKind,
-    number_in_plan: bool,
-    channel: Channel,
-    segments: u8,
-    user: Option<&'a str>,
-    fingerprint: Option<&'a str>,
-    purpose: Option<&'a str>,
     #[serde(flatten)]
-    facts: &'a Facts,
+    recorded: Recorded<'a>,
+    #[serde(skip_serializing_if = "says_nothing")]
+    opt_out: &'a Fact<bool>,
+    #[serde(skip_serializing_if = "says_none")]
+    resend_after: &'a Fact<Option<Timestamp>>,
+    #[serde(skip_serializing_if = "Fact::not_asked")]
+    address: Fact<AddressHistory>,
+    #[serde(skip_serializing_if = "says_empty")]
+    limits: &'a Fact<Vec<Exceeded>>,
+}
+
+fn says_nothing(fact: &&Fact<bool>) -> bool {
+    matches!(fact, Fact::NotAsked | Fact::Known(false))
+}
+
+fn says_none(fact: &&Fact<Option<Timestamp>>) -> bool {
+    matches!(fact, Fact::NotAsked | Fact::Known(None))
+}
+
+fn says_empty(fact: &&Fact<Vec<Exceeded>>) -> bool {
+    matches!(fact, Fact::NotAsked) || fact.known().is_some_and(Vec::is_empty)
 }
 
 impl Screened {
+    /// The allow as it can be redeemed.
+    pub fn grant(&self) -> Grant {
+        Grant {
+            operation: self.request.operation,
+            subaccount: self.request.subaccount.clone(),
+            to: self.dimensions.to,
+            segments: self.request.segments,
+        }
+    }
+
     /// Whether it may be sent.
     pub fn allowed(&self) -> bool {
         self.decision.send.is_some()
@@ -299,15 +331,11 @@ impl Screened {
 
     fn shown_facts(&self) -> Json {
         Json::of(&ShownFacts {
-            country: self.request.country,
-            number_type: self.request.kind,
-            number_in_plan: self.request.valid,
-            channel: self.request.channel,
-            segments: self.request.segments,
-            user: self.request.client.user.as_deref(),
-            fingerprint: self.request.client.fingerprint.as_deref(),
-            purpose: self.request.purpose.as_deref(),
-            facts: &self.facts,
+            recorded: Recorded::of(&self.request, &self.facts, self.at),
+            opt_out: &self.facts.opt_out,
+            resend_after: &self.facts.resend_after,
+            address: self.facts.address,
+            limits: &self.facts.limits,
         })
     }
 

@@ -9,6 +9,7 @@ use seawall_core::segments::Segmentation;
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price, Progress};
 
+use super::grants::claim;
 use super::idempotency::Wish;
 use super::screen::{Screened, screen};
 use super::who::Caller;
@@ -60,7 +61,9 @@ pub async fn send_messages(
     let mut messages = Vec::with_capacity(asks.len());
     let mut express = None;
     for ask in asks {
-        let screened = screen(app, request(app, caller, subaccount, operation, &ask), now).await?;
+        let request = request(app, caller, subaccount, operation, &ask);
+        claim(app, &request)?;
+        let screened = screen(app, request, now).await?;
         if screened.allowed() {
             let mut message = message(app, subaccount, ask, batch, &screened);
             // A batch waits its turn in the ledger, so that it cannot hold up codes.

@@ -13,6 +13,7 @@ use seawall_core::request::{Operation, Request};
 
 use super::collections::lists::StoredList;
 use super::collections::plans::Plan;
+use super::rules::RunningRules;
 use super::entities::{
     Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, Webhook,
 };
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub lists: Vec<StoredList>,
     /// Settings.
     pub settings: Settings,
+    /// What is known of the rules beside the policy.
+    pub rules: RunningRules,
     /// What `decide` takes.
     pub policy: Arc<Policy>,
     /// Range lengths that limits ask for, see [`Policy::range_digits`].
@@ -75,7 +78,6 @@ impl Snapshot {
             verification: bounds,
             subaccounts: subaccounts.iter().map(|(id, s)| (id.clone(), s.policy.clone())).collect(),
             observe_until: settings.observe_until,
-            rules: seawall_core::rule::RuleSet::default(),
             detection: settings.detection.clone(),
             ..Policy::default()
         }

@@ -15,6 +15,7 @@ use seawall_store::records::{
     VerificationWrite, VoiceWish,
 };
 
+use super::grants::claim;
 use super::idempotency::Wish;
 use super::screen::{Screened, screen};
 use super::send_messages::price;
@@ -79,6 +80,7 @@ pub async fn start_verification(
     wish: Option<Wish<Started>>,
 ) -> Result<Started, Refusal> {
     let sized = fits(app, &ask)?;
+    claim(app, &request(app, caller, &ask, &sized))?;
     // The number's open verification may change between gathering and recording; then gather again.
     for _ in 0..4 {
         match attempt(app, caller, &ask, &sized, wish.as_ref()).await {

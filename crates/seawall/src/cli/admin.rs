@@ -16,6 +16,8 @@ use super::{Failure, Place};
 use crate::config::{Config, Peers};
 use crate::serve::{self, Running};
 
+/// Entries that one page of a list may hold.
+const PAGE: usize = 200;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,22 +74,46 @@ impl Admin {
         path: &str,
         body: Option<Value>,
     ) -> Result<Option<Value>, String> {
+        let body = body.map(|body| ("application/json", body.to_string()));
+        Ok(serde_json::from_str(&self.text(method, path, body).await?).ok())
+    }
+
+    /// Every page of a list as one. `path` has a query already, even an empty one: `lists?`.
+    pub async fn all(&self, path: &str) -> Result<Vec<Value>, String> {
+        let (mut found, mut next) = (Vec::new(), Some(String::new()));
+        while let Some(cursor) = next {
+            let after = if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") };
+            let page = self.call(Method::GET, &format!("{path}&limit={PAGE}{after}"), None).await?;
+            let page = page.unwrap_or_default();
+            found.extend(page.get("data").and_then(Value::as_array).cloned().unwrap_or_default());
+            next = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        }
+        Ok(found)
+    }
+
+    /// One request with a body of any media type, and its answer as it came.
+    pub async fn text(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+    ) -> Result<String, String> {
         let mut url = self.base.clone();
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(&format!("/admin/v1/{path}"));
         url.set_query(query);
         let mut request = self.client.request(method, url).bearer_auth(&self.token);
-        if let Some(body) = &body {
-            request = request.json(body);
+        if let Some((media, body)) = body {
+            request = request.header(reqwest::header::CONTENT_TYPE, media).body(body);
         }
         let base = &self.base;
         let answer = request.send().await.map_err(|error| format!("{base} does not answer: {error}"))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| format!("the answer of {base} broke off: {error}"))?;
-        let value: Option<Value> = serde_json::from_str(&text).ok();
         if status.is_success() {
-            return Ok(value);
+            return Ok(text);
         }
+        let value: Option<Value> = serde_json::from_str(&text).ok();
         let detail = value.as_ref().and_then(|v| v.get("detail")).and_then(Value::as_str).unwrap_or_default();
         Err(format!("{base} answered {status}: {detail}"))
     }
@@ -98,6 +124,15 @@ impl Admin {
             running.stop().await;
         }
     }
+}
+
+/// A part of a path that may hold anything, percent-encoded.
+pub(super) fn encoded(part: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    part.bytes().map(encode).collect()
 }
 
 fn token(args: &AdminArgs) -> Result<String, Failure> {

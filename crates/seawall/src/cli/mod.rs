@@ -3,12 +3,15 @@
 mod admin;
 mod check_config;
 pub mod demo;
+mod explain;
 mod init;
 mod key;
+mod list;
 mod log;
 mod output;
 mod serve;
 mod simulate;
+mod suspension;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -54,6 +57,12 @@ enum Command {
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
     Key(key::KeyArgs),
+    /// Lists of numbers, addresses and the like, and their entries.
+    List(list::ListArgs),
+    /// Suspend operators, countries, ranges and networks for some time.
+    Suspension(suspension::SuspensionArgs),
+    /// Show every check that would run for a number, or that ran for a decision.
+    Explain(explain::ExplainArgs),
     /// Write a trace of simulated traffic.
     Simulate(simulate::SimulateArgs),
     /// Print a completion script.
@@ -123,6 +132,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Init(args) => init::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
+        Command::List(args) => block_on(list::run(args))?,
+        Command::Suspension(args) => block_on(suspension::run(args))?,
+        Command::Explain(args) => block_on(explain::run(args))?,
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "seawall", &mut std::io::stdout());
@@ -155,6 +167,10 @@ mod tests {
             "check-config --config f --print",
             "key create --name app --subaccount acme_hq --scope verify --ip 10.0.0.0/8 --json",
             "key rotate app --overlap 24h",
+            "list add allow-msisdn +6591234567 --expires-at never --note ours --json",
+            "list import deny-ip - --replace",
+            "suspension create --operator 52501 --expires-at 2030-01-05T10:00:00Z --reason pumping --shadow",
+            "suspension lift sus_1 --note over",
             "simulate --scenario seq_block --seed 1 --out trace.jsonl",
             "simulate --list --json",
             "completions bash",

@@ -38,3 +38,24 @@ pub(super) fn table(rows: &[Vec<String>]) -> Result<(), String> {
         line(cells.join("  ").trim_end())
     })
 }
+
+/// Text as it is.
+pub(super) fn text(text: &str) -> Result<(), String> {
+    line(text.trim_end_matches(['\r', '\n']))
+}
+
+/// Some fields of objects as a table; what is not there is a dash.
+pub(super) fn objects<'a>(
+    fields: &[&str],
+    objects: impl Iterator<Item = &'a serde_json::Value>,
+) -> Result<(), String> {
+    use serde_json::Value;
+    let cell = |object: &Value, field: &str| match object.get(field) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "-".to_owned(),
+        Some(value) => value.to_string(),
+    };
+    let head = fields.iter().map(|field| (*field).to_owned()).collect();
+    let rows = objects.map(|object| fields.iter().map(|field| cell(object, field)).collect());
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+}

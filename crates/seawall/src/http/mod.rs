@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod problem;
 pub mod rate_limit;
 pub mod strict;
+pub mod well_known;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
         admin::router(),
         docs::router(),
         health::router(),
+        well_known::router(),
         openapi::router(),
         metrics,
         callbacks::router(),

@@ -1,5 +1,6 @@
 //! Reading what someone wishes: JSON into a checked type, with errors that name the field, and merge patches.
 
+use seawall_core::rule::RuleError;
 use seawall_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,6 +14,17 @@ pub enum Wrong {
         field: String,
         /// What is wrong with it and what would be right.
         problem: String,
+    },
+    /// A condition cannot be a rule's: in which field, what is wrong, and at which character.
+    Expression {
+        /// Which.
+        field: &'static str,
+        /// What is wrong, with its place.
+        problem: String,
+        /// From 1.
+        line: u32,
+        /// From 1, in characters.
+        column: u32,
     },
     /// There is no such thing.
     Missing(String),
@@ -34,6 +46,11 @@ impl Wrong {
     /// A field cannot be as it is.
     pub fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Wrong::Field { field: field.into(), problem: problem.into() }
+    }
+
+    /// A condition cannot be a rule's.
+    pub fn expression(field: &'static str, error: &RuleError) -> Self {
+        Wrong::Expression { field, problem: error.to_string(), line: error.line, column: error.column }
     }
 
     /// There is no such thing.

@@ -23,6 +23,9 @@ fn problem(wrong: Wrong) -> Problem {
         Wrong::Field { field, problem } => {
             Problem::field(&field, format!("The field `{field}` does not fit: {problem}."))
         }
+        Wrong::Expression { field, problem, line, column } => {
+            Problem::field(field, sentence(problem)).with("line", line).with("column", column)
+        }
         Wrong::Missing(detail) => Problem::new(StatusCode::NOT_FOUND, "not-found", sentence(detail)),
         Wrong::Taken(name) => conflict(
             "name-taken",

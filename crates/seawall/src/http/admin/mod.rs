@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod decisions;
 mod errors;
+mod explain;
 mod lists;
 mod messages;
 mod opt_outs;
@@ -42,6 +43,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(suspensions::lift))
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::get))
+        .routes(routes!(explain::explain))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(verifications::list))

@@ -231,6 +231,7 @@ fn may(app: &App, call: &Call, name: &str) -> Answer<()> {
 fn wrong(error: Wrong) -> Refused {
     match error {
         Wrong::Field { field, problem } => Refused::bad(1000, format!("Invalid {field}: {problem}")),
+        Wrong::Expression { field, problem, .. } => Refused::bad(1000, format!("Invalid {field}: {problem}")),
         Wrong::Missing(_) => {
             Refused::new(StatusCode::NOT_FOUND, 1300, "Object wasn't found or is already expired")
         }

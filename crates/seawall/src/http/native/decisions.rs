@@ -1,25 +1,29 @@
 //! `/v1/decisions`: what would be done, without doing it; and why something was done.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use seawall_core::id::IdKind;
 use seawall_core::request::Operation;
 use seawall_core::segments::EncodingChoice;
+use seawall_store::records::DecisionRecord;
 
 use super::answers::{Refused, seconds, wait};
 use super::caller::{Known, Posted, enter_chosen};
 use super::read;
-use super::requests::DecisionRequest;
+use super::requests::{DecisionRequest, NumberOutcomeRequest, OutcomeRequest};
 use super::sent::sized;
 use super::views::{DecisionAnswer, DecisionView};
 use crate::app::decide_only::{DecideOnly, decide_only};
 use crate::app::entities::Scope;
 use crate::app::plans::allow_terms;
 use crate::app::screen::Screened;
-use crate::app::who::enter;
-use crate::app::{App, Refusal};
+use crate::app::who::{Caller, enter};
+use crate::app::{App, Refusal, outcome, receipts, recorder};
 use crate::http::extract::Path;
 
 /// Ask for a decision, to send by other means. An allow is charged as a send unless `dry_run`.
@@ -71,7 +75,7 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
         client,
-        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check, None)?,
         purpose: read::bounded("purpose", Some(request.purpose), 64)?,
         dry_run: request.dry_run,
     })
@@ -109,4 +113,94 @@ pub async fn get(
     let needed = scope(record.body.operation);
     enter(&app, &caller, &record.body.subaccount_id, needed, app.now()).await?;
     Ok(Json(record.into()))
+}
+
+/// A decision that the caller may see.
+async fn found(app: &App, caller: &Caller, id: &str) -> Result<DecisionRecord, Refused> {
+    let id = read::id(IdKind::Decision, id)?;
+    recorder::settled(app).await;
+    let record = app.store.ledger.decision(id).await?.ok_or(Refusal::NotFound)?;
+    enter(app, caller, &record.body.subaccount_id, scope(record.body.operation), app.now()).await?;
+    Ok(record)
+}
+
+/// Tell what became of a decision whose message you sent yourself. A verified one makes the number known, ends
+/// its back-off, and is what detection learns from.
+#[utoipa::path(
+    post,
+    path = "/v1/decisions/{id}/outcome",
+    operation_id = "reportOutcome",
+    tag = "decisions",
+    params(("id" = String, Path, description = "`dec_…`")),
+    request_body = OutcomeRequest,
+    responses((status = 204, description = "Noted.")),
+    security(("api_key" = []))
+)]
+pub async fn outcome(
+    State(app): State<Arc<App>>,
+    Known(caller): Known,
+    Path(id): Path<String>,
+    posted: Posted<OutcomeRequest>,
+) -> Result<StatusCode, Refused> {
+    let asked = posted.value;
+    if asked.cost.is_some_and(|cost| cost < 0) {
+        return Err(read::invalid("cost", "`cost` is micro-units of money, not below 0").into());
+    }
+    if read::instant("at", asked.at.as_deref())?.is_some_and(|at| at > app.now()) {
+        return Err(read::invalid("at", "`at` lies ahead; leave it out for now").into());
+    }
+    let record = found(&app, &caller, &id).await?;
+    outcome::note(&app, &record, asked.result.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tell what became of the newest allow for a number, when you kept no decision id.
+#[utoipa::path(
+    post,
+    path = "/v1/outcomes",
+    operation_id = "reportOutcomeOfNumber",
+    tag = "decisions",
+    request_body = NumberOutcomeRequest,
+    responses((status = 204, description = "Noted.")),
+    security(("api_key" = []))
+)]
+pub async fn outcome_of_number(
+    State(app): State<Arc<App>>,
+    Known(caller): Known,
+    posted: Posted<NumberOutcomeRequest>,
+) -> Result<StatusCode, Refused> {
+    let asked = posted.value;
+    let named = asked.subaccount_id.as_deref();
+    let subaccount = enter_chosen(&app, &caller, named, Scope::Verify, app.now()).await?;
+    let to = read::number(&asked.to, None)?.msisdn;
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    let within = read::duration("within", Some(&asked.within), bounds, Duration::ZERO)?;
+    let since = app.now().minus(within);
+    let record = outcome::latest(&app, &subaccount.id, to, since).await?.ok_or(Refusal::NotFound)?;
+    outcome::note(&app, &record, asked.result.into()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A decision as a signed receipt (JWS, EdDSA): anyone can verify it offline with the keys at
+/// `/.well-known/jwks.json`.
+#[utoipa::path(
+    get,
+    path = "/v1/decisions/{id}/receipt",
+    operation_id = "decisionReceipt",
+    tag = "decisions",
+    params(("id" = String, Path, description = "`dec_…`")),
+    responses((
+        status = 200, description = "A JWS in compact form; its payload is the decision.", body = String,
+        content_type = "application/jose"
+    )),
+    security(("api_key" = []))
+)]
+pub async fn receipt(
+    State(app): State<Arc<App>>,
+    Known(caller): Known,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let record = found(&app, &caller, &id).await?;
+    let jws = receipts::sign(&app, &DecisionView::from(record)).map_err(Refusal::Unavailable)?;
+    Ok(([(header::CONTENT_TYPE, "application/jose")], jws).into_response())
 }

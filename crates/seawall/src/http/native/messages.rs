@@ -98,7 +98,12 @@ pub(super) fn asked(
         due,
         expires_at,
         client,
-        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
+        terms: read::terms(
+            request.max_price,
+            request.limit_keys,
+            request.risk_check,
+            request.decision_id,
+        )?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

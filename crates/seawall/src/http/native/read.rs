@@ -110,7 +110,8 @@ pub fn duration(
     span::parse(text).filter(|span| bounds.contains(span)).ok_or_else(fix)
 }
 
-fn instant(field: &'static str, text: Option<&str>) -> Read<Option<Timestamp>> {
+/// An instant.
+pub fn instant(field: &'static str, text: Option<&str>) -> Read<Option<Timestamp>> {
     let fix = || {
         invalid(field, format!("`{field}` is an RFC 3339 time with its offset, such as 2030-01-05T10:00:00Z"))
     };
@@ -174,10 +175,13 @@ pub fn terms(
     most: Option<i64>,
     keys: Option<BTreeMap<String, String>>,
     risk_check: Option<RiskCheckWord>,
+    decision_id: Option<String>,
 ) -> Read<Terms> {
     let limit_keys = limit_keys(keys.unwrap_or_default())?;
     let risk_check = risk_check != Some(RiskCheckWord::Off);
-    Ok(Terms { limit_keys, max_price: max_price(most)?, risk_check })
+    let unknown = || invalid("decision_id", "`decision_id` is the id of a decision, `dec_…`");
+    let redeems = decision_id.map(|id| Id::parse(IdKind::Decision, &id).ok_or_else(unknown)).transpose()?;
+    Ok(Terms { limit_keys, max_price: max_price(most)?, risk_check, redeems })
 }
 
 fn limit_keys(keys: BTreeMap<String, String>) -> Read<BTreeMap<String, String>> {
@@ -186,11 +190,15 @@ fn limit_keys(keys: BTreeMap<String, String>) -> Read<BTreeMap<String, String>> 
     }
     for (name, value) in &keys {
         if !is_limit_key(name) {
-            return Err(invalid("limit_keys", format!("a key of `limit_keys` has no such name: {LIMIT_KEY_RULE}")));
+            return Err(invalid(
+                "limit_keys",
+                format!("a key of `limit_keys` has no such name: {LIMIT_KEY_RULE}"),
+            ));
         }
         let length = value.chars().count();
         if !(1..=LONGEST_LIMIT_VALUE).contains(&length) || value.chars().any(char::is_control) {
-            let problem = format!("`limit_keys.{name}` has 1 to {LONGEST_LIMIT_VALUE} characters in one line");
+            let problem =
+                format!("`limit_keys.{name}` has 1 to {LONGEST_LIMIT_VALUE} characters in one line");
             return Err(invalid("limit_keys", problem));
         }
     }
@@ -229,7 +237,10 @@ pub fn payment(request: PaymentRequest) -> Read<Payment> {
     };
     let (whole, part) = request.amount.split_once('.').unwrap_or((&request.amount, "0"));
     if !digits(whole, 12) || !digits(part, 3) {
-        return Err(invalid("bind.amount", "`bind.amount` is digits with at most three decimals, such as 12.50"));
+        return Err(invalid(
+            "bind.amount",
+            "`bind.amount` is digits with at most three decimals, such as 12.50",
+        ));
     }
     if request.currency.len() != 3 || !request.currency.bytes().all(|b| b.is_ascii_uppercase()) {
         return Err(invalid("bind.currency", "`bind.currency` is three capitals by ISO 4217, such as EUR"));

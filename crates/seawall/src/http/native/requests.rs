@@ -127,6 +127,10 @@ pub struct VerificationRequest {
     pub app: Option<BoundAppRequest>,
     /// The payment that the code confirms. It is shown in the message and has to be repeated at the check.
     pub bind: Option<PaymentRequest>,
+    /// An allow of `POST /v1/decisions` that this redeems: it was charged when it was given and is not charged again.
+    /// Once, within ten minutes, for the same number.
+    #[schema(example = "dec_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+    pub decision_id: Option<String>,
     /// Add a line that warns not to share the code, in the language of `locale`.
     #[serde(default)]
     pub do_not_share: bool,
@@ -236,6 +240,10 @@ pub struct MessageRequest {
     pub limit_keys: Option<BTreeMap<String, String>>,
     /// `off` sends without operator rules and detection, for keys and plans with the right `risk_check_off`.
     pub risk_check: Option<RiskCheckWord>,
+    /// An allow of `POST /v1/decisions` that this redeems: it was charged when it was given and is not charged again.
+    /// Once, within ten minutes, for the same number.
+    #[schema(example = "dec_01ARZ3NDEKTSV4RRFFQ69G5FAV")]
+    pub decision_id: Option<String>,
 }
 
 /// One message of a batch, or what all of them share.
@@ -317,6 +325,37 @@ impl BatchMessage {
             limit_keys: self.limit_keys.or_else(|| defaults.limit_keys.clone()),
             risk_check: self.risk_check.or(defaults.risk_check),
             subaccount_id: None,
+            decision_id: None,
         }
     }
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeRequest {
+    /// What became of it.
+    pub result: super::words::OutcomeWord,
+    /// What it cost, in micro-units. It is checked and not kept.
+    #[schema(minimum = 0)]
+    pub cost: Option<i64>,
+    /// When, if not now; not ahead.
+    #[schema(format = DateTime)]
+    pub at: Option<String>,
+}
+
+/// What became of the newest allow for a number.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NumberOutcomeRequest {
+    /// The number.
+    #[schema(example = "+6591234567", max_length = 64)]
+    pub to: String,
+    /// Not older than this, `1s` to `24h`.
+    #[schema(example = "10m")]
+    pub within: String,
+    /// What became of it.
+    pub result: super::words::OutcomeWord,
+    /// Which subaccount; may be left out when the key has only one.
+    pub subaccount_id: Option<String>,
 }

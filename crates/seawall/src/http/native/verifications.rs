@@ -119,7 +119,12 @@ fn asked(
         voice: locale.filter(|_| channel == Channel::Call).map(voice),
         callback_url: read::callback_url(app, request.callback_url)?,
         client,
-        terms: read::terms(request.max_price, request.limit_keys, request.risk_check)?,
+        terms: read::terms(
+            request.max_price,
+            request.limit_keys,
+            request.risk_check,
+            request.decision_id,
+        )?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

@@ -7,6 +7,8 @@ use seawall_core::segments::EncodingChoice;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::app::outcome::Outcome;
+
 /// How a code travels.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -111,4 +113,32 @@ pub enum RiskCheckWord {
     On,
     /// They are not; the decision says so.
     Off,
+}
+
+/// What became of a decision.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeWord {
+    /// It was sent.
+    Sent,
+    /// It arrived, as the provider says.
+    Delivered,
+    /// It did not arrive.
+    Failed,
+    /// The user proved to have received it.
+    Verified,
+    /// The user gave up.
+    Abandoned,
+}
+
+impl From<OutcomeWord> for Outcome {
+    fn from(word: OutcomeWord) -> Self {
+        match word {
+            OutcomeWord::Sent => Outcome::Sent,
+            OutcomeWord::Delivered => Outcome::Delivered,
+            OutcomeWord::Failed => Outcome::Failed,
+            OutcomeWord::Verified => Outcome::Verified,
+            OutcomeWord::Abandoned => Outcome::Abandoned,
+        }
+    }
 }
