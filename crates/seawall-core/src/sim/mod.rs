@@ -30,6 +30,7 @@ mod world;
 
 pub use actor::{Actor, Fate, Feedback, Script, Turn};
 pub use addresses::Address;
+pub use attacks::proxies::Proxies;
 pub use countries::{COUNTRIES, CountryRow, LAUNCH};
 pub use land::{Land, Operator};
 pub use request::{Ask, Origin, Request};
