@@ -1,5 +1,7 @@
-//! What a look-up in the tracked tables costs: `cargo run --release --example intel`. With a file of addresses
+//! What a look-up in the tracked tables costs: `cargo run --release -p seawall-core --example intel`. With a file of addresses
 //! or numbers, a line each, it prints what is known of them.
+
+#![allow(clippy::disallowed_methods, reason = "a stop-watch is what this is")]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

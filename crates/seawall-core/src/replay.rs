@@ -18,6 +18,7 @@ use crate::blind::BlindIndex;
 use crate::client_ip::ClientIp;
 use crate::decide::{charges, decide, needs};
 use crate::decision::{Decision, Verdict};
+use crate::detect::inspect::Inspected;
 use crate::detect::{Asked, Engine, Event, Evidence};
 use crate::facts::{Fact, Facts, History};
 use crate::intel::{IpFacts, ip, number};
@@ -117,6 +118,20 @@ impl Replay {
         &self.engine
     }
 
+    /// What the engine holds about the keys of a line that asks for a message.
+    pub fn inspect(&self, line: &Line<'_>) -> Vec<Inspected> {
+        let to = match &line.op {
+            Op::VerifyStart(start) => &start.to,
+            Op::SmsSend(sms) => &sms.to,
+            Op::VerifyCheck(_) => return Vec::new(),
+        };
+        let Ok(request) = self.as_request(line, Operation::VerifyStart, to) else { return Vec::new() };
+        let ip = request.client.ip.map(|ip| ip_facts(line, ip));
+        let number = Msisdn::parse(to, None).map(|n| number::facts(&n)).unwrap_or_default();
+        let history = self.history(&request, false);
+        self.engine.inspect(&Asked::of(&request, ip, Some(&number), history, line.t))
+    }
+
     /// Decides the next line.
     pub fn step(&mut self, line: &Line<'_>) -> Result<Decided, ReplayError> {
         self.accept(line)?;
@@ -150,14 +165,19 @@ impl Replay {
         if new { Ok(()) } else { Err(ReplayError::Repeated(line.id.chars().take(80).collect())) }
     }
 
-    /// The line as the live gateway would see it.
     fn request(&mut self, line: &Line<'_>, op: Operation, to: &str) -> Result<Request, ReplayError> {
+        let request = self.as_request(line, op, to)?;
+        if !self.policy.subaccounts.contains_key(&request.subaccount) {
+            let own = SubaccountPolicy { challenges: true, ..SubaccountPolicy::default() };
+            self.policy.subaccounts.insert(request.subaccount.clone(), own);
+        }
+        Ok(request)
+    }
+
+    /// The line as the live gateway would see it.
+    fn as_request(&self, line: &Line<'_>, op: Operation, to: &str) -> Result<Request, ReplayError> {
         let number = Msisdn::parse(to, None)?;
         let subaccount = line.subaccount.as_deref().unwrap_or(SUBACCOUNT);
-        if !self.policy.subaccounts.contains_key(subaccount) {
-            let own = SubaccountPolicy { challenges: true, ..SubaccountPolicy::default() };
-            self.policy.subaccounts.insert(subaccount.to_owned(), own);
-        }
         let address = |text: &str| ClientIp::parse(text).ok_or_else(|| ReplayError::Address(text.to_owned()));
         let caller = line.caller.as_ref().and_then(|c| c.ip.as_deref()).map(address).transpose()?;
         let caller = caller.unwrap_or_else(|| ClientIp::from_ip(std::net::Ipv4Addr::LOCALHOST.into()));
@@ -195,12 +215,7 @@ impl Replay {
     }
 
     fn gather(&mut self, line: &Line<'_>, request: &Request, known: bool) -> (Facts, Asked) {
-        let verified = self.verified.get(&request.to).copied();
-        let history = History {
-            known: known || verified.is_some(),
-            trusted: verified.is_some() && request.client.device_token.is_some(),
-            last_confirmed_at: verified,
-        };
+        let history = self.history(request, known);
         let ip = request.client.ip.map(|ip| ip_facts(line, ip));
         let parsed = ParsedNumber {
             msisdn: request.to,
@@ -225,6 +240,15 @@ impl Replay {
             ..Facts::default()
         };
         (facts, asked)
+    }
+
+    fn history(&self, request: &Request, known: bool) -> History {
+        let verified = self.verified.get(&request.to).copied();
+        History {
+            known: known || verified.is_some(),
+            trusted: verified.is_some() && request.client.device_token.is_some(),
+            last_confirmed_at: verified,
+        }
     }
 
     /// Rooms 4 and 5 of the live gateway: decide, charge in one step, decide again. A challenge that is passed

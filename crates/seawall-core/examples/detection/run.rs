@@ -76,6 +76,9 @@ pub fn run(name: &str, seed: u64, tuning: &Tuning) -> Outcome {
         let id = request.id;
         let line = request.into_line();
         let decided = replay.step(&line).expect("a simulated line");
+        if std::env::var("INSPECT").is_ok_and(|n| n == line.id[1..]) {
+            inspect(&replay, &line);
+        }
         lines += 1;
         simulation.tell(id, fate(&decided));
         summary.add(&line, &decided);
@@ -142,7 +145,7 @@ fn say(line: &Line<'_>, decided: &Decided) {
         decision.reasons.iter().map(|r| format!("{}: {}", r.code.as_str(), r.detail)).collect();
     println!(
         "{} {} {:?} {} known={} tok={} {} {:?} risk={} sent={} {}",
-        line.t,
+        format_args!("{} {}", line.t, line.id.0),
         if attack { "ATTACK" } else { "legit " },
         start.to,
         line.client.ip.as_deref().unwrap_or("-"),
@@ -154,4 +157,10 @@ fn say(line: &Line<'_>, decided: &Decided) {
         decided.sent,
         reasons.join(" | ")
     );
+}
+
+fn inspect(replay: &Replay, line: &Line<'_>) {
+    for key in replay.inspect(line) {
+        println!("    {key:?}");
+    }
 }

@@ -7,7 +7,8 @@ use super::engine::Engine;
 use super::evidence::{Evidence, Explained, Exposure, KeyKind, Signal};
 use super::keys::{Cohort, Key, Keys};
 use super::math::{logit, sigmoid};
-use super::state::single;
+use super::rows::watched;
+use super::state::{KeyState, View, single};
 use super::tuning::Tuning;
 use super::velocity::Fast;
 use super::words;
@@ -33,15 +34,19 @@ pub(super) struct Findings {
     pub narrow_client: f64,
     pub hot: Option<Hot>,
     pub fast: Option<Fast>,
+    /// The number itself: unconfirmed messages, changes of network, and what that means.
+    pub pestered: Option<(u8, u8, f64)>,
     pub odds: f64,
 }
 
 /// More is never said by one side of the outcomes.
 const MOST_OUTCOME: f64 = 0.985;
+/// Log-likelihood ratios of a change of network between two codes to one number, and of one more code that
+/// nobody confirmed.
+const CHANGED: f64 = 2.3;
+const UNCONFIRMED: f64 = 1.2;
 /// What is below is not worth a signal.
 const WORTH_SAYING: f64 = 0.02;
-/// A key whose sums exceed this makes budgets tight.
-const SUSPICIOUS: f64 = 2.0;
 
 impl Engine {
     /// What is to be thought of a request. Only the checkpoints that are due by then change anything.
@@ -51,13 +56,15 @@ impl Engine {
         let cohort = self.cohort(asked, &keys);
         let findings = self.findings(asked, &keys, cohort);
         let (concentration, velocity) = self.capped(&findings);
+        let pestered = findings.pestered.map_or(0.0, |(_, _, p)| p);
         let side = |s: &Option<Suspect>| s.map_or(0.0, |s| s.probability);
         let combined = |number: f64, client: f64| {
             let innocent = (1.0 - self.tuning.prior)
                 * (1.0 - number.min(MOST_OUTCOME))
                 * (1.0 - client.min(MOST_OUTCOME))
                 * (1.0 - concentration)
-                * (1.0 - velocity);
+                * (1.0 - velocity)
+                * (1.0 - pestered);
             sigmoid(logit(1.0 - innocent) + findings.odds)
         };
         let probability = combined(side(&findings.number), side(&findings.client));
@@ -72,6 +79,13 @@ impl Engine {
             price: asked.price,
             longer_code: false,
         }
+    }
+
+    /// Which narrow key explains a request.
+    pub(super) fn explains(&self, asked: &Asked, keys: &Keys, cohort: Cohort) -> Explained {
+        let findings = self.findings(asked, keys, cohort);
+        let (concentration, _) = self.capped(&findings);
+        explained(&findings, concentration)
     }
 
     fn findings(&self, asked: &Asked, keys: &Keys, cohort: Cohort) -> Findings {
@@ -105,7 +119,23 @@ impl Engine {
             found.hot = self.concentration(asked, keys);
         }
         found.fast = self.velocity(keys);
+        if cohort != Cohort::Trusted {
+            found.pestered = self.pestered(keys);
+        }
         found
+    }
+
+    /// Codes to one number that nobody confirms, from ever other networks: bombing, or guessing at its codes.
+    /// People who retry do so from where they are.
+    fn pestered(&self, keys: &Keys) -> Option<(u8, u8, f64)> {
+        let row = self.numbers.find(keys.number)?;
+        let network = keys.network.map_or(0, |n| super::booking::low_bits(n.hash));
+        let (unconfirmed, changes) = row.standing(self.seconds(), network);
+        if changes == 0 {
+            return None;
+        }
+        let odds = logit(self.tuning.prior) + CHANGED * f64::from(changes) + UNCONFIRMED * f64::from(unconfirmed);
+        Some((unconfirmed, changes, sigmoid(odds).min(MOST_OUTCOME)))
     }
 
     /// The sequential test of one key: how sure the alarm is, times the share of its traffic that is missing.
@@ -116,7 +146,8 @@ impl Engine {
             return None;
         }
         let view = row.view(self.seconds());
-        let share = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
+        let missing = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
+        let share = if key.kind.is_wide() { missing.max(self.surplus(row, &view).min(2.0 * missing)) } else { missing };
         let probability = sigmoid(self.tuning.slope * (view.suspicion - alarm)) * share;
         (probability > 0.0).then_some(Suspect {
             kind: key.kind,
@@ -127,6 +158,16 @@ impl Engine {
         })
     }
 
+    /// The share of a key's requests that is beyond its usual: confirmations that go missing show less of an
+    /// attack than there is when the attacker confirms some.
+    fn surplus(&self, row: &KeyState, view: &View) -> f64 {
+        let hours = watched(self.seconds().saturating_sub(self.since_seconds())) / 3600.0;
+        let hourly = f64::from(row.base_trials) / hours.max(12.0);
+        // A count with a half-life of an hour stands for 1.44 hours; days have hours twice as busy as others.
+        let usual = 2.0 * 1.44 * hourly;
+        (1.0 - (usual + 2.0) / (view.asked + 2.0)).max(0.0)
+    }
+
     /// One family alone says only so much.
     fn capped(&self, found: &Findings) -> (f64, f64) {
         let outcome =
@@ -135,13 +176,17 @@ impl Engine {
         let Some(hot) = &found.hot else {
             return (0.0, if outcome < 0.3 { velocity.min(self.tuning.velocity_cap) } else { velocity });
         };
-        let alone = hot.balance < 1.0 && outcome < 0.3 && velocity < 0.5;
+        let alone = hot.balance < 1.0 && outcome < 0.3;
         let diverse = hot.spread.numbers >= 8 && 2 * hot.spread.networks > hot.spread.numbers;
         let waiting = hot.open >= 3 && hot.probability > 0.6 && hot.balance > -2.0;
-        let cap = match (alone && !waiting, diverse) {
-            (false, _) => 1.0,
-            (true, true) => self.tuning.diverse_cap,
-            (true, false) => self.tuning.coherent_cap,
+        let cap = if hot.coherent() && outcome < 0.3 {
+            self.tuning.coherent_cap
+        } else if !alone || waiting {
+            1.0
+        } else if diverse {
+            self.tuning.diverse_cap
+        } else {
+            self.tuning.lone_cap
         };
         let concentration = hot.probability.min(cap).min(MOST_OUTCOME);
         let alone = outcome < 0.3 && concentration < 0.3;
@@ -178,23 +223,18 @@ impl Engine {
             return Vec::new();
         }
         let now = self.seconds();
-        let suspicious = |key: Key| {
-            let sum = |row: &super::state::KeyState| row.suspicion.iter().map(|s| f64::from(*s)).sum::<f64>();
-            self.keys.find(key.in_cohort(cohort).hash).is_some_and(|row| sum(row) > SUSPICIOUS)
-        };
         let about = [
-            (KeyKind::Country, asked.country.as_str().to_owned(), suspicious(keys.country)),
-            (KeyKind::Operator, words::operator(asked), suspicious(keys.operator)),
-            (KeyKind::Subaccount, asked.subaccount.clone(), false),
+            (KeyKind::Country, asked.country.as_str().to_owned()),
+            (KeyKind::Operator, words::operator(asked)),
+            (KeyKind::Subaccount, asked.subaccount.clone()),
         ];
-        let all = exposures(keys).into_iter().zip(about).map(|(key, (kind, name, suspicious))| {
+        let all = exposures(keys).into_iter().zip(about).map(|(key, (kind, name))| {
             let row = self.exposure.find(key);
             Exposure {
                 kind,
                 key: name,
                 outstanding: row.map_or(0, |r| r.outstanding).saturating_add(asked.price),
                 usual: row.map_or(0, |r| r.usual(now)),
-                suspicious,
             }
         });
         all.collect()
@@ -212,6 +252,9 @@ impl Engine {
         }
         if let Some(fast) = found.fast.as_ref().filter(|_| velocity > WORTH_SAYING) {
             all.push(words::velocity(asked, fast, velocity));
+        }
+        if let Some((unconfirmed, changes, p)) = found.pestered.filter(|(_, _, p)| *p > WORTH_SAYING) {
+            all.push(words::pestered(asked, unconfirmed, changes, p));
         }
         if !all.is_empty() && found.odds > 0.3 {
             all.push(words::prior(asked, sigmoid(logit(self.tuning.prior) + found.odds)));

@@ -13,6 +13,10 @@ use crate::request::Operation;
 /// Trials a day that one address may tell wide keys, unless it usually has more.
 const TOLD_PER_DAY: f64 = 3.0;
 
+/// Bounds of what is usual. Where nearly everybody confirms, a single failure must not count for more than its
+/// hour-to-hour chance.
+const LEAST_USUAL: f64 = 0.15;
+const MOST_USUAL: f64 = 0.90;
 /// A block with fewer confirmations has never been seen.
 const SEEN: f32 = 0.5;
 
@@ -22,15 +26,19 @@ impl Engine {
         let cohort = self.cohort(asked, &keys);
         let repeats = self.repeated(&keys);
         let now = self.seconds();
-        self.note_number(id, &keys, repeats, now);
+        let first = self.note_number(id, &keys, repeats, now);
         self.note_spreads(&keys, cohort, probability, now);
+        if first && explained == Explained::No {
+            self.note_asked(&keys, cohort, now);
+        }
         let expects = asked.operation == Operation::VerifyStart && id != 0;
         if !expects {
             return;
         }
-        let bookings = match repeats {
-            Some(_) => Vec::new(),
-            None => self.book(asked, &keys, cohort, explained, now),
+        let bookings = match (repeats, first) {
+            (Some(_), _) => Vec::new(),
+            (None, true) => self.book(asked, &keys, cohort, explained, now),
+            (None, false) => self.book_client(asked, &keys, cohort, now),
         };
         let exposed = self.expose(asked, &keys, cohort, now);
         self.outstanding.insert(
@@ -54,16 +62,47 @@ impl Engine {
         );
     }
 
-    fn note_number(&mut self, id: u64, keys: &Keys, repeats: Option<u64>, now: u32) {
-        let key = keys.number;
-        let place = self.numbers.enter(key, now, || NumberRow { key, ..NumberRow::default() });
-        if let Some(row) = self.numbers.at_mut(place) {
-            row.last = now;
-            row.unconfirmed = row.unconfirmed.saturating_add(1);
-            if repeats.is_none() {
-                row.trial = id;
+    /// A request that was not sent still says how much is asked for, and of what.
+    pub(super) fn refused(&mut self, asked: &Asked) {
+        let keys = Keys::of(asked);
+        let cohort = self.cohort(asked, &keys);
+        let now = self.seconds();
+        match self.explains(asked, &keys, cohort) {
+            Explained::Block => {
+                if let Some(row) = self.volumes.find_mut(keys.country.hash) {
+                    row.add_hot(now);
+                }
+            }
+            Explained::No if self.numbers.find(keys.number).is_none_or(|row| row.standing(now, 0).0 == 0) => {
+                self.note_asked(&keys, cohort, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// Requests by wide key, sent or not.
+    fn note_asked(&mut self, keys: &Keys, cohort: Cohort, now: u32) {
+        for key in wide(keys, Explained::No) {
+            if let Some(row) = self.keys.find_mut(key.in_cohort(cohort).hash) {
+                row.fade(now);
+                row.asked += 1.0;
             }
         }
+    }
+
+    /// Whether it is the first message to this number since it confirmed, or within a day.
+    fn note_number(&mut self, id: u64, keys: &Keys, repeats: Option<u64>, now: u32) -> bool {
+        let key = keys.number;
+        let network = keys.network.map_or(0, |n| low_bits(n.hash));
+        let place = self.numbers.enter(key, now, || NumberRow { key, ..NumberRow::default() });
+        let Some(row) = self.numbers.at_mut(place) else { return true };
+        let (unconfirmed, changes) = row.standing(now, network);
+        (row.unconfirmed, row.changes) = (unconfirmed.saturating_add(1), changes);
+        (row.last, row.network) = (now, network);
+        if repeats.is_none() {
+            row.trial = id;
+        }
+        unconfirmed == 0
     }
 
     /// Distinct numbers by block and by client, and the country's volume.
@@ -128,6 +167,14 @@ impl Engine {
         bookings
     }
 
+    /// A number that is asked for again and again tells only about who asks: its block, its operator and its
+    /// country are not to blame for it.
+    fn book_client(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Vec<Booking> {
+        let usual = self.usual(asked, keys);
+        let client = [keys.ip, keys.network].into_iter().flatten();
+        client.map(|key| self.booking(key, Role::Client, usual, cohort, now)).collect()
+    }
+
     fn booking(&mut self, key: Key, role: Role, usual: f64, cohort: Cohort, now: u32) -> Booking {
         let place = self.keys.enter(key.hash, now, || KeyState::new(key.hash, key.kind, now));
         let mut own = usual;
@@ -137,7 +184,7 @@ impl Engine {
             if cohort != Cohort::Trusted {
                 row.open = row.open.saturating_add(1);
             }
-            own = if role == Role::Pooled { usual } else { (usual * row.ratio()).clamp(0.15, 0.97) };
+            own = if role == Role::Pooled { usual } else { (usual * row.ratio()).clamp(LEAST_USUAL, MOST_USUAL) };
         }
         Booking { place, role, usual: single(own), told: [0.0; 3], expected: 0.0 }
     }
@@ -164,7 +211,7 @@ impl Engine {
         let country = shrunk(base(country), world, 25.0);
         let operator = shrunk(base(operator), country, 30.0);
         let client = self.keys.find(print.hash).map_or(1.0, KeyState::ratio);
-        (operator * client).clamp(0.15, 0.97)
+        (operator * client).clamp(LEAST_USUAL, MOST_USUAL)
     }
 
     /// Whether this address may still tell wide keys something today.

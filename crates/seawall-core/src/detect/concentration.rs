@@ -27,6 +27,10 @@ const OUTCOMES: (f64, f64) = (-14.0, 6.0);
 /// Less is never expected.
 const LEAST_EXPECTED: f64 = 0.02;
 
+/// How much more outcomes count where all requests come from one network.
+const COHERENT_WEIGHT: f64 = 3.0;
+/// Blocks under attack raise the odds of another one at most so much (a logarithm).
+const MOST_CAMPAIGN: f64 = 4.0;
 /// A country has at least so many blocks in use.
 const FEWEST_BLOCKS: f64 = 50.0;
 
@@ -41,6 +45,17 @@ pub(super) struct Hot {
     pub balance: f64,
     /// Unconfirmed messages that are out.
     pub open: u16,
+}
+
+impl Hot {
+    /// Whether it all came from one place.
+    pub(super) fn coherent(&self) -> bool {
+        few_networks(&self.spread)
+    }
+}
+
+fn few_networks(spread: &Spread) -> bool {
+    spread.networks == 1 || (spread.networks == 2 && spread.numbers > 8)
 }
 
 impl Engine {
@@ -87,7 +102,12 @@ impl Engine {
             - self.tuning.look_elsewhere * ln(blocks)
             + adjacency(&spread, kind, open_digits);
         let (least, most) = OUTCOMES;
-        let e = excess.min(MOST) + view.balance.clamp(least, most);
+        // One network alone is an office or one bot: its own confirmations count more.
+        let weight = if few_networks(&spread) { COHERENT_WEIGHT } else { 1.0 };
+        // Where blocks are under attack already, another new one is no surprise.
+        let hot = volumes.map_or(0.0, |v| v.hot(now));
+        let campaign = if confirmed < 0.5 { ln(1.0 + hot / (1.0 + volume * novelty)).min(MOST_CAMPAIGN) } else { 0.0 };
+        let e = (excess + campaign).min(MOST) + (view.balance * weight).clamp(least, most);
         let probability = sigmoid(e - self.tuning.excess) * (1.0 - (expected / m).min(0.95));
         Some(Hot {
             kind,

@@ -122,10 +122,8 @@ impl Engine {
             }
             Event::Confirmed { id, .. } => self.confirmed(*id),
             Event::Failed { id, .. } => self.failed(*id),
-            Event::WrongCheck { .. }
-            | Event::Refused { .. }
-            | Event::Challenged { .. }
-            | Event::Delivered { .. } => {}
+            Event::Refused { asked } | Event::Challenged { asked } => self.refused(asked),
+            Event::WrongCheck { .. } | Event::Delivered { .. } => {}
         }
     }
 

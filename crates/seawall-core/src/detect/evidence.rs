@@ -62,6 +62,23 @@ pub enum KeyKind {
     Number,
 }
 
+impl KeyKind {
+    /// Whether so many share such a key that bystanders are among them.
+    pub fn is_wide(self) -> bool {
+        matches!(
+            self,
+            KeyKind::Operator
+                | KeyKind::Country
+                | KeyKind::Asn
+                | KeyKind::Fingerprint
+                | KeyKind::UserAgent
+                | KeyKind::CountryFingerprint
+                | KeyKind::CountryUserAgent
+                | KeyKind::CountryAsn
+        )
+    }
+}
+
 /// One named cause.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
@@ -92,8 +109,6 @@ pub struct Exposure {
     pub outstanding: i64,
     /// What an hour usually leaves unconfirmed there, in micro-units.
     pub usual: i64,
-    /// Whether anything there is under suspicion, which tightens the budget.
-    pub suspicious: bool,
 }
 
 /// Which narrow key already explains a request. What is explained is not held against wide keys, so that

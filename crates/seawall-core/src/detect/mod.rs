@@ -13,6 +13,7 @@ mod delay;
 pub mod dial;
 pub mod engine;
 pub mod evidence;
+pub mod inspect;
 mod keys;
 mod math;
 mod outcome;

@@ -26,8 +26,13 @@ const FROZEN_FROM: f64 = 0.7;
 /// Health above this is health: a few failures are chance.
 const HEALTHY: f64 = 0.85;
 
+/// The share of confirmations that has come when nothing more can come.
+const NEVER: f64 = 0.995;
 /// The checkpoint from which a message of the control group counts as unconfirmed.
 const GIVEN_UP: usize = 3;
+
+/// The health of all routes together: the app may have stopped to report.
+const WORLD: u64 = 0x0f0f;
 
 /// How a message stands at some moment.
 #[derive(Clone, Copy)]
@@ -36,8 +41,6 @@ enum Standing {
     Waiting(f64),
     /// Confirmed.
     Confirmed,
-    /// It never arrived: as if it had not been sent.
-    Void,
 }
 
 impl Engine {
@@ -47,7 +50,7 @@ impl Engine {
         let last = stage + 1 == CHECKS;
         message.stage = u8::try_from(stage).unwrap_or(u8::MAX);
         if !message.confirmed {
-            let by = self.delay.by(stage);
+            let by = if message.failed { NEVER } else { self.delay.by(stage) };
             self.tell(&mut message, Standing::Waiting(by));
             if last {
                 self.settle(&message, 0.0);
@@ -62,12 +65,14 @@ impl Engine {
         if message.confirmed {
             return;
         }
-        let (age, number, repeats) = (self.now - message.at, message.number, message.repeats);
-        self.delay.learn(age);
+        let (number, repeats) = (message.number, message.repeats);
+        // People who ask again confirm later: what is learned is the time from the first message on.
+        let first = self.outstanding.get(repeats).unwrap_or(message);
+        self.delay.learn(self.now - first.at);
         let now = self.seconds();
         if let Some(row) = self.numbers.find_mut(number) {
             row.confirmed = now;
-            row.unconfirmed = 0;
+            (row.unconfirmed, row.changes, row.home) = (0, 0, row.network.max(1));
         }
         self.confirm_one(id);
         if repeats != 0 {
@@ -89,13 +94,16 @@ impl Engine {
         self.outstanding.put_back(id, message);
     }
 
-    /// A receipt says that the message did not arrive. Nobody forges that: it is not paid for.
+    /// A receipt says that the message did not arrive: there is nothing to wait for. It excuses nobody, since
+    /// numbers that were made up fail as well; when a route is down the control group shows it.
     pub(super) fn failed(&mut self, id: u64) {
         let Some(mut message) = self.outstanding.remove(id) else { return };
         if !message.confirmed && !message.failed {
             message.failed = true;
-            self.tell(&mut message, Standing::Void);
-            self.control(&message, 0.0, 1.0);
+            self.tell(&mut message, Standing::Waiting(NEVER));
+            if let Some(usual) = message.bookings.first().map(|b| f64::from(b.usual)) {
+                self.control(&message, 0.0, usual);
+            }
         }
         self.outstanding.put_back(id, message);
     }
@@ -124,11 +132,6 @@ impl Engine {
         let health = self.route_health(message.health);
         let speaks = message.cohort != Cohort::Trusted;
         for booking in &mut message.bookings {
-            let standing = match (standing, booking.role) {
-                (Standing::Waiting(_), Role::Wide | Role::Pooled) if message.failed => Standing::Void,
-                (Standing::Void, Role::Narrow | Role::Client) => continue,
-                (other, _) => other,
-            };
             let Some(row) = self.keys.at_mut(booking.place) else { continue };
             let excuse = if booking.role == Role::Client { 1.0 } else { health };
             row.fade(now);
@@ -137,18 +140,16 @@ impl Engine {
             }
             tell_row(row, booking, standing, excuse, speaks);
         }
-        if !message.failed {
-            self.control_group(message, standing);
-        }
+        self.control_group(message, standing);
     }
 
     /// What a trusted message says of its route: once, when it is confirmed or when it should have been.
     fn control_group(&mut self, message: &Pending, standing: Standing) {
         let Some(usual) = message.bookings.first().map(|b| f64::from(b.usual)) else { return };
         match (standing, usize::from(message.stage)) {
-            (Standing::Confirmed, ..GIVEN_UP) => self.control(message, 1.0, usual),
+            (Standing::Confirmed, ..GIVEN_UP) if !message.failed => self.control(message, 1.0, usual),
             (Standing::Confirmed, _) => self.control(message, 1.0, 0.0),
-            (Standing::Waiting(_), GIVEN_UP) => self.control(message, 0.0, usual),
+            (Standing::Waiting(_), GIVEN_UP) if !message.failed => self.control(message, 0.0, usual),
             _ => {}
         }
     }
@@ -159,7 +160,7 @@ impl Engine {
             return;
         }
         let now = self.seconds();
-        for key in message.health {
+        for key in message.health.into_iter().chain([WORLD]) {
             let place = self.health.enter(key, now, || HealthRow::new(key, now));
             if let Some(row) = self.health.at_mut(place) {
                 row.add(now, confirmed, expected);
@@ -171,19 +172,23 @@ impl Engine {
     pub(super) fn route_health(&self, [operator, country]: [u64; 2]) -> f64 {
         let now = self.seconds();
         let of = |key, assumed| self.health.find(key).map_or(assumed, |row| row.health(now, assumed));
-        let health = of(operator, of(country, 1.0));
+        let health = of(operator, of(country, of(WORLD, 1.0)));
         if health > HEALTHY { 1.0 } else { health }
     }
 
-    /// The trial is over: baselines learn from it, unless it looks like part of a campaign.
+    /// The trial is over: baselines learn from it, unless it looks like part of a campaign or any of its keys is
+    /// under suspicion. So an attack cannot make itself usual.
     fn settle(&mut self, message: &Pending, confirmed: f32) {
+        let untrusted = message.cohort != Cohort::Trusted;
+        let suspicious = |row: &KeyState| row.most_suspicious() >= FROZEN_FROM * self.tuning.alarm(row.kind());
+        let frozen = message.bookings.iter().any(|b| self.keys.at(b.place).is_some_and(suspicious));
+        let teaches = message.probability < TEACHES_BELOW && !(frozen && untrusted);
         for booking in &message.bookings {
             let Some(row) = self.keys.at_mut(booking.place) else { continue };
-            if message.cohort != Cohort::Trusted {
+            if untrusted {
                 row.open = row.open.saturating_sub(1);
             }
-            let frozen = row.most_suspicious() >= FROZEN_FROM * self.tuning.alarm(row.kind());
-            if message.probability < TEACHES_BELOW && !frozen && !message.failed {
+            if teaches {
                 row.base_trials += 1.0;
                 row.base_expected += booking.usual;
                 row.base_confirmed += confirmed;
@@ -213,7 +218,6 @@ fn tell_row(row: &mut KeyState, booking: &mut Booking, standing: Standing, excus
             (RHO.map(ratio), ratio(BALANCE_RHO), d)
         }
         Standing::Confirmed => (RHO.map(|rho| ln(rho).max(MOST_CLEARED)), BALANCE_CONFIRMED, p),
-        Standing::Void => ([0.0; 2], 0.0, 0.0),
     };
     if matches!(standing, Standing::Confirmed) {
         row.confirmed += 1.0;

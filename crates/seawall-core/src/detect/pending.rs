@@ -28,9 +28,9 @@ pub(super) struct Booking {
 pub(super) enum Role {
     /// Evidence and baseline; route health does not excuse it (client addresses and networks).
     Client,
-    /// Evidence and baseline, excused by route health; a receipt that says "failed" stands.
+    /// Evidence and baseline, excused by route health: blocks.
     Narrow,
-    /// Evidence and baseline, excused by route health; a message that failed tells it nothing.
+    /// The same of one cohort: keys that many share.
     Wide,
     /// Baseline only, over all cohorts.
     Pooled,

@@ -21,9 +21,28 @@ pub(super) struct NumberRow {
     pub confirmed: u32,
     /// The first of the unconfirmed messages that belong together.
     pub trial: u64,
-    /// Unconfirmed messages since the last confirmation.
-    pub unconfirmed: u16,
+    /// Unconfirmed messages since the last confirmation or the last quiet day.
+    pub unconfirmed: u8,
+    /// How often the network changed between them.
+    pub changes: u8,
+    /// The network that it was last asked for from, and the one that it was last confirmed from.
+    pub network: u32,
+    pub home: u32,
 }
+
+impl NumberRow {
+    /// How the number stands when it is asked for again: unconfirmed messages, and changes of network with
+    /// this one counted.
+    pub(super) fn standing(&self, now: u32, network: u32) -> (u8, u8) {
+        if now.saturating_sub(self.last) > DAY {
+            return (0, 0);
+        }
+        (self.unconfirmed, self.changes.saturating_add(u8::from(self.unconfirmed > 0 && network != self.network)))
+    }
+}
+
+/// Numbers that confirmed are remembered for so many days, to know the network they are at home in.
+const AT_HOME: u32 = 30 * DAY;
 
 impl Row for NumberRow {
     fn key(&self) -> u64 {
@@ -33,7 +52,8 @@ impl Row for NumberRow {
         false
     }
     fn past_use(&self, now: u32) -> bool {
-        now.saturating_sub(self.last.max(self.confirmed)) > DAY
+        let kept = if self.home == 0 { DAY } else { AT_HOME };
+        now.saturating_sub(self.last) > kept
     }
     fn worth(&self) -> u64 {
         u64::from(self.last)
@@ -157,6 +177,9 @@ pub(super) struct VolumeRow {
     pub key: u64,
     hour: u32,
     counts: [u32; 24],
+    /// Requests that a block under attack explains; half-life 24 h.
+    hot: f32,
+    hot_at: u32,
     /// Messages that taught novelty, and how many of them fell into a block never seen, by kind of block.
     seen: f32,
     novel: [f32; 3],
@@ -184,6 +207,17 @@ impl VolumeRow {
         if let Some(count) = self.counts.get_mut(slot(now / 3600)) {
             *count = count.saturating_add(1);
         }
+    }
+
+    /// A request was refused for its block.
+    pub(super) fn add_hot(&mut self, now: u32) {
+        self.hot = single(self.hot(now) + 1.0);
+        self.hot_at = now;
+    }
+
+    /// Requests of the last day, roughly, that a block under attack explains.
+    pub(super) fn hot(&self, now: u32) -> f64 {
+        f64::from(self.hot) * exp2(-f64::from(now.saturating_sub(self.hot_at)) / f64::from(DAY))
     }
 
     /// Learns whether the blocks of a genuine message were new.

@@ -6,7 +6,9 @@ use super::evidence::KeyKind;
 use super::math::exp2;
 use super::table::Row;
 
-/// Half-life of suspicion, in seconds.
+/// Half-life of suspicion about narrow keys, in seconds. That about wide keys is six times shorter: when they
+/// are stopped nothing more is heard of them, and many bystanders wait. Tallies of lately have a half-life of
+/// 3 hours, requests one of an hour.
 const SUSPICION: f64 = 12.0 * 3600.0;
 /// Half-life of the baseline, in seconds.
 const BASELINE: f64 = 7.0 * 86_400.0;
@@ -36,6 +38,8 @@ pub(super) struct KeyState {
     pub trials: f32,
     pub confirmed: f32,
     pub expected: f32,
+    /// Requests, sent or not, that nothing narrower explains; half-life 1 h. Only of wide keys.
+    pub asked: f32,
     /// Expected confirmations, trials and confirmations of the baseline.
     pub base_expected: f32,
     pub base_trials: f32,
@@ -55,6 +59,7 @@ pub(super) struct View {
     pub trials: f64,
     pub confirmed: f64,
     pub expected: f64,
+    pub asked: f64,
 }
 
 impl KeyState {
@@ -65,13 +70,13 @@ impl KeyState {
     /// Lets everything fade to `now`.
     pub(super) fn fade(&mut self, now: u32) {
         if now > self.at {
-            let slow = half_lives(now - self.at, SUSPICION);
-            let fast = pow4(slow);
-            self.suspicion.iter_mut().for_each(|s| *s = times(*s, slow));
-            self.balance = times(self.balance, slow);
+            let fading = Fading::over(now - self.at, self.kind());
+            self.suspicion.iter_mut().for_each(|s| *s = times(*s, fading.suspicion));
+            self.balance = times(self.balance, fading.slow);
             for value in [&mut self.trials, &mut self.confirmed, &mut self.expected] {
-                *value = times(*value, fast);
+                *value = times(*value, fading.fast);
             }
+            self.asked = times(self.asked, fading.hour);
             self.at = now;
         }
         if now >= self.base_at.saturating_add(BASELINE_STEP) {
@@ -85,15 +90,15 @@ impl KeyState {
 
     /// The fading values at `now`, without changing anything.
     pub(super) fn view(&self, now: u32) -> View {
-        let slow = half_lives(now.saturating_sub(self.at), SUSPICION);
-        let fast = pow4(slow);
+        let fading = Fading::over(now.saturating_sub(self.at), self.kind());
         let [low, part] = self.suspicion;
         View {
-            suspicion: f64::from(low.max(part)) * slow,
-            balance: f64::from(self.balance) * slow,
-            trials: f64::from(self.trials) * fast,
-            confirmed: f64::from(self.confirmed) * fast,
-            expected: f64::from(self.expected) * fast,
+            suspicion: f64::from(low.max(part)) * fading.suspicion,
+            balance: f64::from(self.balance) * fading.slow,
+            trials: f64::from(self.trials) * fading.fast,
+            confirmed: f64::from(self.confirmed) * fading.fast,
+            expected: f64::from(self.expected) * fading.fast,
+            asked: f64::from(self.asked) * fading.hour,
         }
     }
 
@@ -120,9 +125,22 @@ fn half_lives(seconds: u32, half_life: f64) -> f64 {
     if seconds == 0 { 1.0 } else { exp2(-f64::from(seconds) / half_life) }
 }
 
-fn pow4(x: f64) -> f64 {
-    let square = x * x;
-    square * square
+/// What is left of each kind of value after some time.
+struct Fading {
+    slow: f64,
+    suspicion: f64,
+    fast: f64,
+    hour: f64,
+}
+
+impl Fading {
+    fn over(seconds: u32, kind: KeyKind) -> Self {
+        let slow = half_lives(seconds, SUSPICION);
+        let two = slow * slow;
+        let fast = two * two;
+        let suspicion = if kind.is_wide() { fast * two } else { slow };
+        Fading { slow, suspicion, fast, hour: fast * fast * fast }
+    }
 }
 
 /// Storage is single precision: nothing here is known to seven digits.

@@ -19,9 +19,11 @@ pub struct Tuning {
     pub look_elsewhere: f64,
     /// Concentration: excess at which it is as likely as not.
     pub excess: f64,
-    /// Most that concentration alone may say of coherent clients (one office), and of diverse ones (proxies).
+    /// Most that concentration alone may say of one network (an office).
     pub coherent_cap: f64,
-    /// See [`Tuning::coherent_cap`].
+    /// The same of several, and of nearly as many as numbers (proxies).
+    pub lone_cap: f64,
+    /// See [`Tuning::lone_cap`].
     pub diverse_cap: f64,
     /// Most that velocity alone may say.
     pub velocity_cap: f64,
@@ -49,9 +51,10 @@ impl Default for Tuning {
             clustering: 0.35,
             look_elsewhere: 0.75,
             excess: 3.0,
-            coherent_cap: 0.5,
+            coherent_cap: 0.2,
+            lone_cap: 0.5,
             diverse_cap: 0.9,
-            velocity_cap: 0.6,
+            velocity_cap: 0.2,
             hosting: 1.4,
             tor: 2.0,
             foreign: 0.6,

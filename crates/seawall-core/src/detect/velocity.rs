@@ -19,6 +19,8 @@ pub(super) struct Fast {
 
 /// Any address may do so many an hour.
 const FREE: f64 = 0.8;
+/// Surprise counts at most so much, so that a client whose codes are confirmed talks itself free.
+const MOST: f64 = 18.0;
 /// Surprise that goes for having looked at every address.
 const LOOK_ELSEWHERE: f64 = 9.0;
 
@@ -41,8 +43,10 @@ impl Engine {
         if numbers <= expected + 2.0 {
             return None;
         }
-        let deviance = numbers * ln(numbers / expected) - (numbers - expected) - LOOK_ELSEWHERE;
-        let probability = sigmoid(deviance) * (1.0 - expected / numbers);
+        let deviance = numbers * ln(numbers / expected) - (numbers - expected);
+        let balance = self.keys.find(key.hash).map_or(0.0, |row| row.view(self.seconds()).balance);
+        let e = deviance.min(MOST) - LOOK_ELSEWHERE + balance;
+        let probability = sigmoid(e) * (1.0 - expected / numbers);
         Some(Fast { kind: key.kind, probability, numbers, expected })
     }
 

@@ -48,6 +48,15 @@ pub(super) fn velocity(asked: &Asked, fast: &Fast, probability: f64) -> Signal {
     signal(Family::Velocity, fast.kind, key, probability, fast.numbers, fast.expected, detail)
 }
 
+/// `3 codes from 3 networks, none confirmed`.
+pub(super) fn pestered(asked: &Asked, unconfirmed: u8, changes: u8, probability: f64) -> Signal {
+    let key = name(asked, KeyKind::Number);
+    let networks = changes.saturating_add(1);
+    let detail =
+        format!("number {key}: {unconfirmed} codes within a day, none confirmed, asked for from {networks} networks");
+    signal(Family::Outcome, KeyKind::Number, key, probability, f64::from(unconfirmed), 0.0, detail)
+}
+
 /// What address and number are.
 pub(super) fn prior(asked: &Asked, probability: f64) -> Signal {
     let ip = &asked.ip_facts;
@@ -134,7 +143,7 @@ pub(super) fn operator(asked: &Asked) -> String {
 }
 
 /// The key of a kind, fit to be shown.
-fn name(asked: &Asked, kind: KeyKind) -> String {
+pub(super) fn name(asked: &Asked, kind: KeyKind) -> String {
     let country = asked.country;
     match kind {
         KeyKind::Block1k => block(asked, 3),
