@@ -17,37 +17,37 @@ enum OpName {
     SmsSend,
 }
 
-/// A line as it is written.
-#[derive(Serialize, Deserialize)]
+/// What is read, all of it optional that some operation does not have.
+#[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(deserialize_with = "time")]
     t: Timestamp,
     #[serde(borrow)]
     id: Text<'a>,
     op: OpName,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     to: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     of: Option<Text<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     correct: Option<bool>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     subaccount: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     client: Option<Client<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     caller: Option<Caller<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     known_number: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     price_micros: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     if_sent: Option<IfSent>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     if_challenged: Option<IfChallenged>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     truth: Option<Truth<'a>>,
 }
 
@@ -102,36 +102,66 @@ impl<'a> Wire<'a> {
     }
 }
 
+/// What is written, by reference.
+#[derive(Serialize)]
+struct Out<'a> {
+    t: Timestamp,
+    id: &'a Text<'a>,
+    op: OpName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<&'a Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correct: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subaccount: Option<&'a Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a Client<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a Caller<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_number: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_micros: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    if_sent: Option<IfSent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    if_challenged: Option<IfChallenged>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truth: Option<&'a Truth<'a>>,
+}
+
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let line = self.clone();
-        let wire = Wire {
-            t: line.t,
-            id: line.id,
+        let out = Out {
+            t: self.t,
+            id: &self.id,
             op: OpName::VerifyStart,
             to: None,
             of: None,
             correct: None,
             text: None,
-            subaccount: line.subaccount,
-            client: (line.client != Client::default()).then_some(line.client),
-            caller: line.caller,
+            subaccount: self.subaccount.as_ref(),
+            client: (self.client != Client::default()).then_some(&self.client),
+            caller: self.caller.as_ref(),
             known_number: None,
             price_micros: None,
             if_sent: None,
             if_challenged: None,
-            truth: line.truth,
+            truth: self.truth.as_ref(),
         };
-        wire.with(line.op).serialize(serializer)
+        out.with(&self.op).serialize(serializer)
     }
 }
 
-impl<'a> Wire<'a> {
-    fn with(self, op: Op<'a>) -> Self {
+impl<'a> Out<'a> {
+    fn with(self, op: &'a Op<'a>) -> Self {
         match op {
-            Op::VerifyStart(start) => Wire {
-                op: OpName::VerifyStart,
-                to: Some(start.to.0),
+            Op::VerifyStart(start) => Out {
+                to: Some(&start.to.0),
                 known_number: Some(start.known_number),
                 price_micros: start.price_micros,
                 if_sent: Some(start.if_sent),
@@ -139,15 +169,15 @@ impl<'a> Wire<'a> {
                 ..self
             },
             Op::VerifyCheck(check) => {
-                Wire { op: OpName::VerifyCheck, of: Some(check.of), correct: Some(check.correct), ..self }
+                Out { op: OpName::VerifyCheck, of: Some(&check.of), correct: Some(check.correct), ..self }
             }
-            Op::SmsSend(send) => Wire {
+            Op::SmsSend(sms) => Out {
                 op: OpName::SmsSend,
-                to: Some(send.to.0),
-                text: Some(send.text),
-                known_number: Some(send.known_number),
-                price_micros: send.price_micros,
-                if_sent: send.if_sent,
+                to: Some(&sms.to.0),
+                text: Some(&sms.text),
+                known_number: Some(sms.known_number),
+                price_micros: sms.price_micros,
+                if_sent: sms.if_sent,
                 ..self
             },
         }
