@@ -5,6 +5,7 @@ mod crash;
 mod data;
 mod deny;
 mod live;
+mod retries;
 mod slow;
 mod sources;
 mod test;
@@ -22,6 +23,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("tidy", "style of the repository", tidy::run),
     ("bench", "speed as ratios to floors measured in the same run", bench::run),
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
+    ("retries", "callers that retry and hang up, and a kill: one effect a key", retries::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::sources::root;
-use crate::{crash, deny, tools};
+use crate::{crash, deny, retries, tools};
 
 /// What came out so far. A step other than `cargo test` counts as one test when it fails.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub fn run(_: &[String]) -> Result<(), String> {
     sum.step("demo", cargo(&["run", "--quiet", "--locked", "--", "demo", "--exit"]));
     let kills = ["--kills", "3", "--seconds", "9"].map(str::to_owned);
     sum.step("crash", crash::run(&kills));
+    let few = ["--keys", "200", "--workers", "10"].map(str::to_owned);
+    sum.step("retries", retries::run(&few));
     if sum.ignored > 0 {
         println!("{} ignored: run them by name", sum.ignored);
     }

@@ -35,6 +35,21 @@ const OUTCOMES: [(&str, Outcome); 4] = [
     ("throttled", Outcome::Throttled),
 ];
 
+/// Numbers with an outcome of their own, whatever the settings say: the mobile numbers that the United Kingdom
+/// keeps for drama, which belong to nobody.
+const MAGIC: [(&str, Outcome); 10] = [
+    ("+447700900001", Outcome::Delivered),
+    ("+447700900002", Outcome::Unknown),
+    ("+447700900003", Outcome::Unreachable),
+    ("+447700900004", Outcome::Throttled),
+    ("+447700900005", Outcome::Refused(ErrorClass::AbsentSubscriber)),
+    ("+447700900006", Outcome::Refused(ErrorClass::InvalidDestination)),
+    ("+447700900007", Outcome::Refused(ErrorClass::InvalidSource)),
+    ("+447700900008", Outcome::Refused(ErrorClass::ContentFiltered)),
+    ("+447700900009", Outcome::Refused(ErrorClass::Denied)),
+    ("+447700900010", Outcome::Refused(ErrorClass::ProviderFault)),
+];
+
 #[derive(Debug)]
 struct Settings {
     delay: Duration,
@@ -104,8 +119,9 @@ impl Connector for Sandbox {
         if !self.settings.delay.is_zero() {
             tokio::time::sleep(self.settings.delay).await;
         }
-        let outcome =
-            self.settings.per_number.get(message.to.reveal()).copied().unwrap_or(self.settings.outcome);
+        let to = message.to.reveal();
+        let magic = MAGIC.iter().find(|(number, _)| *number == to).map(|(_, outcome)| *outcome);
+        let outcome = self.settings.per_number.get(to).copied().or(magic).unwrap_or(self.settings.outcome);
         match outcome {
             // It is its own handset, so acceptance is delivery and no receipt follows.
             Outcome::Delivered => {
@@ -149,6 +165,18 @@ mod tests {
         assert!(matches!(refused, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
         let other = outcome(json!({"per_number": {"+6590000000": "unreachable"}})).await;
         assert!(matches!(other, Submission::Accepted { .. }));
+    }
+
+    #[tokio::test]
+    async fn magic_numbers_have_their_outcome_unless_the_settings_say_otherwise() {
+        let to = |number: &str| Outgoing { to: crate::Secret::new(number), ..message("hello") };
+        let sandbox = build(&json!({})).unwrap();
+        let filtered = sandbox.submit(&to("+447700900008")).await;
+        assert!(matches!(filtered, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
+        assert!(matches!(sandbox.submit(&to("+447700900002")).await, Submission::Unknown { .. }));
+        assert!(matches!(sandbox.submit(&to("+447700900999")).await, Submission::Accepted { .. }));
+        let told = build(&json!({"per_number": {"+447700900008": "delivered"}})).unwrap();
+        assert!(matches!(told.submit(&to("+447700900008")).await, Submission::Accepted { .. }));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum IdKind {
     Webhook,
     /// `tpl_`
     Template,
+    /// `tnr_`
+    TestNumber,
     /// `exp_`
     Export,
     /// `evt_`
@@ -83,6 +85,7 @@ impl IdKind {
             Self::OptOut => "opt_",
             Self::Webhook => "whk_",
             Self::Template => "tpl_",
+            Self::TestNumber => "tnr_",
             Self::Export => "exp_",
             Self::Event => "evt_",
             Self::Request => "req_",
@@ -127,10 +130,13 @@ impl Id {
     pub fn show(self, kind: IdKind) -> String {
         let mut out = String::with_capacity(30);
         out.push_str(kind.prefix());
-        for i in (0..26u32).rev() {
-            let five = usize::try_from((self.0 >> (i * 5)) & 31).unwrap_or(0);
-            out.push(char::from(ALPHABET.get(five).copied().unwrap_or(b'0')));
+        let (mut digits, mut rest) = ([b'0'; 26], self.0);
+        for digit in digits.iter_mut().rev() {
+            let five = usize::try_from(rest & 31).unwrap_or(0);
+            *digit = ALPHABET.get(five).copied().unwrap_or(b'0');
+            rest >>= 5;
         }
+        out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
         out
     }
 

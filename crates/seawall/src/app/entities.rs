@@ -36,6 +36,8 @@ pub mod collection {
     pub const PLANS: &str = "plans";
     /// Budgets.
     pub const BUDGETS: &str = "budgets";
+    /// Test numbers.
+    pub const TEST_NUMBERS: &str = "test-numbers";
     /// Settings: one document.
     pub const SETTINGS: &str = "settings";
     /// Lists, without their entries.
@@ -361,6 +363,25 @@ pub struct Template {
     /// Used when a request names none.
     #[serde(default)]
     pub default: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A number whose code is always the same, and to which nothing is sent: for tests of the caller's own, and for
+/// the reviewers of app stores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestNumber {
+    /// `tnr_…`
+    pub id: String,
+    /// E.164 with `+`.
+    pub msisdn: String,
+    /// The code.
+    pub code: String,
+    /// An ordinary number from then on.
+    pub expires_at: Timestamp,
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::App;
 use super::collections::suspensions::StoredSuspension;
 use super::collections::plans::Plan;
-use super::entities::{ApiKey, Provider, Route, Subaccount, collection};
+use super::entities::{ApiKey, Provider, Route, Subaccount, TestNumber, collection};
 use super::plans::put_into;
 use super::snapshot::{RunningProvider, Snapshot};
 
@@ -98,6 +98,7 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
         prices: read(app, collection::PRICES).await?,
         webhooks: read(app, collection::WEBHOOKS).await?,
         templates: read(app, collection::TEMPLATES).await?,
+        test_numbers: by_number(read(app, collection::TEST_NUMBERS).await?),
         lists: read(app, collection::LISTS).await?,
         rules: running_rules,
         providers: providers(app, old, read(app, collection::PROVIDERS).await?),
@@ -119,6 +120,10 @@ async fn read<T: DeserializeOwned>(app: &App, collection: &str) -> Result<Vec<T>
         serde_json::from_value(d.body).map_err(|e| StoreError::Corrupt(format!("{collection} {id}: {e}")))
     };
     documents.into_iter().map(entity).collect()
+}
+
+fn by_number(all: Vec<TestNumber>) -> HashMap<String, TestNumber> {
+    all.into_iter().map(|number| (number.msisdn.clone(), number)).collect()
 }
 
 /// Lower positions go first, then the more specific match, then the older route.

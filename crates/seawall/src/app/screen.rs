@@ -74,7 +74,9 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
         facts.address = fact(app.store.counters.address(ip, now).await);
     }
-    let asked = needs.evidence.then(|| asked(&request, &facts, now));
+    // Nothing goes to a test number, so nothing is learned from it.
+    let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();
+    let asked = learns.then(|| asked(&request, &facts, now));
     if let Some(asked) = &asked {
         facts.evidence = Fact::Known(app.detection.assess(asked));
     }

@@ -8,15 +8,18 @@ use seawall_core::country::Country;
 use seawall_core::limit::Limit;
 use seawall_core::message::Channel;
 use seawall_core::money::Currency;
+use seawall_core::msisdn::Msisdn;
 use seawall_core::policy::{Policy, VerificationBounds};
 use seawall_core::request::{Operation, Request};
+use seawall_core::time::Timestamp;
 
 use super::collections::lists::StoredList;
 use super::collections::plans::Plan;
-use super::rules::RunningRules;
 use super::entities::{
-    Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, Webhook,
+    Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, TestNumber,
+    Webhook,
 };
+use super::rules::RunningRules;
 
 /// What requests see of the directory.
 #[derive(Default)]
@@ -37,6 +40,8 @@ pub struct Snapshot {
     pub prices: Vec<PriceEntry>,
     /// Webhooks.
     pub webhooks: Vec<Webhook>,
+    /// Numbers with a code of their own.
+    pub test_numbers: HashMap<String, TestNumber>,
     /// Saved templates.
     pub templates: Vec<Template>,
     /// Plans by name.
@@ -97,7 +102,13 @@ impl Snapshot {
     }
 
     /// The first route that matches.
-    fn matching(&self, country: Country, channel: Channel, purpose: &str, subaccount: &str) -> Option<&Route> {
+    fn matching(
+        &self,
+        country: Country,
+        channel: Channel,
+        purpose: &str,
+        subaccount: &str,
+    ) -> Option<&Route> {
         let fits = |route: &&Route| {
             let m = &route.matches;
             m.country.is_none_or(|c| c == country)
@@ -125,6 +136,15 @@ impl Snapshot {
             .iter()
             .find(|p| p.country == country && p.mcc.is_none())
             .or_else(|| self.prices.iter().find(|p| p.country == country))
+    }
+
+    /// The code of a test number.
+    pub fn test_code(&self, to: Msisdn, now: Timestamp) -> Option<&str> {
+        if self.test_numbers.is_empty() {
+            return None;
+        }
+        let found = self.test_numbers.get(&to.to_e164())?;
+        (now < found.expires_at).then_some(found.code.as_str())
     }
 
     /// The webhook of a subaccount, or the one for all.

@@ -76,9 +76,12 @@ pub struct Started {
 pub async fn start_verification(
     app: &App,
     caller: &Caller,
-    ask: StartVerification,
+    mut ask: StartVerification,
     wish: Option<Wish<Started>>,
 ) -> Result<Started, Refusal> {
+    if let Some(code) = app.snapshot.load().test_code(ask.to.msisdn, app.now()) {
+        ask.given_code = Code::given(code).ok();
+    }
     let sized = fits(app, &ask)?;
     claim(app, &request(app, caller, &ask, &sized))?;
     // The number's open verification may change between gathering and recording; then gather again.

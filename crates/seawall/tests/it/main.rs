@@ -10,6 +10,7 @@
 mod admin_collections;
 mod admin_history;
 mod at_rest;
+mod backtest;
 mod budgets;
 mod common;
 mod config;
@@ -33,7 +34,9 @@ mod native_refusals;
 mod native_verifications;
 mod operation;
 mod plans;
+mod rules;
 mod smpp_peer;
 mod strict;
 mod suspensions;
+mod test_numbers;
 mod texts;

@@ -19,6 +19,7 @@ pub mod shapes;
 pub mod subaccounts;
 pub mod suspensions;
 pub mod templates;
+pub mod test_numbers;
 pub mod webhooks;
 pub mod wish;
 

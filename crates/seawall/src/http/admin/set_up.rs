@@ -30,12 +30,13 @@ mod tables {
     collection!(webhooks, Webhooks, WebhookInput, WebhookView, "webhooks", "Webhooks", "Webhook");
     collection!(budgets, Budgets, BudgetInput, BudgetView, "budgets", "Budgets", "Budget");
     collection!(plans, Plans, PlanInput, PlanView, "plans", "Plans", "Plan");
+    collection!(test_numbers, TestNumbers, TestNumberInput, TestNumberView, "test-numbers", "TestNumbers", "TestNumber");
     collection!(templates, Templates, TemplateInput, TemplateView, "templates", "Templates", "Template");
 }
 
 use tables::{
     api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, rules, subaccounts,
-    templates, webhooks,
+    templates, test_numbers, webhooks,
 };
 
 /// Their routes.
@@ -68,6 +69,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(plans::get, plans::patch, plans::delete))
         .routes(routes!(templates::create, templates::list))
         .routes(routes!(templates::get, templates::patch, templates::delete))
+        .routes(routes!(test_numbers::create, test_numbers::list))
+        .routes(routes!(test_numbers::get, test_numbers::patch, test_numbers::delete))
 }
 
 /// Give a key a new secret. The old one stays valid for the overlap.
