@@ -104,7 +104,10 @@ impl Numbers {
     pub fn history(&self, hour: u32) -> AddressHistory {
         let live = || self.all().iter().filter(|seen| seen.hour() + REMEMBERED_HOURS > hour);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        AddressHistory { numbers: count(live().count()), confirmed: count(live().filter(|s| s.confirmed()).count()) }
+        AddressHistory {
+            numbers: count(live().count()),
+            confirmed: count(live().filter(|s| s.confirmed()).count()),
+        }
     }
 
     /// The hour from which on nothing of it matters.

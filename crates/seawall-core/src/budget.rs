@@ -114,9 +114,10 @@ impl Budget {
     pub fn share(&self, dimensions: &Dimensions) -> u64 {
         match self.unit {
             Unit::Messages => 1,
-            Unit::Money => {
-                dimensions.cost.filter(|cost| Some(cost.currency) == self.currency).map_or(0, |cost| cost.micros)
-            }
+            Unit::Money => dimensions
+                .cost
+                .filter(|cost| Some(cost.currency) == self.currency)
+                .map_or(0, |cost| cost.micros),
         }
     }
 
@@ -195,8 +196,14 @@ mod tests {
     #[test]
     fn what_is_left_out_is_the_safe_choice() {
         let budget = budget();
-        assert_eq!((budget.unit, budget.on_exceed, budget.unpriced), (Unit::Money, OnExceed::Block, Unpriced::Refuse));
-        assert_eq!((budget.alert_at.as_slice(), budget.window), (&ALERT_AT[..], Period::Rolling(Duration::from_secs(86_400))));
+        assert_eq!(
+            (budget.unit, budget.on_exceed, budget.unpriced),
+            (Unit::Money, OnExceed::Block, Unpriced::Refuse)
+        );
+        assert_eq!(
+            (budget.alert_at.as_slice(), budget.window),
+            (&ALERT_AT[..], Period::Rolling(Duration::from_secs(86_400)))
+        );
     }
 
     #[test]
@@ -213,7 +220,10 @@ mod tests {
         let gives = |state, outcomes: &[&str]| gives_back(state, outcomes.iter().copied());
         assert!(gives(MessageState::Failed, &["refused", "throttled", "unreachable"]));
         assert!(gives(MessageState::Expired, &[]) && gives(MessageState::Canceled, &[]));
-        assert!(!gives(MessageState::Failed, &["refused", "accepted"]), "failed after submission stays spent");
+        assert!(
+            !gives(MessageState::Failed, &["refused", "accepted"]),
+            "failed after submission stays spent"
+        );
         assert!(!gives(MessageState::Expired, &["unknown"]));
         assert!(!gives(MessageState::Unknown, &[]) && !gives(MessageState::Submitting, &[]));
     }

@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn amounts_are_shown_without_idle_zeros() {
         let usd = Currency::parse("USD").unwrap();
-        for (micros, text) in [(0, "0 USD"), (12_500_000, "12.5 USD"), (31_200, "0.0312 USD"), (1, "0.000001 USD")] {
+        for (micros, text) in
+            [(0, "0 USD"), (12_500_000, "12.5 USD"), (31_200, "0.0312 USD"), (1, "0.000001 USD")]
+        {
             assert_eq!(shown(micros, usd), text);
         }
     }

@@ -80,7 +80,10 @@ impl Plans {
     /// Subaccounts and keys for whom other limits of plans go than before.
     pub fn changed_since(&self, before: &Plans) -> HashSet<String> {
         let changed = |now: &HashMap<String, String>, then: &HashMap<String, String>| -> Vec<String> {
-            now.iter().filter(|(who, plan)| then.get(*who) != Some(plan)).map(|(who, _)| who.clone()).collect()
+            now.iter()
+                .filter(|(who, plan)| then.get(*who) != Some(plan))
+                .map(|(who, _)| who.clone())
+                .collect()
         };
         let mut all: HashSet<String> = changed(&self.subaccounts, &before.subaccounts).into_iter().collect();
         all.extend(changed(&self.keys, &before.keys));

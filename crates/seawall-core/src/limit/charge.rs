@@ -147,7 +147,8 @@ impl Charged {
             }
             _ => None,
         });
-        let again = self.tightest.map(|room| Room { remaining: (room.remaining + 1).min(room.quota), ..room });
+        let again =
+            self.tightest.map(|room| Room { remaining: (room.remaining + 1).min(room.quota), ..room });
         self.tightest = full.max_by_key(|room| room.more_at).or(again);
         self
     }

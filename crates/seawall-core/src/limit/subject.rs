@@ -172,7 +172,12 @@ mod tests {
         }
         let turned: Subject = serde_json::from_str("[\"fingerprint\",\"client_ip\"]").unwrap();
         assert_eq!(turned.to_string(), "client_ip+fingerprint");
-        for text in ["[]", "[\"user\",\"user\"]", "\"moon\"", "[\"user\",\"msisdn\",\"route\",\"country\",\"custom\"]"] {
+        for text in [
+            "[]",
+            "[\"user\",\"user\"]",
+            "\"moon\"",
+            "[\"user\",\"msisdn\",\"route\",\"country\",\"custom\"]",
+        ] {
             assert!(serde_json::from_str::<Subject>(text).is_err(), "{text}");
         }
     }

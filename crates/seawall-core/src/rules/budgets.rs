@@ -9,7 +9,13 @@ use crate::reason::{Reason, ReasonCode};
 use crate::request::Request;
 use crate::time::Timestamp;
 
-pub(super) fn check(policy: &Policy, request: &Request, facts: &Facts, _: Timestamp, report: &mut Report<'_>) {
+pub(super) fn check(
+    policy: &Policy,
+    request: &Request,
+    facts: &Facts,
+    _: Timestamp,
+    report: &mut Report<'_>,
+) {
     for budget in policy.budgets.iter().filter(|b| refuses_unpriced(b) && b.covers(request)) {
         if budget.lacks_price(request) {
             report(unpriced(budget, request), None);
@@ -36,7 +42,8 @@ fn unpriced(budget: &Budget, request: &Request) -> Reason {
         Some(cost) => format!(", only one in {}", cost.currency),
         None => String::new(),
     };
-    let detail = format!("budget \"{label}\" covers this message, and there is no price for {country}{wanted}{found}");
+    let detail =
+        format!("budget \"{label}\" covers this message, and there is no price for {country}{wanted}{found}");
     Reason::new(ReasonCode::BudgetUnpriced, detail).about(label)
 }
 
@@ -85,7 +92,10 @@ mod tests {
     #[test]
     fn what_has_no_price_is_refused_with_what_to_do() {
         let decision = decide(&policy(|_| {}), &request(), &Facts::default(), at());
-        assert_eq!((decision.verdict, decision.reasons[0].code), (Verdict::Block, ReasonCode::BudgetUnpriced));
+        assert_eq!(
+            (decision.verdict, decision.reasons[0].code),
+            (Verdict::Block, ReasonCode::BudgetUnpriced)
+        );
         let mut euros = request();
         (euros.price, euros.currency) = (Some(1), Currency::parse("EUR"));
         let decision = decide(&policy(|_| {}), &euros, &Facts::default(), at());
@@ -107,7 +117,8 @@ mod tests {
     fn a_full_budget_says_how_much_and_until_when_also_while_observing() {
         let retry_at = Timestamp::parse("2026-01-06T00:00:00Z").unwrap();
         let (kind, enforced) = (ChargeKind::Budget(0), true);
-        let full = Exceeded { kind, count: 4_900_000, quota: 5_000_000, retry_at, quota_used_up: true, enforced };
+        let full =
+            Exceeded { kind, count: 4_900_000, quota: 5_000_000, retry_at, quota_used_up: true, enforced };
         let facts = Facts { limits: Fact::Known(vec![full]), ..Facts::default() };
         let mut observing = policy(|b| b.unpriced = Unpriced::Ignore);
         observing.observe_until = Some(retry_at);

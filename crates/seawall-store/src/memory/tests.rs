@@ -47,8 +47,7 @@ async fn all_or_nothing_but_always_and_shadow() {
     let exceeded = counters.charge(&all, 1, at(1)).await.unwrap().exceeded;
     assert_eq!(exceeded.iter().map(|e| e.enforced).collect::<Vec<_>>(), [true, false]);
     let count = async |charge: &Charge| {
-        let full =
-            Charge { rule: Rule::window_of(0, Duration::from_secs(60)), ..charge.clone() };
+        let full = Charge { rule: Rule::window_of(0, Duration::from_secs(60)), ..charge.clone() };
         counters.peek(&[full], 1, at(2)).await.unwrap().exceeded[0].count
     };
     assert_eq!((count(&wide).await, count(&always).await, count(&shadow).await), (1, 2, 1));

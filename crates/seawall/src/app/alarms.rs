@@ -172,13 +172,18 @@ fn deliveries(app: &App, alarm: &Alarm, at: Timestamp) -> Vec<HookDelivery> {
             "detail": alarm.detail,
         },
     });
+    // A delivery is given up when its subaccount is gone; what concerns all of them goes in the oldest's name.
+    let oldest = || snapshot.subaccounts.values().min_by_key(|s| s.created_at).map(|s| s.id.clone());
     let one = |webhook: &Webhook| {
-        let id = app.ids.next(at).map_err(|error| tracing::error!(%error, "an event could not be made")).ok()?;
+        let named = Some(webhook.subaccount_id.clone()).filter(|id| id != "*");
+        let subaccount = alarm.subaccount.clone().or(named).or_else(oldest)?;
+        let id =
+            app.ids.next(at).map_err(|error| tracing::error!(%error, "an event could not be made")).ok()?;
         Some(HookDelivery {
             id,
             url: webhook.url.clone(),
             webhook: Some(webhook.id.clone()),
-            subaccount: webhook.subaccount_id.clone(),
+            subaccount,
             body: body.to_string(),
             tries: 0,
             due: at,

@@ -49,7 +49,8 @@ impl CheckAlarm {
         }
         let sum = |of: fn(&Minute) -> u32| minutes.iter().map(of).fold(0u32, u32::saturating_add);
         let (checks, wrong) = (sum(|m| m.checks), sum(|m| m.wrong));
-        let alarming = wrong >= LEAST_WRONG && u64::from(wrong) * 100 > u64::from(checks) * u64::from(WRONG_SHARE);
+        let alarming =
+            wrong >= LEAST_WRONG && u64::from(wrong) * 100 > u64::from(checks) * u64::from(WRONG_SHARE);
         alarming.then_some((checks, wrong))
     }
 
@@ -64,7 +65,9 @@ impl CheckAlarm {
                 step: 0,
                 subaccount: Some(subaccount.to_owned()),
                 detail: json!({"checks": checks, "wrong": wrong, "window": "1h", "until": until}),
-                description: format!("{wrong} of {checks} codes presented to {subaccount} in an hour were wrong"),
+                description: format!(
+                    "{wrong} of {checks} codes presented to {subaccount} in an hour were wrong"
+                ),
                 until,
             },
             now,

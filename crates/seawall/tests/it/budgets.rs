@@ -63,7 +63,8 @@ async fn settled(gateway: &Gateway, budget: &Value, spent: u64, reserved: u64) -
 async fn two_hundred_at_once_never_overshoot_also_with_different_prices() {
     let gateway = gateway().await;
     price(&gateway, "SG", 40_000).await;
-    let money = json!({"name": "sg", "country": "SG", "amount": 1_000_000, "currency": "USD", "window": "24h"});
+    let money =
+        json!({"name": "sg", "country": "SG", "amount": 1_000_000, "currency": "USD", "window": "24h"});
     let money = budget(&gateway, money).await;
     let (short, long) = ("hi".to_owned(), "hi ".repeat(60));
     let ask = |n: usize| {
@@ -80,7 +81,10 @@ async fn two_hundred_at_once_never_overshoot_also_with_different_prices() {
     assert_eq!(refused["code"], "budget-exceeded");
     let detail = refused["reasons"][0]["detail"].as_str().unwrap();
     assert!(detail.starts_with("budget \"sg\": 1 USD of 1 USD spent in 24h; it frees at 20"), "{detail}");
-    assert_eq!((&refused["reasons"][0]["value"], &refused["reasons"][0]["limit"]), (&json!(1_000_000), &json!(1_000_000)));
+    assert_eq!(
+        (&refused["reasons"][0]["value"], &refused["reasons"][0]["limit"]),
+        (&json!(1_000_000), &json!(1_000_000))
+    );
     price(&gateway, "MY", 1).await;
     send_to(&gateway, "+60123456789", "hi").await.expect(201);
 }
@@ -89,7 +93,10 @@ async fn two_hundred_at_once_never_overshoot_also_with_different_prices() {
 async fn a_restart_forgives_nothing_and_a_day_ends_at_midnight() {
     let gateway = gateway().await;
     // Away from midnight, so that the restart happens on the same day.
-    gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T10:00:00Z"}))).await.expect(200);
+    gateway
+        .admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T10:00:00Z"})))
+        .await
+        .expect(200);
     let day = json!({"name": "day", "unit": "messages", "amount": 17, "window": "day"});
     let day = budget(&gateway, day).await;
     let all = futures_util::future::join_all((0..200).map(|n| {
@@ -101,7 +108,8 @@ async fn a_restart_forgives_nothing_and_a_day_ends_at_midnight() {
     assert_eq!(all.iter().filter(|s| **s == 403).count(), 183);
     settled(&gateway, &day, 17, 0).await;
     let gateway = gateway.restart().await;
-    let now = gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T23:59:58Z"}))).await;
+    let now =
+        gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T23:59:58Z"}))).await;
     now.expect(200);
     assert_eq!(shown(&gateway, &day).await["resets_at"], "2031-03-06T00:00:00.000Z");
     send_to(&gateway, TO, "hi").await.expect(403);
@@ -165,7 +173,11 @@ async fn budgets_of_subaccount_country_and_route_count_only_theirs() {
         async move {
             let answer = gateway.api("POST", "/v1/messages", Some(body)).await;
             let refused = answer.status == 403;
-            let key = if refused { answer.json()["reasons"][0]["key"].as_str().unwrap().to_owned() } else { String::new() };
+            let key = if refused {
+                answer.json()["reasons"][0]["key"].as_str().unwrap().to_owned()
+            } else {
+                String::new()
+            };
             (answer.status, key)
         }
     };
@@ -186,7 +198,10 @@ async fn what_never_left_comes_back_once() {
     let hour = budget(&gateway, json!({"unit": "messages", "amount": 2, "window": "24h"})).await;
     // Taken back before it was due.
     let later = json!({"to": TO, "text": "hi", "scheduled_at": "2032-01-01T00:00:00Z"});
-    gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-12-31T22:00:00Z"}))).await.expect(200);
+    gateway
+        .admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-12-31T22:00:00Z"})))
+        .await
+        .expect(200);
     let scheduled = gateway.api("POST", "/v1/messages", Some(later.clone())).await.expect(201);
     settled(&gateway, &hour, 0, 1).await;
     let path = format!("/v1/messages/{}", scheduled["id"].as_str().unwrap());
@@ -198,7 +213,10 @@ async fn what_never_left_comes_back_once() {
     late["expires_at"] = "2032-01-01T00:00:00.001Z".into();
     let late = gateway.api("POST", "/v1/messages", Some(late)).await.expect(201);
     settled(&gateway, &hour, 0, 1).await;
-    gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2032-01-01T00:00:05Z"}))).await.expect(200);
+    gateway
+        .admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2032-01-01T00:00:05Z"})))
+        .await
+        .expect(200);
     gateway.message_in(late["id"].as_str().unwrap(), "expired").await;
     settled(&gateway, &hour, 0, 0).await;
     // No provider takes it.
@@ -227,8 +245,12 @@ async fn an_alert_is_told_once_for_each_share_and_lets_messages_pass() {
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
     let hook = json!({"subaccount_id": "*", "url": format!("{}/hook", server.uri())});
     gateway.admin("POST", "/admin/v1/webhooks", Some(hook)).await.expect(201);
-    let watched = json!({"name": "watch", "unit": "messages", "amount": 10, "window": "day", "on_exceed": "alert"});
-    gateway.admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T10:00:00Z"}))).await.expect(200);
+    let watched =
+        json!({"name": "watch", "unit": "messages", "amount": 10, "window": "day", "on_exceed": "alert"});
+    gateway
+        .admin("PUT", "/admin/v1/sandbox/clock", Some(json!({"now": "2031-03-05T10:00:00Z"})))
+        .await
+        .expect(200);
     let watched = budget(&gateway, watched).await;
     for n in 0..12 {
         send_to(&gateway, &format!("+65912345{n:02}"), "hi").await.expect(201);
@@ -236,7 +258,10 @@ async fn an_alert_is_told_once_for_each_share_and_lets_messages_pass() {
     let told = told(&server, 3).await;
     let shares: Vec<u64> = told.iter().map(|e| e["payload"]["detail"]["percent"].as_u64().unwrap()).collect();
     assert_eq!(shares, [50, 80, 100]);
-    assert_eq!((&told[0]["payload"]["target"], &told[0]["payload"]["detail"]["spent"]), (&watched["id"], &json!(5)));
+    assert_eq!(
+        (&told[0]["payload"]["target"], &told[0]["payload"]["detail"]["spent"]),
+        (&watched["id"], &json!(5))
+    );
     assert_eq!(told[0]["description"], "budget \"watch\" has reached 50 %: 5 messages of 10 messages spent");
     let decision = gateway.admin("GET", "/admin/v1/decisions?reason=budget-exceeded", None).await.expect(200);
     assert_eq!(decision["data"][0]["reasons"][0]["mode"], "shadow");
@@ -273,10 +298,15 @@ async fn the_8x8_dialect_says_no_in_its_own_words() {
     budget(&gateway, json!({"name": "tight", "unit": "messages", "amount": 1, "window": "24h"})).await;
     let sessions = format!("/api/v2/subaccounts/{}/sessions", gateway.sub());
     gateway.api("POST", &sessions, Some(json!({"destination": TO}))).await.expect(200);
-    let refused = gateway.api("POST", &sessions, Some(json!({"destination": "+6591234568"}))).await.expect(403);
-    assert_eq!((&refused["code"], &refused["message"]), (&json!(1201), &json!("Access forbidden: budget-exceeded")));
+    let refused =
+        gateway.api("POST", &sessions, Some(json!({"destination": "+6591234568"}))).await.expect(403);
+    assert_eq!(
+        (&refused["code"], &refused["message"]),
+        (&json!(1201), &json!("Access forbidden: budget-exceeded"))
+    );
     let messages = format!("/api/v1/subaccounts/{}/messages", gateway.sub());
-    let rejected = gateway.api("POST", &messages, Some(json!({"destination": TO, "text": "hi"}))).await.expect(200);
+    let rejected =
+        gateway.api("POST", &messages, Some(json!({"destination": TO, "text": "hi"}))).await.expect(200);
     assert_eq!(rejected["status"]["code"], "REJECTED");
 }
 

@@ -100,14 +100,22 @@ async fn a_keys_plan_outranks_the_subaccounts_and_rights_come_with_it() {
     }
     let unknown = json!({"id": "sub_x", "plan": "moon"});
     let wrong = gateway.admin("POST", "/admin/v1/subaccounts", Some(unknown)).await.expect(400);
-    assert!(wrong["detail"].as_str().unwrap().contains("`codes only`, `small`") || wrong["detail"].as_str().unwrap().contains("`small`, `codes only`"), "{wrong}");
+    assert!(
+        wrong["detail"].as_str().unwrap().contains("`codes only`, `small`")
+            || wrong["detail"].as_str().unwrap().contains("`small`, `codes only`"),
+        "{wrong}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plans_country_policy_goes_for_those_without_their_own() {
     let gateway = Gateway::new().await;
     let sub = gateway.sub().to_owned();
-    plan(&gateway, json!({"name": "local", "country_policy": {"default": "off", "countries": {"SG": "open"}}})).await;
+    plan(
+        &gateway,
+        json!({"name": "local", "country_policy": {"default": "off", "countries": {"SG": "open"}}}),
+    )
+    .await;
     give(&gateway, &sub, json!("local")).await;
     send(&gateway, &sub, TO).await.expect(201);
     assert_eq!(send(&gateway, &sub, "+60123456789").await.expect(403)["code"], "country-off");
@@ -129,7 +137,10 @@ async fn the_risk_check_is_off_only_for_those_with_the_right_and_on_record() {
     let off = [("Seawall-Risk-Check", "off")];
     let body = || Some(json!({"destination": "+6591234568"}));
     let eight = gateway.api_with("POST", &sessions, body(), &off).await.expect(403);
-    assert_eq!((&eight["code"], eight["message"].as_str().unwrap().contains("`risk_check_off`")), (&json!(1201), true));
+    assert_eq!(
+        (&eight["code"], eight["message"].as_str().unwrap().contains("`risk_check_off`")),
+        (&json!(1201), true)
+    );
 
     plan(&gateway, json!({"name": "trusted", "rights": {"risk_check_off": true}})).await;
     give(&gateway, &sub, json!("trusted")).await;
@@ -195,7 +206,9 @@ async fn custom_keys_and_parts_together_are_counted_in_both_dialects_and_across_
     gateway.api("POST", "/v1/messages", Some(native(json!({})))).await.expect(201);
 
     let who = |user: &str, print: &str| json!({"client": {"user_id": user, "fingerprint": print}});
-    for (user, print, status) in [("u", "f", 201), ("u", "f", 201), ("u", "g", 201), ("v", "f", 201), ("u", "f", 429)] {
+    for (user, print, status) in
+        [("u", "f", 201), ("u", "f", 201), ("u", "g", 201), ("v", "f", 201), ("u", "f", 429)]
+    {
         gateway.api("POST", "/v1/messages", Some(native(who(user, print)))).await.expect(status);
     }
     let at = |ip: &str| json!({"client": {"ip": ip}, "limit_keys": {"cart": "7"}});
@@ -205,10 +218,16 @@ async fn custom_keys_and_parts_together_are_counted_in_both_dialects_and_across_
     for (wrong, says) in [
         (json!({"limit_keys": {"Order": "1"}}), "small letters"),
         (json!({"limit_keys": {"order_id": ""}}), "1 to 128 characters"),
-        (json!({"limit_keys": {"a": "1", "b": "1", "c": "1", "d": "1", "e": "1", "f": "1", "g": "1", "h": "1", "i": "1"}}), "at most 8"),
+        (
+            json!({"limit_keys": {"a": "1", "b": "1", "c": "1", "d": "1", "e": "1", "f": "1", "g": "1", "h": "1", "i": "1"}}),
+            "at most 8",
+        ),
     ] {
         let refused = gateway.api("POST", "/v1/messages", Some(native(wrong))).await.expect(400);
-        assert!(refused["field"] == "limit_keys" && refused["detail"].as_str().unwrap().contains(says), "{refused}");
+        assert!(
+            refused["field"] == "limit_keys" && refused["detail"].as_str().unwrap().contains(says),
+            "{refused}"
+        );
     }
     let listed = gateway.admin("GET", "/admin/v1/limits/user%20on%20device", None).await.expect(200);
     assert_eq!(listed["per"], json!(["user", "fingerprint"]));

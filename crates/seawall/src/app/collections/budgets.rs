@@ -149,13 +149,17 @@ fn window(app: &App, text: &str) -> Result<Period, Wrong> {
         Period::Rolling(span) => (SHORTEST..=LONGEST).contains(span),
         _ => true,
     };
-    let problem = || format!("`{}` is not hour, day, month or a duration from \"1s\" to \"31d\"", short(text));
+    let problem =
+        || format!("`{}` is not hour, day, month or a duration from \"1s\" to \"31d\"", short(text));
     let period = Period::parse(text).filter(fits).ok_or_else(|| Wrong::field("window", problem()))?;
     let kept = app.config.retention.messages;
     if period.longest() > kept {
         let kept = span::format(kept);
         let fix = "a restart would forget the rest; shorten it, or keep messages longer (retention.messages)";
-        return Err(Wrong::field("window", format!("`{period}` is longer than messages are kept ({kept}): {fix}")));
+        return Err(Wrong::field(
+            "window",
+            format!("`{period}` is longer than messages are kept ({kept}): {fix}"),
+        ));
     }
     Ok(period)
 }
@@ -176,7 +180,10 @@ fn alert_at(given: Option<Vec<u8>>) -> Result<Vec<u8>, Wrong> {
     all.sort_unstable();
     all.dedup();
     if all.len() > MOST_ALERTS || !all.iter().all(|percent| (1..=100).contains(percent)) {
-        return Err(Wrong::field("alert_at", format!("takes up to {MOST_ALERTS} shares from 1 to 100 percent")));
+        return Err(Wrong::field(
+            "alert_at",
+            format!("takes up to {MOST_ALERTS} shares from 1 to 100 percent"),
+        ));
     }
     Ok(all)
 }

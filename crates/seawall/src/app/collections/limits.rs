@@ -167,9 +167,10 @@ fn key(per: &Subject, key: Option<String>) -> Result<Option<String>, Wrong> {
         Some(_) if !per.has(Per::Custom) => {
             Err(Wrong::field("key", "belongs to limits per `custom`; leave it out"))
         }
-        None if per.has(Per::Custom) => {
-            Err(Wrong::field("key", "is missing: name the key of `limit_keys` that a limit per `custom` counts"))
-        }
+        None if per.has(Per::Custom) => Err(Wrong::field(
+            "key",
+            "is missing: name the key of `limit_keys` that a limit per `custom` counts",
+        )),
         Some(key) if !is_limit_key(&key) => {
             Err(Wrong::field("key", format!("`{}` is no name: {LIMIT_KEY_RULE}", short(&key))))
         }
@@ -190,7 +191,10 @@ fn applies_to(given: Vec<Operation>, counts: Counts) -> Result<Vec<Operation>, W
         return Err(Wrong::field("applies_to", problem));
     }
     if counts == Counts::Failures && applies_to != [Operation::VerifyCheck] {
-        return Err(Wrong::field("counts", "`failures` are wrong codes: set applies_to to [\"verify.check\"]"));
+        return Err(Wrong::field(
+            "counts",
+            "`failures` are wrong codes: set applies_to to [\"verify.check\"]",
+        ));
     }
     Ok(applies_to)
 }
@@ -351,7 +355,9 @@ mod tests {
         assert_eq!(per(&json!(["fingerprint", "client_ip"])).unwrap().to_string(), "client_ip+fingerprint");
         assert!(problem(per(&json!("moon"))).starts_with("per: `moon` is not known; use client_ip"));
         assert!(problem(per(&json!(7))).starts_with("per: `7` is not known"));
-        for wrong in [json!([]), json!(["user", "user"]), json!(["user", "msisdn", "route", "country", "network"])] {
+        for wrong in
+            [json!([]), json!(["user", "user"]), json!(["user", "msisdn", "route", "country", "network"])]
+        {
             assert!(problem(per(&wrong)).contains("up to 4 different ones"));
         }
     }

@@ -75,8 +75,9 @@ async fn clear(app: &App, policy: &Policy, wanted: &Wanted, from: Timestamp) -> 
     let index = app.store.vault.index();
     let mut keys = HashSet::new();
     // With the windows of devices at shared addresses, whatever their addresses are now.
-    let mut note =
-        |past: PastCharge| keys.extend(wanted.charges(policy, &past, MOST_WIDENED, index).iter().map(|c| c.key));
+    let mut note = |past: PastCharge| {
+        keys.extend(wanted.charges(policy, &past, MOST_WIDENED, index).iter().map(|c| c.key))
+    };
     app.store.ledger.past_charges(from, &mut note).await?;
     let keys: Vec<u64> = keys.into_iter().collect();
     app.store.counters.clear(&keys).await
@@ -143,7 +144,8 @@ async fn fill_requests(app: &App, policy: &Policy, now: Timestamp) -> Result<(),
     let quota = counting().map(|l| l.quota.saturating_mul(most)).max().unwrap_or(1);
     for (key, at) in app.store.ledger.past_checkpoints(now.minus(window)).await? {
         let rule = Rule::window_of(quota, window);
-        let charge = Charge { key, rule, always: true, enforced: false, kind: ChargeKind::Limit(0), amount: 1 };
+        let charge =
+            Charge { key, rule, always: true, enforced: false, kind: ChargeKind::Limit(0), amount: 1 };
         app.store.counters.fill(&charge, at, now).await?;
     }
     Ok(())
@@ -158,9 +160,8 @@ mod tests {
     fn windows_of_requests_and_of_wrong_codes_survive_a_new_quota() {
         let index = BlindIndex::new([7; 16]);
         for counts in [Counts::Requests, Counts::Failures] {
-            let id = |quota| {
-                named_by_shape(Limit { counts, quota, ..built_in_limits().remove(0) }, &index).id
-            };
+            let id =
+                |quota| named_by_shape(Limit { counts, quota, ..built_in_limits().remove(0) }, &index).id;
             assert_eq!(id(5), id(6));
         }
     }

@@ -90,7 +90,8 @@ impl Wanted {
     ) -> Vec<Charge> {
         let Some(operation) = Operation::from_u8(past.dimensions.op) else { return Vec::new() };
         let key = self.keys.get(&past.dimensions.key).map(String::as_str);
-        let changed = self.holders.contains(&past.subaccount) || key.is_some_and(|k| self.holders.contains(k));
+        let changed =
+            self.holders.contains(&past.subaccount) || key.is_some_and(|k| self.holders.contains(k));
         let mut charges = Vec::new();
         for (position, limit, holder) in policy.limits_for(operation, &past.subaccount, key) {
             let of_changed = changed && holder.is_some() && counts_sends(limit);
@@ -186,7 +187,8 @@ mod tests {
     }
 
     fn past(subaccount: &str, given_back: bool) -> PastCharge {
-        let dimensions = Dimensions { op: 2, to: 7, sub: index().text(b's', subaccount), ..Dimensions::default() };
+        let dimensions =
+            Dimensions { op: 2, to: 7, sub: index().text(b's', subaccount), ..Dimensions::default() };
         PastCharge {
             at: Timestamp::from_millis(0),
             dimensions,

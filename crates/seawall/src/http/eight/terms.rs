@@ -76,8 +76,7 @@ mod tests {
             assert!(read(&headers(wrong)).is_err(), "{wrong:?}");
         }
         let many = ["a=1", "b=1", "c=1", "d=1", "e=1", "f=1", "g=1", "h=1", "i=1"];
-        let many: HeaderMap =
-            many.iter().map(|key| (LIMIT_KEY, HeaderValue::from_static(key))).collect();
+        let many: HeaderMap = many.iter().map(|key| (LIMIT_KEY, HeaderValue::from_static(key))).collect();
         assert!(read(&many).is_err());
     }
 }
