@@ -59,7 +59,7 @@ pub fn build(from: &From) -> Result<Vec<File>, String> {
     let table = |rows: &[(u64, IpFacts)]| {
         let entries: Vec<_> =
             rows.iter().map(|(key, facts)| (*key, order.get(facts).copied().unwrap_or(0))).collect();
-        table::write(Shape { round_keys: true, values: true, block: 32 }, &entries)
+        table::write(Shape { round_keys: true, values: true, block: 16 }, &entries)
             .ok_or("addresses do not fit")
     };
     let mut by_index: Vec<_> = order.iter().map(|(facts, index)| (*index, *facts)).collect();

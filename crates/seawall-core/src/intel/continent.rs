@@ -5,7 +5,7 @@
 
 use crate::country::Country;
 
-use super::Continent;
+use super::{Continent, lists};
 
 const AFRICA: &str = "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG \
     ML MR MU MW MZ NA NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW AC TA";
@@ -56,9 +56,7 @@ impl Continent {
 impl Country {
     /// The continent of a country. `None` for global services and for letters that are no country.
     pub fn continent(self) -> Option<Continent> {
-        let holds =
-            |countries: &str| countries.as_bytes().chunks(3).any(|c| c.starts_with(self.as_str().as_bytes()));
-        CONTINENTS.iter().find(|(_, countries)| holds(countries)).map(|(continent, _)| *continent)
+        CONTINENTS.iter().find(|(_, countries)| lists(countries, self)).map(|(continent, _)| *continent)
     }
 }
 

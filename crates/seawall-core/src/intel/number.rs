@@ -67,7 +67,7 @@ pub fn disposable(number: Msisdn) -> bool {
 
 /// Whether mobile numbers of a country can be taken to another operator.
 pub fn portable(country: Country) -> bool {
-    PORTABLE.as_bytes().chunks(3).any(|line| line.starts_with(country.as_str().as_bytes()))
+    super::lists(PORTABLE, country)
 }
 
 #[cfg(test)]

@@ -148,12 +148,14 @@ fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
 pub(super) fn varint(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
     let mut value = 0;
-    for shift in (0..u64::BITS).step_by(7) {
+    let mut shift = 0;
+    while shift < u64::BITS {
         let byte = *bytes.next()?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
             return Some(value);
         }
+        shift += 7;
     }
     None
 }
