@@ -30,16 +30,16 @@ fn bomb(setup: &mut Setup, people: usize, times: Vec<i64>) {
     });
 }
 
-/// Codes for fifty people, five guesses at each.
+/// Codes for fifty people, five guesses at each, by a script.
 pub fn otp_bruteforce(setup: &mut Setup) {
     let land = setup.world.land_of("BR");
     let Some(br) = setup.world.lands.get(land) else { return };
     let victims: Vec<u64> = (0..50).map(|_| br.subscriber(&mut setup.rng).0).collect();
-    let proxies = setup.proxies("BR", 200);
+    let proxies = setup.proxies("BR", 60);
     let times = setup.times(2_000, 8.0, 10.0);
     setup.attack(times, move |turn| {
         let to = *turn.rng.pick(&victims)?;
-        let from = Origin::new(proxies.any(turn.rng)?, turn.world.clients.any(turn.rng));
+        let from = Origin::new(proxies.any(turn.rng)?, clients::bot(4));
         Some(arrives(turn.world.attempt(turn.at, land, to, from, turn.rng), 5))
     });
 }
@@ -51,7 +51,7 @@ pub fn cred_stuffing(setup: &mut Setup) {
     let times = setup.times(3_000, 9.0, 8.5);
     setup.attack(times, move |turn| {
         let (land, victim) = turn.world.any_customer(turn.rng)?;
-        let client = *turn.rng.pick(&[0, 1, clients::bot(5)])?;
+        let client = *turn.rng.pick(&[3, 7, clients::bot(5)])?;
         let from = Origin::new(pools.get(land)?.any(turn.rng)?, client);
         let request = turn.world.attempt(turn.at, land, victim.number, from, turn.rng);
         Some(arrives(request, 0).known(victim.known))

@@ -31,7 +31,7 @@ pub fn check_stuffing(setup: &mut Setup) {
     let times = setup.times(2_500, 9.0, 8.5);
     setup.assault(times, move |turn| {
         let (land, victim) = turn.world.any_customer(turn.rng)?;
-        let client = *turn.rng.pick(&[0, 2, clients::bot(4)])?;
+        let client = *turn.rng.pick(&[4, 9, clients::bot(4)])?;
         guessed(turn, land, victim, pools.get(land)?, client, 2)
     });
 }
