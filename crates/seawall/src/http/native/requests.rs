@@ -53,7 +53,6 @@ pub struct DecisionRequest {
     pub text: Option<String>,
     /// Anything of the caller's own. It is not kept.
     #[schema(value_type = Option<Object>)]
-    #[expect(dead_code, reason = "accepted so that callers can leave it in their requests")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// Charge nothing: only look.
     #[serde(default)]
