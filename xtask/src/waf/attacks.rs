@@ -61,7 +61,7 @@ fn known_key(known: &Known) -> &str {
 fn placed(place: &str, payload: &str, known: &Known) -> Vec<u8> {
     let (what, name) = place.split_once(':').unwrap_or((place, ""));
     let sub = known.get("sub").map_or("", String::as_str);
-    let messages = format!("/api/v1/subaccounts/{sub}/messages");
+    let messages_path = format!("/api/v1/subaccounts/{sub}/messages");
     let message = || json!({"destination": "+6591230001", "text": "hello", "source": "Acme"});
     let post = |path: &str, body: Value| {
         let json = [("Content-Type", "application/json")];
@@ -74,11 +74,18 @@ fn placed(place: &str, payload: &str, known: &Known) -> Vec<u8> {
         }
         "path" => post(&format!("/api/v1/subaccounts/{}/messages", encoded(payload)), message()),
         "header" => in_header(name, payload, known),
-        "field" => post(&messages, with(message(), name, payload)),
-        "name" => post(&messages, with(message(), payload, "x")),
+        "field" => post(&messages_path, with(message(), name, payload)),
+        "name" => post(&messages_path, with(message(), payload, "x")),
         "batch" => {
             let body = json!({"messages": [message(), with(message(), name, payload)]});
-            post(&format!("{messages}/batch"), body)
+            post(&format!("{messages_path}/batch"), body)
+        }
+        "big" => {
+            let long =
+                with(message(), "text", "The shop closes at 18:00 today; we open again tomorrow at 9.");
+            let mut messages = vec![long; 100];
+            messages.insert(50, with(message(), name, payload));
+            post(&format!("{messages_path}/batch"), json!({"messages": messages}))
         }
         "session" => {
             let body = with(json!({"destination": "+6591230001"}), name, payload);
@@ -88,7 +95,7 @@ fn placed(place: &str, payload: &str, known: &Known) -> Vec<u8> {
         _ => {
             let form = [("Content-Type", "application/x-www-form-urlencoded")];
             let body = format!("to=1&text={}", encoded(payload));
-            request("POST", &messages, known_key(known), &form, body.as_bytes())
+            request("POST", &messages_path, known_key(known), &form, body.as_bytes())
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The tracked requests of `deploy/waf/corpus`, one JSON object a line, and what stands in them for something
 //! else: `@{name}` for a value that is known when it runs, `{"$repeat": ["x", 31]}` for long texts,
-//! `{"$numbers": 10000}` and `{"$messages": [10000, "text"]}` for long lists.
+//! `{"$numbers": 10000}`, `{"$messages": [10000, "text"]}`, `{"$mixed": [400, ["text", …]]}` and
+//! `{"$ids": [300, ["client's id", …]]}` for long lists.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -56,13 +57,21 @@ fn generated(name: &str, inner: &Value) -> Value {
     match name {
         "$repeat" => first.as_str().unwrap_or_default().repeat(count(second)).into(),
         "$numbers" => (0..count(inner)).map(number).collect(),
-        "$messages" => {
-            let one =
-                |n| json!({"destination": number(n), "text": second, "clientMessageId": format!("m-{n}")});
-            (0..count(first)).map(one).collect()
-        }
+        "$messages" => (0..count(first)).map(|n| message(n, second, format!("m-{n}"))).collect(),
+        "$mixed" => (0..count(first)).map(|n| message(n, turn(second, n), format!("m-{n}"))).collect(),
+        "$ids" => (0..count(first)).map(|n| message(n, &"x".into(), turn(second, n).clone())).collect(),
         _ => Value::Null,
     }
+}
+
+fn message(n: usize, text: &Value, id: impl Into<Value>) -> Value {
+    json!({"destination": number(n), "text": text, "clientMessageId": id.into()})
+}
+
+/// The items of a list, again and again.
+fn turn(list: &Value, n: usize) -> &Value {
+    let items = list.as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().cycle().nth(n % items.len().max(1)).unwrap_or(&Value::Null)
 }
 
 fn number(n: usize) -> Value {
