@@ -27,7 +27,7 @@ use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
     Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
-    Idempotent, KnownNumber, MessageFilter, MessageRecord, OptOut, Page, Recovery, Retention,
+    Idempotent, KnownNumber, MessageFilter, MessageRecord, Moved, OptOut, Page, Recovery, Retention,
     VerificationFilter, VerificationRecord, Visit,
 };
 
@@ -150,10 +150,10 @@ pub trait Ledger: Send + Sync {
     /// it would cost more than the claim.
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>>;
 
-    /// Applies changes that the state machine allows, ignores the others, and returns the changed
-    /// messages as they are now, with `decision` left empty as by `claim`. Hooks are written in the same
-    /// transaction. A change to a message that is gone, or whose state refuses it, has no effect at all.
-    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>>;
+    /// Applies changes that the state machine allows, ignores the others, and returns which messages changed
+    /// and where they stand now. Hooks are written in the same transaction. A change to a message that is
+    /// gone, or whose state refuses it, has no effect at all.
+    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Moved>>;
 
     /// Presents a code: loads the verification and the number's budget, runs `step`, and writes both, with
     /// nothing in between. `None` when there is no such verification of this subaccount.
@@ -201,7 +201,7 @@ pub trait Ledger: Send + Sync {
     async fn decisions(&self, filter: DecisionFilter, page: Page) -> Result<Vec<DecisionRecord>>;
 
     /// Lends every decision made from an instant on and before another to `each`, which may break off. Those
-    /// of messages come first; each kind oldest first.
+    /// of messages come first; each kind about newest first.
     async fn scan_decisions(&self, from: Timestamp, to: Timestamp, each: Visit) -> Result<()>;
 
     /// The answer that was given under an idempotency key, scoped by the caller; `None` if new or forgotten.

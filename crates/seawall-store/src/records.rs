@@ -272,7 +272,7 @@ pub struct KnownNumber {
 /// What an acceptance does to a verification.
 #[derive(Clone, Debug)]
 pub enum VerificationWrite {
-    /// It is new; `Conflict` if the number has an open one of this subaccount that the caller did not see.
+    /// It is new, with the row key of its first message; `Conflict` if the number has an open one of this subaccount that the caller did not see.
     Begin(VerificationRecord),
     /// It goes on; `Conflict` unless the stored revision is `revision` of the record.
     Update(VerificationRecord),
@@ -323,6 +323,15 @@ pub struct Change {
     pub hooks: Vec<HookDelivery>,
     /// Set when it goes back to the queue: not before then.
     pub due: Option<Timestamp>,
+}
+
+/// A message that was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Which message.
+    pub id: Id,
+    /// Where it stands now.
+    pub state: MessageState,
 }
 
 /// A webhook delivery that waits.

@@ -19,6 +19,14 @@ impl IdSource {
         IdSource { last_row: AtomicI64::new(newest_row), vault }
     }
 
+    /// The id of something that begins with another thing and stands in its row: the same point in time, with
+    /// an unguessable half of its own.
+    pub fn beside(&self, other: Id) -> Result<Id, seawall_store::StoreError> {
+        let mut tail = [0u8; 8];
+        self.vault.random(&mut tail)?;
+        Ok(Id::new(other.row(), u64::from_le_bytes(tail)))
+    }
+
     /// A new id. If the system gave no random bytes the id would be guessable, so that is an error.
     pub fn next(&self, now: Timestamp) -> Result<Id, seawall_store::StoreError> {
         let mut tail = [0u8; 8];

@@ -116,7 +116,7 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
     let shape =
         CodeShape::new(CodeType::Numeric, 6).map_err(|_| StoreError::Corrupt("no shape".to_owned()))?;
     let verification = VerificationRecord {
-        id: id(ms),
+        id: Id::new(message.id.row(), id(ms).tail()),
         subaccount: "main".to_owned(),
         to: message.to,
         lifecycle: life,
@@ -130,6 +130,7 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
         bind: None,
     };
     message.verification = Some(verification.id);
+    message.expires_at = Some(verification.lifecycle.expires_at);
     let template = "Your {brand} code is {code}".to_owned();
     let brand = Some("Shop".to_owned());
     message.content = Some(Content::Code { template, brand, generation: 0, shape, key_id: 1, given: false });

@@ -12,7 +12,7 @@ use seawall_core::verification::VerificationState;
 
 use super::fixtures::{acceptance, at, decision, id, ip, message, verification};
 use crate::records::{Acceptance, DecisionFilter, DecisionRecord, Page, Scanned};
-use crate::{Ledger, Result};
+use crate::{Ledger, Result, StoreError};
 
 /// Everything that a scan lends, as text, and how often it was lent.
 type Found = BTreeMap<Id, (String, bool, Option<(i64, String)>, u64)>;
@@ -106,7 +106,9 @@ pub(super) async fn a_scan_lends_what_lists_show(ledger: &Arc<dyn Ledger>) -> Re
     let found = scan(ledger, -1, 5_000, usize::MAX).await?;
     assert_eq!((listed.len(), found.len()), (1202, 1202));
     for record in &listed {
-        let (text, was_confirmed, price, count) = &found[&record.id];
+        let Some((text, was_confirmed, price, count)) = found.get(&record.id) else {
+            return Err(StoreError::Corrupt("a decision was not lent".to_owned()));
+        };
         assert_eq!(*text, expected(record));
         assert_eq!(*was_confirmed, record.id == confirmed);
         assert_eq!(price.as_ref().map(|(total, _)| *total), record.body.sent.then_some(31_200));

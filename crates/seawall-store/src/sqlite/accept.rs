@@ -5,17 +5,18 @@ use seawall_core::message::MessageState;
 use seawall_core::verification::VerificationState;
 
 use super::codec::{self, SealedMessage};
-use super::hot::Waiting;
+use super::hot::{Hot, Waiting, Way};
 use super::idempotency::SealedKey;
 use super::writer::Turn;
-use crate::records::{Acceptance, MessageRecord, VerificationRecord, VerificationWrite};
+use super::{numbers, verifications};
+use crate::records::{Acceptance, MessageRecord, Progress, VerificationRecord, VerificationWrite};
 use crate::vault::Vault;
 use crate::{Result, StoreError};
 
 /// Everything sealed, ready for the writer.
 pub(super) struct Sealed {
     messages: Vec<SealedMessage>,
-    verification: Option<SealedVerification>,
+    verification: Option<Box<SealedVerification>>,
     key: Option<SealedKey>,
 }
 
@@ -23,20 +24,32 @@ struct SealedVerification {
     record: VerificationRecord,
     new: bool,
     number: i64,
+    /// Empty when its first message holds it.
     body: Vec<u8>,
 }
 
 impl Sealed {
     /// Seals an acceptance.
     pub(super) fn new(vault: &Vault, acceptance: Acceptance) -> Result<Self> {
-        let verification = match acceptance.verification {
-            None => None,
-            Some(VerificationWrite::Begin(record)) => Some(SealedVerification::new(vault, record, true)?),
-            Some(VerificationWrite::Update(record)) => Some(SealedVerification::new(vault, record, false)?),
+        let Acceptance { messages, verification, idempotent } = acceptance;
+        let (mut record, new) = match verification {
+            Some(VerificationWrite::Begin(record)) => (Some(record), true),
+            Some(VerificationWrite::Update(record)) => (Some(record), false),
+            None => (None, false),
         };
-        let seal = |record| codec::seal_message(vault, record);
-        let messages = acceptance.messages.into_iter().map(seal).collect::<Result<_>>()?;
-        let key = acceptance.idempotent.map(|answer| SealedKey::new(vault, &answer)).transpose()?;
+        let begun = record.as_ref().filter(|v| new && is_begun_by(v, &messages));
+        let messages =
+            messages.into_iter().map(|m| codec::seal_message(vault, m, begun)).collect::<Result<_>>()?;
+        let held = begun.is_some();
+        let seal = |record: &mut VerificationRecord| {
+            if held { Ok(Vec::new()) } else { codec::seal_verification(vault, record) }
+        };
+        let body = record.as_mut().map(seal).transpose()?.unwrap_or_default();
+        let verification = record.map(|record| {
+            let number = codec::number_hash(vault, record.to);
+            Box::new(SealedVerification { record, new, number, body })
+        });
+        let key = idempotent.map(|answer| SealedKey::new(vault, &answer)).transpose()?;
         Ok(Sealed { messages, verification, key })
     }
 
@@ -46,29 +59,38 @@ impl Sealed {
     }
 }
 
-impl SealedVerification {
-    fn new(vault: &Vault, mut record: VerificationRecord, new: bool) -> Result<Self> {
-        let body = codec::seal_verification(vault, &mut record)?;
-        Ok(SealedVerification { number: codec::number_hash(vault, record.to), record, new, body })
-    }
+/// Whether a new verification can stand in the row of its first message. One with a given code cannot: the
+/// code has to be erased, and the row is never written again.
+fn is_begun_by(v: &VerificationRecord, messages: &[MessageRecord]) -> bool {
+    let [m] = messages else { return false };
+    let same = m.id.row() == v.id.row() && m.verification == Some(v.id) && m.to == v.to;
+    let pending = v.lifecycle.state == VerificationState::Pending && v.given_code.is_none();
+    same && pending && m.subaccount == v.subaccount && m.expires_at == Some(v.lifecycle.expires_at)
+}
 
+impl SealedVerification {
     /// The number has no other open one, or the stored revision is the one that the caller saw.
     fn check(&self, turn: &Turn<'_>) -> Result<()> {
-        let sub = turn.hot().subs.id(&self.record.subaccount);
-        let row = self.record.id.row();
-        if self.new {
+        let fits = if self.new {
+            let hot = turn.hot();
             let now = self.record.lifecycle.sent_at.as_millis();
-            let open = sub.and_then(|sub| turn.hot().open.get((sub, self.number), now));
-            return if open.is_none() { Ok(()) } else { Err(StoreError::Conflict) };
+            let sub = hot.subs.id(&self.record.subaccount);
+            sub.and_then(|sub| hot.open.get((sub, self.number), now)).is_none()
+        } else {
+            let stored = verifications::get(turn.view, Some(&self.record.subaccount), self.record.id)?;
+            stored.is_some_and(|stored| stored.revision == self.record.revision)
+        };
+        if fits { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    fn write(&self, turn: &mut Turn<'_>) -> Result<()> {
+        let sub = intern(turn, &self.record.subaccount)?;
+        if !self.body.is_empty() {
+            let revision = if self.new { self.record.revision } else { self.record.revision + 1 };
+            write_verification(turn, sub, self.number, &self.record, revision, &self.body)?;
         }
-        let conn = turn.view.conn;
-        let mut select = conn.prepare_cached(
-            "SELECT count(*) FROM verifications WHERE row = ?1 AND tail = ?2 AND sub = ?3 AND revision = ?4",
-        )?;
-        let revision = self.record.revision.cast_signed();
-        let tail = self.record.id.tail().cast_signed();
-        let as_seen: i64 = select.query_row(params![row, tail, sub, revision], |r| r.get(0))?;
-        if as_seen == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+        note_open(turn, sub, self.number, &self.record);
+        Ok(())
     }
 }
 
@@ -83,57 +105,56 @@ pub(super) fn accept(turn: &mut Turn<'_>, sealed: Sealed) -> Result<()> {
         return Err(StoreError::Conflict);
     }
     if let Some(verification) = sealed.verification {
-        let sub = intern(turn, &verification.record.subaccount)?;
-        let insert = if verification.new { INSERT_VERIFICATION } else { UPDATE_VERIFICATION };
-        write_verification(turn, insert, sub, verification.number, &verification.record, &verification.body)?;
+        verification.write(turn)?;
     }
     insert_messages(turn, sealed.messages)
 }
 
-const INSERT_VERIFICATION: &str = "INSERT INTO verifications \
-     (row, tail, sub, number, state, expires, verified, given_until, revision, body) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-/// Takes the same parameters as the insertion.
-pub(super) const UPDATE_VERIFICATION: &str = "UPDATE verifications SET state = ?5, expires = ?6, verified = ?7, \
-     given_until = ?8, revision = ?9 + 1, body = ?10 WHERE row = ?1 AND tail = ?2 AND sub = ?3 AND number = ?4";
-
-/// Writes a verification's row and keeps the map of open ones in step.
+/// Writes a verification's own row, whether or not it had one.
 pub(super) fn write_verification(
     turn: &mut Turn<'_>,
-    statement: &str,
     sub: i64,
     number: i64,
     record: &VerificationRecord,
+    revision: u64,
     body: &[u8],
 ) -> Result<()> {
+    let sql = "INSERT OR REPLACE INTO verifications \
+         (row, sub, number, state, expires, verified, given_until, revision, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let life = &record.lifecycle;
-    let (row, expires) = (record.id.row(), life.expires_at.as_millis());
-    turn.view.conn.prepare_cached(statement)?.execute(params![
-        row,
-        record.id.tail().cast_signed(),
+    let expires = life.expires_at.as_millis();
+    turn.view.conn.prepare_cached(sql)?.execute(params![
+        record.id.row(),
         sub,
         number,
         life.state.as_u8(),
         expires,
         life.verified_at.map(|at| at.as_millis()),
         record.given_code.as_ref().map(|_| expires),
-        record.revision.cast_signed(),
+        revision.cast_signed(),
         body,
     ])?;
-    let pending = life.state == VerificationState::Pending;
-    let key = (sub, number);
+    Ok(())
+}
+
+/// Keeps the map of open verifications in step.
+pub(super) fn note_open(turn: &mut Turn<'_>, sub: i64, number: i64, record: &VerificationRecord) {
+    let (row, key) = (record.id.row(), (sub, number));
+    let pending = record.lifecycle.state == VerificationState::Pending;
+    let expires = record.lifecycle.expires_at.as_millis();
     let before = {
         let mut hot = turn.hot();
         hot.open.sweep(turn.view.shared.latest());
-        let before = hot.open.set(key, None);
-        let newer = before.filter(|&(other, _)| other > row);
-        hot.open.set(key, newer.or(pending.then_some((row, expires))));
+        let before = hot.open.set(key, pending.then_some((row, expires)));
+        if let Some(newer) = before.filter(|&(other, _)| other > row) {
+            hot.open.set(key, Some(newer));
+        }
         before
     };
     turn.on_rollback(move |hot| {
         hot.open.set(key, before);
     });
-    Ok(())
 }
 
 /// The small number of a subaccount's name; a new name gets a row.
@@ -151,69 +172,65 @@ pub(super) fn intern(turn: &mut Turn<'_>, name: &str) -> Result<i64> {
 
 fn insert_messages(turn: &mut Turn<'_>, messages: Vec<SealedMessage>) -> Result<()> {
     undo_with_the_group(turn, &messages);
-    let mut settled_below = None;
-    for message in messages {
-        let sub = intern(turn, &message.record.subaccount)?;
-        let row = message.record.id.row();
-        let bucket = turn.hot().buckets.of(row);
-        insert(turn, sub, bucket, &message)?;
-        let mut hot = turn.hot();
-        if let Some(place) = place_of(&message.record) {
-            hot.queue.add(row, place);
-            hot.records.insert(message.record);
-        }
-        if hot.buckets.count(row) {
-            settled_below = Some(hot.queue.settled_below().unwrap_or(row));
+    for message in &messages {
+        let sub = intern(turn, &message.subaccount)?;
+        turn.prepared.insert_message(sub, message)?;
+        if message.state == MessageState::Scheduled {
+            set_scheduled(turn, message.id.row(), true)?;
         }
     }
-    if let Some(row) = settled_below {
+    numbers::add(turn, messages.iter().map(|m| (m.number, m.id.row())))?;
+    if let Some(row) = keep_in_memory(&mut turn.hot(), messages) {
         let sql = "INSERT OR REPLACE INTO meta VALUES ('settled_below', ?1)";
         turn.view.conn.prepare_cached(sql)?.execute([row])?;
     }
     Ok(())
 }
 
-fn undo_with_the_group(turn: &mut Turn<'_>, messages: &[SealedMessage]) {
-    let rows: Vec<_> = messages.iter().map(|m| (m.record.id.row(), place_of(&m.record))).collect();
-    turn.on_rollback(move |hot| {
-        for (row, place) in rows {
-            hot.records.remove(row);
-            place.into_iter().for_each(|place| hot.queue.remove(row, place));
-        }
-    });
-}
-
-fn insert(turn: &Turn<'_>, sub: i64, bucket: i64, message: &SealedMessage) -> Result<()> {
-    let (conn, record) = (turn.view.conn, &message.record);
-    let row = record.id.row();
-    let sql = "INSERT INTO messages (row, tail, sub, number, block, country, bucket, state, changed, due, \
-         expires, verification, batch, marks, dims, progress) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-    conn.prepare_cached(sql)?.execute(params![
-        row,
-        record.id.tail().cast_signed(),
-        sub,
-        message.number,
-        (record.to.as_u64() / 10_000).cast_signed(),
-        codec::country_code(record.country),
-        bucket,
-        record.state.as_u8(),
-        record.progress.changed_at.map(|at| at.as_millis()),
-        record.due.map(|at| at.as_millis()),
-        record.expires_at.map(|at| at.as_millis()),
-        record.verification.map(|id| id.row()),
-        record.batch.map(|id| id.row()),
-        message.marks,
-        message.dims,
-        message.progress,
-    ])?;
-    let mut body = conn.prepare_cached("INSERT INTO bodies (row, body, text) VALUES (?1, ?2, ?3)")?;
-    body.execute(params![row, message.body, message.text])?;
+/// Notes in the table of scheduled messages that one joins or leaves them.
+pub(super) fn set_scheduled(turn: &Turn<'_>, row: i64, scheduled: bool) -> Result<()> {
+    let sql = match scheduled {
+        true => "INSERT OR IGNORE INTO scheduled (row) VALUES (?1)",
+        false => "DELETE FROM scheduled WHERE row = ?1",
+    };
+    turn.view.conn.prepare_cached(sql)?.execute([row])?;
     Ok(())
 }
 
-fn place_of(record: &MessageRecord) -> Option<Waiting> {
-    waiting(record.state, record.due.map(|at| at.as_millis()))
+/// Now and then gives the row below which nothing waits.
+fn keep_in_memory(hot: &mut Hot, messages: Vec<SealedMessage>) -> Option<i64> {
+    let mut settled_below = None;
+    for message in messages {
+        let (row, state, due) = (message.id.row(), message.state, message.due);
+        if let Some(place) = waiting(state, due) {
+            hot.queue.add(row, place);
+        }
+        match message.waits {
+            Some(record) => hot.records.insert(row, record),
+            // It goes at once, and its outcome is written soon.
+            None if state == MessageState::Submitting => {
+                let way = Way { tail: message.id.tail(), state, due, progress: Progress::default() };
+                hot.ways.insert(row, way);
+            }
+            None => {}
+        }
+        if hot.buckets.count(row) {
+            settled_below = Some(hot.queue.settled_below().unwrap_or(row));
+        }
+    }
+    settled_below
+}
+
+fn undo_with_the_group(turn: &mut Turn<'_>, messages: &[SealedMessage]) {
+    let rows: Vec<_> = messages.iter().map(|m| (m.id.row(), waiting(m.state, m.due))).collect();
+    turn.on_rollback(move |hot| {
+        for (row, place) in rows {
+            hot.records.take(row);
+            hot.ways.take(row);
+            hot.numbers.forget(row);
+            place.into_iter().for_each(|place| hot.queue.remove(row, place));
+        }
+    });
 }
 
 /// Where a message of this state waits, if it does.

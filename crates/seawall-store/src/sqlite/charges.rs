@@ -16,7 +16,7 @@ use crate::{PastCharge, Result};
 /// Rows read at once.
 const CHUNK: u16 = 20_000;
 /// A verification lives at most so long after its first message, in milliseconds.
-const LONGEST_VERIFICATION: i64 = 2 * 86_400_000;
+pub(super) const LONGEST_VERIFICATION: i64 = 2 * 86_400_000;
 
 /// What was confirmed.
 #[derive(Default)]
@@ -98,8 +98,8 @@ fn send(
 
 fn given_back(r: &Row<'_>) -> Result<bool> {
     let state = codec::state(r.get(4)?)?;
-    let progress: Progress = match r.get_ref(6)?.as_str_or_null().map_err(|_| damaged("a message"))? {
-        Some(text) => serde_json::from_str(text)?,
+    let progress = match r.get_ref(6)?.as_blob_or_null().map_err(|_| damaged("a message"))? {
+        Some(bytes) => codec::progress(bytes)?,
         None => Progress::default(),
     };
     Ok(budget::gives_back(state, progress.attempts.iter().map(|attempt| attempt.outcome.as_str())))
@@ -109,7 +109,8 @@ fn given_back(r: &Row<'_>) -> Result<bool> {
 pub(super) fn waiting(view: View<'_>) -> Result<Vec<PastCharge>> {
     let sql = "SELECT row, sub, number, dims, state, verification, NULL FROM messages NOT INDEXED \
          WHERE row >= (SELECT coalesce(max(value), 0) FROM meta WHERE key = 'settled_below') AND state IN (0, 2) \
-         UNION ALL SELECT row, sub, number, dims, state, verification, NULL FROM messages WHERE state = 1 \
+         UNION ALL SELECT row, sub, number, dims, state, verification, NULL FROM messages \
+         WHERE row IN (SELECT row FROM scheduled) \
          ORDER BY row";
     let mut select = view.conn.prepare_cached(sql)?;
     let mut rows = select.query([])?;

@@ -7,17 +7,15 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use seawall_core::time::Timestamp;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use super::hot::Hot;
+use super::orders::Line;
 use super::setup;
 use super::writer::{Job, Order, Turn, Writer};
 use crate::vault::Vault;
 use crate::{Result, StoreError};
 
-/// Jobs that may wait; whoever brings one more waits to hand it over.
-const WAITING_JOBS: usize = 4096;
 /// Connections for lists, beside the one for single rows.
 const LIST_READERS: usize = 2;
 
@@ -99,7 +97,7 @@ fn closed() -> StoreError {
 /// The database.
 pub(super) struct Db {
     pub(super) shared: Arc<Shared>,
-    orders: Sender<Order>,
+    orders: Arc<Line<Order>>,
     readers: Option<Arc<Readers>>,
 }
 
@@ -126,9 +124,9 @@ impl Db {
         let hot = Mutex::new(super::start::load(&conn)?);
         let shared =
             Arc::new(Shared { vault, hot, broken: AtomicBool::new(false), latest: AtomicI64::new(0) });
-        let (orders, receiver): (_, Receiver<Order>) = channel(WAITING_JOBS);
+        let orders = Arc::new(Line::default());
         let readers = dir.map(Readers::open).transpose()?.map(Arc::new);
-        let writer = Writer { conn, shared: shared.clone(), orders: receiver, lock };
+        let writer = Writer { conn, shared: shared.clone(), orders: orders.clone(), lock };
         std::thread::Builder::new()
             .name("seawall-writer".to_owned())
             .spawn(move || writer.run())
@@ -143,7 +141,9 @@ impl Db {
         work: impl FnOnce(&mut Turn<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (job, answer) = Job::new(weight, work);
-        self.orders.send(Order::Run(job)).await.map_err(|_| closed())?;
+        if !self.orders.bring(Order::Run(job)).await {
+            return Err(closed());
+        }
         answer.await.map_err(|_| closed())?
     }
 
@@ -178,8 +178,15 @@ impl Db {
     /// Finishes everything that was handed over, writes the log back and ends the writer.
     pub(super) async fn close(&self) {
         let (sender, done) = oneshot::channel();
-        if self.orders.send(Order::Close(sender)).await.is_ok() {
+        if self.orders.bring(Order::Close(sender)).await {
             let _ = tokio::time::timeout(Duration::from_secs(30), done).await;
         }
+    }
+}
+
+/// Without anybody who could give an order the writer ends.
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.orders.close();
     }
 }

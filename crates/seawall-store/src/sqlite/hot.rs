@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use seawall_core::id::SEQUENCE_BITS;
+use seawall_core::message::MessageState;
 
-use crate::records::MessageRecord;
+use super::numbers::Gathered;
+use crate::records::{MessageRecord, Progress};
 
-/// Messages kept in full between their acceptance and their end, instead of being read again.
-const CACHED_RECORDS: usize = 8192;
-/// Messages of one bucket of the number index.
+/// Messages kept in memory between their acceptance and their end, instead of being read again.
+const RECENT: usize = 8192;
+/// Messages of one bucket of the index of references.
 const BUCKET_SIZE: u32 = 4096;
 
 /// Everything kept in memory.
@@ -27,11 +29,15 @@ pub(super) struct Hot {
     pub(super) open: OpenVerifications,
     /// Messages that wait, are due later, or are being submitted.
     pub(super) queue: Queue,
-    /// Messages in full.
-    pub(super) records: RecordCache,
+    /// Messages that wait to be claimed, in full.
+    pub(super) records: Recent<Box<MessageRecord>>,
+    /// What changes about messages that were claimed.
+    pub(super) ways: Recent<Way>,
+    /// The newest part of the index of numbers.
+    pub(super) numbers: Gathered,
     /// Webhook deliveries.
     pub(super) hooks: HookQueue,
-    /// Stretches of the number index.
+    /// Stretches of the index of references.
     pub(super) buckets: Buckets,
     /// Stretches of the idempotency keys.
     pub(super) key_buckets: BTreeSet<i64>,
@@ -207,46 +213,56 @@ impl HookQueue {
     }
 }
 
-/// The newest messages in full, oldest forgotten first.
-#[derive(Default)]
-pub(super) struct RecordCache {
-    map: HashMap<i64, Box<MessageRecord>>,
+/// What changes about a message while it travels.
+#[derive(Clone)]
+pub(super) struct Way {
+    /// The unguessable half of its id.
+    pub(super) tail: u64,
+    /// Where it stands.
+    pub(super) state: MessageState,
+    /// When it is to be sent, if it waits.
+    pub(super) due: Option<i64>,
+    /// How it travelled so far.
+    pub(super) progress: Progress,
+}
+
+/// Something about the newest messages by row, oldest forgotten first.
+pub(super) struct Recent<T> {
+    map: HashMap<i64, T>,
     order: VecDeque<i64>,
 }
 
-impl RecordCache {
-    pub(super) fn get(&self, row: i64) -> Option<&MessageRecord> {
-        self.map.get(&row).map(|record| &**record)
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Recent { map: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T> Recent<T> {
+    /// Takes it out.
+    pub(super) fn take(&mut self, row: i64) -> Option<T> {
+        // Its place in the order stays and is used up when its turn comes.
+        self.map.remove(&row)
     }
 
-    pub(super) fn get_mut(&mut self, row: i64) -> Option<&mut MessageRecord> {
-        self.map.get_mut(&row).map(|record| &mut **record)
-    }
-
-    pub(super) fn insert(&mut self, record: MessageRecord) {
-        let row = record.id.row();
-        if self.map.insert(row, Box::new(record)).is_none() {
+    pub(super) fn insert(&mut self, row: i64, value: T) {
+        if self.map.insert(row, value).is_none() {
             self.order.push_back(row);
         }
-        while self.order.len() > CACHED_RECORDS {
+        while self.order.len() > RECENT {
             if let Some(oldest) = self.order.pop_front() {
                 self.map.remove(&oldest);
             }
         }
     }
 
-    pub(super) fn remove(&mut self, row: i64) {
-        // Its place in the order stays and is used up when its turn comes.
-        self.map.remove(&row);
-    }
-
-    /// Forgets all up to a row, whose texts were erased.
+    /// Forgets all up to a row.
     pub(super) fn remove_up_to(&mut self, last: i64) {
         self.map.retain(|row, _| *row > last);
     }
 }
 
-/// Where each bucket of the number index begins, in milliseconds. A message belongs to the last bucket that
+/// Where each bucket of the index of references begins, in milliseconds. A message belongs to the last bucket that
 /// begins no later than its id, so buckets are in the order of rows.
 pub(super) struct Buckets {
     starts: Vec<i64>,
@@ -261,12 +277,12 @@ impl Default for Buckets {
 }
 
 impl Buckets {
-    /// From what the table holds: the beginnings, how many messages the last one has, and the newest row.
-    pub(super) fn load(mut starts: Vec<i64>, held: u32, newest_row: i64) -> Self {
+    /// From what the table holds: the beginnings; and the newest row.
+    pub(super) fn load(mut starts: Vec<i64>, newest_row: i64) -> Self {
         if starts.first() != Some(&0) {
             starts.insert(0, 0);
         }
-        Buckets { starts, held, newest: newest_row >> SEQUENCE_BITS }
+        Buckets { starts, held: 0, newest: newest_row >> SEQUENCE_BITS }
     }
 
     /// The bucket of a row.

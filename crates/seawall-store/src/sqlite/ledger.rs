@@ -17,8 +17,8 @@ use super::{
 };
 use crate::records::{
     Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
-    MessageFilter, MessageRecord, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
-    Visit,
+    MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter,
+    VerificationRecord, Visit,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -53,7 +53,7 @@ impl Ledger for SqliteStore {
         self.db.write(limit.min(64), move |turn| claim(turn, now, limit)).await
     }
 
-    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>> {
+    async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Moved>> {
         let vault = &self.db.shared.vault;
         let seal = |mut change: Change| {
             let sealed = change.hooks.iter().map(|hook| hooks::seal(vault, hook)).collect::<Result<_>>()?;

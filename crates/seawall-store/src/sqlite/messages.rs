@@ -10,7 +10,7 @@ use seawall_core::time::Timestamp;
 
 use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
-use super::{travel, verifications};
+use super::{numbers, travel, verifications};
 use crate::Result;
 use crate::records::{MessageFilter, MessageRecord, Page};
 use crate::vault::Vault;
@@ -113,7 +113,30 @@ impl Conditions {
         each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
     ) -> Result<()> {
         let sql = format!("SELECT {columns}{} ORDER BY {order} DESC LIMIT ?", self.sql);
-        let mut select = view.conn.prepare_cached(&sql)?;
+        self.query(view, &sql, limit, each)
+    }
+
+    /// The same where `columns` ends with a condition.
+    pub(super) fn further(
+        &self,
+        view: View<'_>,
+        columns: &str,
+        order: &str,
+        limit: usize,
+        each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let more = self.sql.replacen(" WHERE ", " AND ", 1);
+        self.query(view, &format!("SELECT {columns}{more} ORDER BY {order} DESC LIMIT ?"), limit, each)
+    }
+
+    fn query(
+        &self,
+        view: View<'_>,
+        sql: &str,
+        limit: usize,
+        each: &mut dyn FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut select = view.conn.prepare_cached(sql)?;
         let limit = Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX));
         let mut rows = select.query(params_from_iter(self.values.iter().chain([&limit])))?;
         while let Some(row) = rows.next()? {
@@ -136,7 +159,7 @@ pub(super) fn list(view: View<'_>, filter: &MessageFilter, page: Page) -> Result
         }
         to = Some(verification.to);
         conditions.and("m.verification =", id.row());
-        // A verification is as old as its first message; both ids were made within one request.
+        // A verification is as old as its first message, or a moment younger.
         conditions.and("m.row >=", Id::first_row(id.at().minus(Duration::from_secs(60))));
     }
     conditions.rows("m.row", page.before, filter.from, filter.to_time);
@@ -162,7 +185,10 @@ pub(super) fn list(view: View<'_>, filter: &MessageFilter, page: Page) -> Result
     Ok(found)
 }
 
-/// Runs a list over all messages, or over those to one number: one bucket of the index after the other.
+/// Rows that are looked for by one statement.
+const CHUNK: usize = 256;
+
+/// Runs a list over all messages, or over those to one number.
 pub(super) fn run(
     view: View<'_>,
     conditions: &Conditions,
@@ -175,10 +201,12 @@ pub(super) fn run(
         return conditions.select(view, columns, "m.row", limit, each);
     };
     let number = codec::number_hash(view.vault(), to);
-    let (mut left, buckets) = (limit, view.hot().buckets.newest_first());
-    for bucket in buckets {
+    let (rows, mut left) = (numbers::rows(view, number)?, limit);
+    for chunk in rows.chunks(CHUNK) {
+        let rows: Vec<String> = chunk.iter().map(i64::to_string).collect();
         let mut conditions = conditions.clone();
-        conditions.and("m.bucket =", bucket);
+        conditions.raw(&format!("m.row IN ({})", rows.join(",")));
+        // The index keeps only a part of the hash.
         conditions.and("m.number =", number);
         conditions.select(view, columns, "m.row", left, &mut |r| {
             left = left.saturating_sub(1);

@@ -7,7 +7,7 @@ use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
 use super::writer::Turn;
-use super::{idempotency, verifications};
+use super::{idempotency, numbers, verifications};
 use crate::Result;
 use crate::records::Retention;
 
@@ -23,7 +23,7 @@ pub(super) fn step(turn: &mut Turn<'_>, now: Timestamp, retention: &Retention) -
     let mut most = verifications::erase_given(turn, now.as_millis(), STEP)?;
     most = most.max(erase_texts(turn, before(retention.texts))?);
     most = most.max(delete_messages(turn, messages)?);
-    most = most.max(delete(turn, "verifications", "row", messages)?);
+    most = most.max(delete_verifications(turn, messages)?);
     most = most.max(delete(turn, "decision_batches", "first", messages)?);
     most = most.max(delete(turn, "audit", "row", before(retention.audit))?);
     most = most.max(idempotency::prune(turn, now.minus(retention.idempotency).as_millis(), STEP)?);
@@ -48,7 +48,7 @@ fn set_watermark(turn: &Turn<'_>, key: &str, row: i64) -> Result<()> {
 /// Where a step that begins at `from` and ends before `until` has to stop, and how many rows it covers.
 fn stretch(turn: &Turn<'_>, from: i64, until: i64) -> Result<(i64, u64)> {
     let sql = "SELECT coalesce(max(row), 0), count(*) FROM \
-         (SELECT row FROM bodies WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3)";
+         (SELECT row FROM messages WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3)";
     let mut select = turn.view.conn.prepare_cached(sql)?;
     let (last, count): (i64, i64) = select.query_row([from, until, STEP], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok((last, count.unsigned_abs()))
@@ -60,8 +60,8 @@ fn erase_texts(turn: &mut Turn<'_>, until: i64) -> Result<u64> {
     if rows == 0 {
         return Ok(0);
     }
-    let sql = "UPDATE bodies SET text = NULL WHERE row >= ?1 AND row <= ?2 AND text IS NOT NULL
-         AND row NOT IN (SELECT row FROM messages WHERE row >= ?1 AND row <= ?2 AND state < 3)";
+    let sql =
+        "UPDATE messages SET text = NULL WHERE row >= ?1 AND row <= ?2 AND text IS NOT NULL AND state >= 3";
     turn.view.conn.prepare_cached(sql)?.execute([from, last])?;
     turn.hot().records.remove_up_to(last);
     let held: Option<i64> = turn
@@ -80,24 +80,30 @@ fn erase_texts(turn: &mut Turn<'_>, until: i64) -> Result<u64> {
 /// Deletes messages that wait for nothing.
 fn delete_messages(turn: &mut Turn<'_>, until: i64) -> Result<u64> {
     let conn = turn.view.conn;
-    let mut select = conn.prepare_cached(
-        "SELECT row, bucket FROM messages WHERE row < ?1 AND state >= 3 ORDER BY row LIMIT ?2",
-    )?;
-    let read = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?));
-    let rows: Vec<(i64, i64)> = select.query_map([until, STEP], read)?.collect::<rusqlite::Result<_>>()?;
-    for &(row, _) in &rows {
+    let mut select =
+        conn.prepare_cached("SELECT row FROM messages WHERE row < ?1 AND state >= 3 ORDER BY row LIMIT ?2")?;
+    let rows: Vec<i64> = select.query_map([until, STEP], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for &row in &rows {
         conn.prepare_cached("DELETE FROM messages WHERE row = ?1")?.execute([row])?;
-        conn.prepare_cached("DELETE FROM bodies WHERE row = ?1")?.execute([row])?;
-        turn.hot().records.remove(row);
+        turn.hot().ways.take(row);
     }
-    if let Some((_, bucket)) = rows.last() {
-        let oldest: Option<i64> =
-            conn.query_row("SELECT min(bucket) FROM messages INDEXED BY messages_number", [], |r| r.get(0))?;
-        let oldest = oldest.unwrap_or(*bucket);
-        conn.prepare_cached("DELETE FROM provider_refs WHERE bucket < ?1")?.execute([oldest])?;
-        turn.hot().buckets.forget_below(oldest);
+    if let Some(last) = rows.last() {
+        let oldest: Option<i64> = conn.query_row("SELECT min(row) FROM messages", [], |r| r.get(0))?;
+        let oldest = oldest.unwrap_or(*last);
+        numbers::prune(turn, oldest)?;
+        let bucket = turn.hot().buckets.of(oldest);
+        conn.prepare_cached("DELETE FROM provider_refs WHERE bucket < ?1")?.execute([bucket])?;
+        turn.hot().buckets.forget_below(bucket);
     }
     Ok(u64::try_from(rows.len()).unwrap_or(0))
+}
+
+/// Deletes verifications whose first message is gone: it would show the verification as it was begun.
+fn delete_verifications(turn: &Turn<'_>, until: i64) -> Result<u64> {
+    let sql = "DELETE FROM verifications WHERE row IN (SELECT row FROM verifications v WHERE row < ?1
+         AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.row = v.row) ORDER BY row LIMIT ?2)";
+    let gone = turn.view.conn.prepare_cached(sql)?.execute([until, STEP])?;
+    Ok(u64::try_from(gone).unwrap_or(0))
 }
 
 fn delete(turn: &Turn<'_>, table: &str, key: &str, until: i64) -> Result<u64> {

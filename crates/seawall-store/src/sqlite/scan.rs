@@ -20,7 +20,7 @@ use super::db::{Db, View};
 use super::decisions::PLACE;
 use crate::Result;
 use crate::packed::{self, Packed, unpack_text};
-use crate::records::{Content, Details, Later, Progress, Scanned, ScannedReason, Visit};
+use crate::records::{Content, Details, Later, Scanned, ScannedReason, Visit};
 use crate::vault::Place;
 
 /// Messages read at once.
@@ -35,16 +35,15 @@ struct Stretch {
     until: i64,
 }
 
-/// Where a chunk ended: the row to go on from, or that there is nothing more to read.
+/// Where a chunk ended: the row to go on below, or that there is nothing more to read.
 type Next = ControlFlow<(), Option<i64>>;
 
-/// Lends every decision between two instants to `each`, those of messages first.
+/// Lends every decision between two instants to `each`, newest first, those of messages before those of
+/// batches.
 pub(super) async fn decisions(db: &Db, from: Timestamp, to: Timestamp, mut each: Visit) -> Result<()> {
     let all = Stretch { from: Id::first_row(from), until: Id::first_row(to) };
-    // A batch begins before its last decision, however long ago.
-    let chunks: [(Chunk, i64); 2] = [(messages, all.from), (batches, i64::MIN)];
-    for (chunk, begin) in chunks {
-        let mut next = Some(begin);
+    for chunk in [messages as Chunk, batches] {
+        let mut next = Some(all.until);
         while let Some(row) = next {
             let read = move |view: View<'_>| chunk(view, all, row, &mut each).map(|end| (end, each));
             let (end, back) = db.list(read).await?;
@@ -58,42 +57,43 @@ pub(super) async fn decisions(db: &Db, from: Timestamp, to: Timestamp, mut each:
     Ok(())
 }
 
+/// Reads some rows below one.
 type Chunk = fn(View<'_>, Stretch, i64, &mut Visit) -> Result<Next>;
 
-fn messages(view: View<'_>, all: Stretch, from: i64, each: &mut Visit) -> Result<Next> {
-    let mut select = view
-        .conn
-        .prepare_cached("SELECT row, body FROM bodies WHERE row >= ?1 AND row < ?2 ORDER BY row LIMIT ?3")?;
-    let mut rows = select.query(params![from, all.until, MESSAGES])?;
-    let (mut read, mut last) = (0, from);
+fn messages(view: View<'_>, all: Stretch, below: i64, each: &mut Visit) -> Result<Next> {
+    let mut select = view.conn.prepare_cached(
+        "SELECT row, body FROM messages WHERE row >= ?1 AND row < ?2 ORDER BY row DESC LIMIT ?3",
+    )?;
+    let mut rows = select.query(params![all.from, below, MESSAGES])?;
+    let (mut read, mut last) = (0, below);
     while let Some(r) = rows.next()? {
         let row: i64 = r.get(0)?;
         (read, last) = (read + 1, row);
         let sealed = r.get_ref(1)?.as_blob().map_err(|_| codec::damaged("a message"))?;
         let plain = view.vault().open_sealed(Place::new(MESSAGE_BODY, row), sealed)?;
         let found = packed::begun(&plain).and_then(|mut from| Found::of_message(&mut from));
-        let found = found.ok_or_else(|| codec::damaged("a message"))?;
+        let Some(found) = found.ok_or_else(|| codec::damaged("a message"))? else { continue };
         let later = OfMessage { view, row, verification: found.verification };
         if found.lend(row, &later, each).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
-    Ok(ControlFlow::Continue((read == MESSAGES).then_some(last + 1)))
+    Ok(ControlFlow::Continue((read == MESSAGES).then_some(last)))
 }
 
-fn batches(view: View<'_>, all: Stretch, from: i64, each: &mut Visit) -> Result<Next> {
+/// A batch may begin long before its last decision.
+fn batches(view: View<'_>, all: Stretch, below: i64, each: &mut Visit) -> Result<Next> {
     let mut select = view.conn.prepare_cached(
-        "SELECT first, body FROM decision_batches WHERE first >= ?1 AND first < ?2 AND last >= ?3 \
-         ORDER BY first LIMIT ?4",
+        "SELECT first, body FROM decision_batches WHERE first < ?1 AND last >= ?2 ORDER BY first DESC LIMIT ?3",
     )?;
-    let mut rows = select.query(params![from, all.until, all.from, BATCHES])?;
-    let (mut read, mut last) = (0, from);
+    let mut rows = select.query(params![below, all.from, BATCHES])?;
+    let (mut read, mut last) = (0, below);
     while let Some(r) = rows.next()? {
         let first: i64 = r.get(0)?;
         (read, last) = (read + 1, first);
         let sealed = r.get_ref(1)?.as_blob().map_err(|_| codec::damaged("a batch of decisions"))?;
         let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
-        let mut from = packed::begun(&plain).unwrap_or_default();
+        let mut from = packed::begun(&plain).ok_or_else(|| codec::damaged("a batch of decisions"))?;
         while !from.is_empty() {
             let read = Id::unpack(&mut from).zip(Found::decision(&mut from));
             let (id, found) = read.ok_or_else(|| codec::damaged("a batch of decisions"))?;
@@ -103,7 +103,7 @@ fn batches(view: View<'_>, all: Stretch, from: i64, each: &mut Visit) -> Result<
             }
         }
     }
-    Ok(ControlFlow::Continue((read == BATCHES).then_some(last + 1)))
+    Ok(ControlFlow::Continue((read == BATCHES).then_some(last)))
 }
 
 /// A decision in its packed bytes. What is read here in place, [`crate::records::DecisionBody`] reads into
@@ -126,8 +126,8 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// The decision within the body of a message.
-    fn of_message(from: &mut &'a [u8]) -> Option<Self> {
+    /// The decision within the body of a message, if it has one.
+    fn of_message(from: &mut &'a [u8]) -> Option<Option<Self>> {
         Msisdn::unpack(from)?;
         Channel::unpack(from)?;
         Encoding::unpack(from)?;
@@ -140,8 +140,8 @@ impl<'a> Found<'a> {
             i64::unpack(from)?;
             Some((i64::unpack(from)?, unpack_text(from)?))
         })?;
-        let decision = option(from, Found::decision)??;
-        Some(Found { price, verification, ..decision })
+        let decision = option(from, Found::decision)?;
+        Some(decision.map(|decision| Found { price, verification, ..decision }))
     }
 
     fn decision(from: &mut &'a [u8]) -> Option<Self> {
@@ -249,9 +249,9 @@ impl Later for OfMessage<'_> {
             }
         }
         let mut select = conn.prepare_cached("SELECT progress FROM messages WHERE row = ?1")?;
-        let text: Option<Option<String>> = select.query_row([self.row], |r| r.get(0)).optional()?;
-        let Some(text) = text.flatten() else { return Ok(false) };
-        let progress: Progress = serde_json::from_str(&text)?;
+        let bytes: Option<Vec<u8>> = select.query_row([self.row], |r| r.get(0)).optional()?;
+        let Some(bytes) = bytes else { return Ok(false) };
+        let progress = codec::progress(&bytes)?;
         Ok(progress.outcome.as_deref() == Some("success"))
     }
 }

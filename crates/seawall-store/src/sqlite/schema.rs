@@ -1,12 +1,15 @@
-//! The tables. A message costs two appended rows and one entry in an index whose hot part stays small.
+//! The tables. A message costs one appended row, and so does a code: pages of it are written twice, when it
+//! is accepted and when its outcome is known.
 //!
-//! - `messages` holds what changes and what lists filter by; it is small because SQLite rewrites the whole row
-//!   on every update. `bodies` holds what never changes.
-//! - Indexes by keyed hash would dirty a random page for every message. They lead with a `bucket` instead: a
-//!   stretch of a few thousand messages in order of time, so that inserts stay within a few pages, and a
-//!   look-up asks one bucket after the other, newest first.
+//! - `messages` holds a message with everything about it. `progress` has room for a delivery, so that its
+//!   outcome is written over in place: a row that grew would split its page.
+//! - A verification stands in the row of its first message until it changes; `verifications` holds what
+//!   changed, under the same row key, and verifications with a code given by the caller, which is erased.
+//! - An index by keyed hash would dirty a random page for every message. `numbers` is written a few thousand
+//!   messages at a time; until then memory knows them, and a start reads on from `meta.unindexed_from`.
+//! - The index of providers' references leads with a `bucket`, a stretch of time, for the same reason.
 //! - Waiting messages and webhook deliveries need no index: they are known in memory and found again at
-//!   start by reading on from `meta.settled_below`.
+//!   start, by reading on from `meta.settled_below` and from `scheduled`.
 
 /// Marks the file as ours: `Swal`.
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
@@ -24,24 +27,22 @@ CREATE TABLE messages (
   number INTEGER NOT NULL,
   block INTEGER NOT NULL,
   country INTEGER NOT NULL,
-  bucket INTEGER NOT NULL,
   state INTEGER NOT NULL,
-  changed INTEGER,
   due INTEGER,
   expires INTEGER,
   verification INTEGER,
   batch INTEGER,
   marks INTEGER NOT NULL,
   dims BLOB NOT NULL,
-  progress TEXT
+  progress BLOB NOT NULL,
+  body BLOB NOT NULL,
+  text BLOB
 );
-CREATE INDEX messages_number ON messages (bucket, number);
 CREATE INDEX messages_batch ON messages (batch) WHERE batch IS NOT NULL;
-CREATE INDEX messages_scheduled ON messages (due) WHERE state = 1;
-CREATE TABLE bodies (row INTEGER PRIMARY KEY, body BLOB NOT NULL, text BLOB);
+CREATE TABLE scheduled (row INTEGER PRIMARY KEY);
+CREATE TABLE numbers (id INTEGER PRIMARY KEY, high INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE verifications (
   row INTEGER PRIMARY KEY,
-  tail INTEGER NOT NULL,
   sub INTEGER NOT NULL,
   number INTEGER NOT NULL,
   state INTEGER NOT NULL,

@@ -1,14 +1,16 @@
 //! Starting: what is kept in memory is read back, and what was under way when the process ended is mended.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
+use seawall_core::id::SEQUENCE_BITS;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 
 use super::accept::waiting;
-use super::codec;
+use super::charges::LONGEST_VERIFICATION;
 use super::db::View;
 use super::hot::{Buckets, Hot, Waiting};
 use super::writer::Turn;
+use super::{codec, numbers, travel};
 use crate::Result;
 use crate::records::Recovery;
 
@@ -34,6 +36,7 @@ pub(super) fn load(conn: &Connection) -> Result<Hot> {
     })?;
     hot.last_audit = conn.query_row("SELECT coalesce(max(row), 0) FROM audit", [], |r| r.get(0))?;
     hot.buckets = buckets(conn)?;
+    hot.numbers = numbers::load(conn)?;
     super::known::load(conn, &mut hot)?;
     load_queue(conn, &mut hot)?;
     load_open(conn, &mut hot)?;
@@ -56,25 +59,24 @@ fn each(
 /// Jumps from one bucket to the next instead of reading the whole index.
 fn buckets(conn: &Connection) -> Result<Buckets> {
     let mut starts = Vec::new();
-    let mut next = conn.prepare("SELECT min(bucket) FROM messages WHERE bucket > ?1")?;
+    let mut next = conn.prepare("SELECT min(bucket) FROM provider_refs WHERE bucket > ?1")?;
     let mut last = -1i64;
     while let Some(start) = next.query_row([last], |r| r.get::<_, Option<i64>>(0))? {
         starts.push(start);
         last = start;
     }
-    let held = conn.query_row("SELECT count(*) FROM messages WHERE bucket = ?1", [last], |r| r.get(0))?;
     let newest = conn.query_row("SELECT coalesce(max(row), 0) FROM messages", [], |r| r.get(0))?;
-    Ok(Buckets::load(starts, held, newest))
+    Ok(Buckets::load(starts, newest))
 }
 
 /// Queued messages and those being submitted are found by reading on from where everything is settled;
-/// scheduled ones by their index.
+/// scheduled ones by their table.
 fn load_queue(conn: &Connection, hot: &mut Hot) -> Result<()> {
     let sql = "SELECT value FROM meta WHERE key = 'settled_below'";
     let settled_below: i64 = conn.query_row(sql, [], |r| r.get(0)).optional()?.unwrap_or(0);
     let sql = format!(
         "SELECT row, state, due FROM messages NOT INDEXED WHERE row >= {settled_below} AND state IN (0, 2)
-         UNION ALL SELECT row, state, due FROM messages WHERE state = 1"
+         UNION ALL SELECT row, state, due FROM messages WHERE row IN (SELECT row FROM scheduled)"
     );
     let mut select = conn.prepare(&sql)?;
     let mut rows = select.query([])?;
@@ -89,11 +91,16 @@ fn load_queue(conn: &Connection, hot: &mut Hot) -> Result<()> {
 /// Pending verifications that were valid when the last message was accepted.
 fn load_open(conn: &Connection, hot: &mut Hot) -> Result<()> {
     let newest: i64 = conn.query_row("SELECT coalesce(max(row), 0) FROM messages", [], |r| r.get(0))?;
-    let now = newest >> seawall_core::id::SEQUENCE_BITS;
+    let now = newest >> SEQUENCE_BITS;
+    let begun = (now - LONGEST_VERIFICATION).max(0) << SEQUENCE_BITS;
     let mut select = conn.prepare(
-        "SELECT sub, number, row, expires FROM verifications WHERE state = 0 AND expires > ?1 ORDER BY row",
+        "SELECT sub, number, row, expires FROM verifications WHERE state = 0 AND expires > ?1
+         UNION ALL SELECT sub, number, row, expires FROM messages m
+           WHERE row >= ?2 AND verification = row AND expires > ?1
+             AND NOT EXISTS (SELECT 1 FROM verifications v WHERE v.row = m.row)
+         ORDER BY row",
     )?;
-    let mut rows = select.query([now])?;
+    let mut rows = select.query([now, begun])?;
     while let Some(row) = rows.next()? {
         hot.open.set((row.get(0)?, row.get(1)?), Some((row.get(2)?, row.get(3)?)));
     }
@@ -106,17 +113,18 @@ pub(super) fn recover(turn: &mut Turn<'_>, now: Timestamp) -> Result<Recovery> {
         let hot = turn.hot();
         (hot.queue.submitting(), hot.queue.waiting())
     };
-    let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1 AND state = ?4";
-    let (unknown, submitting) = (MessageState::Unknown.as_u8(), MessageState::Submitting.as_u8());
-    for &row in &rows {
-        turn.view.conn.prepare_cached(sql)?.execute(params![row, unknown, now.as_millis(), submitting])?;
-        let mut hot = turn.hot();
-        hot.queue.remove(row, Waiting::Submitting);
-        hot.records.remove(row);
-        drop(hot);
-        turn.on_rollback(move |hot| hot.queue.add(row, Waiting::Submitting));
+    let mut unknown = 0;
+    for row in rows {
+        let Some(mut way) = travel::way(turn, row)? else {
+            turn.hot().queue.remove(row, Waiting::Submitting);
+            continue;
+        };
+        way.state = MessageState::Unknown;
+        way.progress.changed_at = Some(now);
+        travel::write(turn, row, Some(Waiting::Submitting), way)?;
+        unknown += 1;
     }
-    Ok(Recovery { unknown: rows.len(), waiting })
+    Ok(Recovery { unknown, waiting })
 }
 
 /// The newest key of any row that an id became.

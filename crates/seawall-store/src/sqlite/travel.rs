@@ -1,16 +1,15 @@
 //! A message's way: claimed for sending, then changed by what providers say.
 
-use rusqlite::params;
+use rusqlite::OptionalExtension;
 use seawall_core::id::{Id, IdKind};
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 
-use super::accept::waiting;
-use super::hot::Waiting;
-use super::messages;
+use super::accept::{set_scheduled, waiting};
+use super::hot::{Waiting, Way};
 use super::writer::Turn;
-use super::{codec, hooks};
-use crate::records::{Attempt, Change, MessageRecord};
+use super::{codec, hooks, messages};
+use crate::records::{Attempt, Change, MessageRecord, Moved};
 use crate::{Result, StoreError};
 
 /// Moves what may be sent now to `submitting`, or to `expired`.
@@ -18,57 +17,68 @@ pub(super) fn claim(turn: &mut Turn<'_>, now: Timestamp, limit: usize) -> Result
     let next = turn.hot().queue.next(now.as_millis(), limit);
     let mut claimed = Vec::with_capacity(next.len());
     for (row, place) in next {
-        let Some(mut record) = current(turn, row)? else {
+        let Some(mut record) = waiting_record(turn, row)? else {
             turn.hot().queue.remove(row, place);
             continue;
         };
         let late = record.expires_at.is_some_and(|end| end <= now);
         record.state = if late { MessageState::Expired } else { MessageState::Submitting };
         record.progress.changed_at = Some(now);
-        let sql = "UPDATE messages SET state = ?2, changed = ?3 WHERE row = ?1";
-        turn.view.conn.prepare_cached(sql)?.execute(params![row, record.state.as_u8(), now.as_millis()])?;
-        step(turn, Some(place), &record);
+        let way = Way {
+            tail: record.id.tail(),
+            state: record.state,
+            due: record.due.map(Timestamp::as_millis),
+            progress: record.progress.clone(),
+        };
+        write(turn, row, Some(place), way)?;
         claimed.push(record);
     }
     Ok(claimed)
 }
 
-/// A message as it is now, from memory if it is there. A row that is gone was pruned or never committed.
-fn current(turn: &Turn<'_>, row: i64) -> Result<Option<MessageRecord>> {
-    if let Some(record) = turn.hot().records.get(row) {
-        return Ok(Some(record.clone()));
+/// A waiting message, from memory if it is there. A row that is gone was pruned or never committed.
+fn waiting_record(turn: &Turn<'_>, row: i64) -> Result<Option<MessageRecord>> {
+    let kept = turn.hot().records.take(row);
+    if let Some(record) = kept {
+        return Ok(Some(*record));
     }
     let found = messages::by_row(turn.view, row)?;
     Ok(found.map(|record| MessageRecord { decision: None, ..record }))
 }
 
-/// Keeps memory in step with a changed row.
-fn step(turn: &mut Turn<'_>, before: Option<Waiting>, record: &MessageRecord) {
-    let row = record.id.row();
-    let after = waiting(record.state, record.due.map(|at| at.as_millis()));
-    {
-        let mut hot = turn.hot();
-        if let Some(place) = before {
-            hot.queue.remove(row, place);
-        }
-        if let Some(place) = after {
-            hot.queue.add(row, place);
-        }
-        if record.state.is_final() {
-            hot.records.remove(row);
-        } else if let Some(cached) = hot.records.get_mut(row) {
-            cached.state = record.state;
-            cached.due = record.due;
-            cached.progress.clone_from(&record.progress);
-        } else {
-            hot.records.insert(record.clone());
-        }
+/// How a message travels, from memory if it is there.
+pub(super) fn way(turn: &Turn<'_>, row: i64) -> Result<Option<Way>> {
+    let kept = turn.hot().ways.take(row);
+    if kept.is_some() {
+        return Ok(kept);
     }
+    let sql = format!("SELECT {} WHERE row = ?1", codec::WAY_COLUMNS);
+    let mut select = turn.view.conn.prepare_cached(&sql)?;
+    select.query_row([row], |r| Ok(codec::way(r))).optional()?.transpose()
+}
+
+/// Writes how a message travels now, and keeps memory in step.
+pub(super) fn write(turn: &mut Turn<'_>, row: i64, before: Option<Waiting>, way: Way) -> Result<()> {
+    let after = waiting(way.state, way.due);
     turn.on_rollback(move |hot| {
-        hot.records.remove(row);
+        hot.ways.take(row);
+        hot.records.take(row);
         after.into_iter().for_each(|place| hot.queue.remove(row, place));
         before.into_iter().for_each(|place| hot.queue.add(row, place));
     });
+    if turn.prepared.change_message(row, &way)? != 1 {
+        return Err(StoreError::Corrupt("a message lost its row".to_owned()));
+    }
+    if matches!(before, Some(Waiting::Later(_, true))) && !matches!(after, Some(Waiting::Later(_, true))) {
+        set_scheduled(turn, row, false)?;
+    }
+    let mut hot = turn.hot();
+    before.into_iter().for_each(|place| hot.queue.remove(row, place));
+    after.into_iter().for_each(|place| hot.queue.add(row, place));
+    if !way.state.is_final() {
+        hot.ways.insert(row, way);
+    }
+    Ok(())
 }
 
 /// A change whose deliveries are sealed already.
@@ -79,62 +89,52 @@ pub(super) struct SealedChange {
     pub(super) hooks: Vec<hooks::SealedHook>,
 }
 
-/// Applies what the state machine allows; returns the changed messages.
-pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<Vec<MessageRecord>> {
-    let mut changed = Vec::with_capacity(changes.len());
-    for sealed in changes {
-        let Some(mut record) = current(turn, sealed.change.id.row())?.filter(|r| r.id == sealed.change.id)
-        else {
-            continue;
-        };
-        let before = waiting(record.state, record.due.map(|at| at.as_millis()));
-        if !apply(&mut record, &sealed.change) {
+/// Applies what the state machine allows; returns what changed.
+pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<Vec<Moved>> {
+    let mut moved = Vec::with_capacity(changes.len());
+    for SealedChange { change, hooks } in changes {
+        let (id, row) = (change.id, change.id.row());
+        let Some(mut way) = way(turn, row)? else { continue };
+        let (before, tries) = (waiting(way.state, way.due), change.attempt.is_some());
+        if id.tail() != way.tail || !apply(&mut way, change) {
+            if !way.state.is_final() {
+                turn.hot().ways.insert(row, way);
+            }
             continue;
         }
-        write(turn, &record)?;
-        if let Some(attempt) = &sealed.change.attempt {
-            write_reference(turn, record.id, attempt)?;
+        if let Some(attempt) = way.progress.attempts.last().filter(|_| tries) {
+            write_reference(turn, id, attempt)?;
         }
-        hooks::insert(turn, sealed.hooks)?;
-        step(turn, before, &record);
-        changed.push(record);
+        // A waiting record in memory would be sent as it was.
+        turn.hot().records.take(row);
+        let state = way.state;
+        write(turn, row, before, way)?;
+        hooks::insert(turn, hooks)?;
+        moved.push(Moved { id, state });
     }
-    Ok(changed)
+    Ok(moved)
 }
 
 /// False when the state machine refuses the change: a late or repeated receipt.
-fn apply(record: &mut MessageRecord, change: &Change) -> bool {
+fn apply(way: &mut Way, change: Change) -> bool {
     if let Some(state) = change.state {
-        if !record.state.may_become(state) {
+        if !way.state.may_become(state) {
             return false;
         }
-        record.state = state;
-        record.progress.changed_at = Some(change.at);
-        record.due = change.due.or(record.due.filter(|_| state != MessageState::Queued));
+        way.state = state;
+        way.progress.changed_at = Some(change.at);
+        let due = change.due.map(Timestamp::as_millis);
+        way.due = due.or(way.due.filter(|_| state != MessageState::Queued));
     }
-    if let Some(attempt) = &change.attempt {
-        record.progress.attempts.push(attempt.clone());
-    }
-    if let Some((code, words)) = &change.error {
-        record.progress.error_code = Some(*code);
-        record.progress.error_message = Some(words.clone());
+    way.progress.attempts.extend(change.attempt);
+    if let Some((code, words)) = change.error {
+        way.progress.error_code = Some(code);
+        way.progress.error_message = Some(words);
     }
     if change.outcome.is_some() {
-        record.progress.outcome.clone_from(&change.outcome);
+        way.progress.outcome = change.outcome;
     }
     true
-}
-
-fn write(turn: &Turn<'_>, record: &MessageRecord) -> Result<()> {
-    let sql = "UPDATE messages SET state = ?2, changed = ?3, due = ?4, progress = ?5 WHERE row = ?1";
-    let rows = turn.view.conn.prepare_cached(sql)?.execute(params![
-        record.id.row(),
-        record.state.as_u8(),
-        record.progress.changed_at.map(|at| at.as_millis()),
-        record.due.map(|at| at.as_millis()),
-        codec::progress_text(&record.progress)?,
-    ])?;
-    if rows == 1 { Ok(()) } else { Err(StoreError::Corrupt("a message lost its row".to_owned())) }
 }
 
 /// Makes the provider's reference findable, unless it is the message's own id in some spelling.

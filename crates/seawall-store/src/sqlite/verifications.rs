@@ -1,13 +1,13 @@
 //! Verifications: presenting codes and reading.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget, VerificationState};
 
-use super::accept::{UPDATE_VERIFICATION, write_verification};
-use super::codec::{self, VERIFICATION_COLUMNS};
+use super::accept::{note_open, write_verification};
+use super::codec::{self, BEGUN_VERIFICATION, CHANGED_VERIFICATION};
 use super::db::{Shared, View};
 use super::known;
 use super::messages::{self, Conditions};
@@ -15,10 +15,18 @@ use super::writer::Turn;
 use crate::records::{Page, VerificationFilter, VerificationRecord};
 use crate::{CheckStep, Result};
 
+/// As it was changed last, or else as its message began it.
 fn by_row(view: View<'_>, row: i64) -> Result<Option<VerificationRecord>> {
-    let mut select = view.conn.prepare_cached(&format!("SELECT {VERIFICATION_COLUMNS} WHERE row = ?1"))?;
-    let mut rows = select.query([row])?;
-    rows.next()?.map(|r| codec::verification(view, r)).transpose()
+    let changed = format!("SELECT {CHANGED_VERIFICATION} WHERE row = ?1");
+    let begun = format!("SELECT {BEGUN_VERIFICATION} AND row = ?1");
+    for sql in [changed, begun] {
+        let mut select = view.conn.prepare_cached(&sql)?;
+        let mut rows = select.query([row])?;
+        if let Some(r) = rows.next()? {
+            return codec::verification(view, r);
+        }
+    }
+    Ok(None)
 }
 
 /// One verification; nothing if the unguessable half of the id or the subaccount is wrong.
@@ -57,8 +65,9 @@ pub(super) fn check(
     if record != before {
         let body = codec::seal_verification(turn.view.vault(), &mut record)?;
         let sub = turn.hot().subs.id(subaccount).ok_or_else(|| codec::damaged("a subaccount"))?;
-        write_verification(turn, UPDATE_VERIFICATION, sub, number, &record, &body)?;
         record.revision += 1;
+        write_verification(turn, sub, number, &record, record.revision, &body)?;
+        note_open(turn, sub, number, &record);
     }
     if checked == Checked::Right
         && let Some(at) = record.lifecycle.verified_at
@@ -94,23 +103,42 @@ pub(super) fn list(
     filter: &VerificationFilter,
     page: Page,
 ) -> Result<Vec<VerificationRecord>> {
-    let mut found = Vec::new();
     let mut conditions = Conditions::default();
     conditions.rows("row", page.before, None, None);
     if !conditions.subaccount(view, "sub", filter.subaccount.as_deref()) {
-        return Ok(found);
-    }
-    if let Some(state) = filter.state {
-        in_state(&mut conditions, state, view.shared.latest());
+        return Ok(Vec::new());
     }
     if let Some(to) = filter.to {
         let rows = of_number(view, to)?;
         conditions.raw(&format!("row IN ({})", rows.join(",")));
     }
-    conditions.select(view, VERIFICATION_COLUMNS, "row", page.limit, &mut |r| {
-        found.push(codec::verification(view, r)?);
+    let (now, mut begun) = (view.shared.latest(), conditions.clone());
+    let mut found = Vec::new();
+    let mut take = |r: &Row<'_>| {
+        found.extend(codec::verification(view, r)?);
         Ok(())
-    })?;
+    };
+    if let Some(state) = filter.state {
+        in_state(&mut conditions, state, now);
+    }
+    conditions.select(view, CHANGED_VERIFICATION, "row", page.limit, &mut take)?;
+    let as_begun = match filter.state {
+        None => true,
+        Some(VerificationState::Pending) => {
+            begun.and("expires >", now);
+            true
+        }
+        Some(VerificationState::Expired) => {
+            begun.and("expires <=", now);
+            true
+        }
+        Some(_) => false,
+    };
+    if as_begun {
+        begun.further(view, BEGUN_VERIFICATION, "row", page.limit, &mut take)?;
+    }
+    found.sort_unstable_by_key(|v| std::cmp::Reverse(v.id));
+    found.truncate(page.limit);
     Ok(found)
 }
 

@@ -1,24 +1,30 @@
 //! One thread owns the connection that writes. It runs every job that waits in one transaction, so that a
 //! single fsync makes all of them durable, and answers them after the commit.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
 use super::db::{Shared, View};
 use super::fault;
 use super::hot::Hot;
+use super::orders::Line;
+use super::prepared::{Prepared, Statements};
 use crate::{Result, StoreError};
 
 /// Jobs of one transaction, and rows after which no further job is taken into it.
 const GROUP_JOBS: usize = 512;
 const GROUP_WEIGHT: usize = 4096;
-
-/// Tells whoever waits: committed, or why not.
-type Answer = Box<dyn FnOnce(Option<&str>) + Send>;
+/// From so many jobs in the group before it, a group is worth waiting for: a commit costs as much as many
+/// rows, and those who wait for it wait for an fsync anyway.
+const BUSY: usize = 4;
+/// How long a pause is, and how many there are at most while jobs keep coming.
+const PAUSE: Duration = Duration::from_micros(200);
+const PAUSES: u8 = 8;
 
 /// Takes back what a job did in memory when its transaction did not commit.
 type Undo = Box<dyn FnOnce(&mut Hot) + Send>;
@@ -27,6 +33,8 @@ type Undo = Box<dyn FnOnce(&mut Hot) + Send>;
 pub(super) struct Turn<'a> {
     /// The writing connection, inside the group's transaction.
     pub(super) view: View<'a>,
+    /// The statements that messages need.
+    pub(super) prepared: &'a mut (dyn Prepared + 'a),
     undo: &'a mut Vec<Undo>,
 }
 
@@ -42,16 +50,46 @@ impl Turn<'_> {
     }
 }
 
-/// Something to do inside a group's transaction. A job must make its checks before its first write: a job
-/// that fails without having written fails alone, one that fails later takes its whole group back.
-pub(super) struct Job {
-    weight: usize,
-    run: Box<dyn FnOnce(&mut Turn<'_>) -> Finished + Send>,
+/// Something to do inside a group's transaction, and whom to tell. A job must make its checks before its
+/// first write: a job that fails without having written fails alone, one that fails later takes its whole
+/// group back.
+trait Work: Send {
+    /// Does it; false when it failed.
+    fn run(&mut self, turn: &mut Turn<'_>) -> bool;
+    /// Tells whoever waits: committed, or why not.
+    fn answer(self: Box<Self>, trouble: Option<&str>);
 }
 
-struct Finished {
-    failed: bool,
-    answer: Answer,
+/// A job in the writer's line.
+pub(super) struct Job {
+    weight: usize,
+    work: Box<dyn Work>,
+}
+
+struct Task<T, F> {
+    work: Option<F>,
+    result: Option<Result<T>>,
+    waits: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&mut Turn<'_>) -> Result<T> + Send> Work for Task<T, F> {
+    fn run(&mut self, turn: &mut Turn<'_>) -> bool {
+        let result = self.work.take().map(|work| work(turn));
+        let done = matches!(result, Some(Ok(_)));
+        self.result = result;
+        done
+    }
+
+    fn answer(self: Box<Self>, trouble: Option<&str>) {
+        let result = match (trouble, self.result) {
+            (Some(why), _) => Err(StoreError::Unavailable(why.to_owned())),
+            (None, Some(result)) => result,
+            // Never run: dropping the sender tells whoever waits.
+            (None, None) => return,
+        };
+        // Nobody waits any more when the request was dropped; what it wrote stays.
+        let _ = self.waits.send(result);
+    }
 }
 
 impl Job {
@@ -60,18 +98,8 @@ impl Job {
         weight: usize,
         work: impl FnOnce(&mut Turn<'_>) -> Result<T> + Send + 'static,
     ) -> (Job, oneshot::Receiver<Result<T>>) {
-        let (sender, receiver) = oneshot::channel();
-        let run = Box::new(move |turn: &mut Turn<'_>| {
-            let result = work(turn);
-            let failed = result.is_err();
-            let answer = Box::new(move |trouble: Option<&str>| {
-                let result = trouble.map_or(result, |why| Err(StoreError::Unavailable(why.to_owned())));
-                // Nobody waits any more when the request was dropped; what it wrote stays.
-                let _ = sender.send(result);
-            });
-            Finished { failed, answer: answer as Answer }
-        });
-        (Job { weight, run }, receiver)
+        let (waits, receiver) = oneshot::channel();
+        (Job { weight, work: Box::new(Task { work: Some(work), result: None, waits }) }, receiver)
     }
 }
 
@@ -90,87 +118,105 @@ pub(super) struct Writer {
     /// Shared with the readers.
     pub(super) shared: Arc<Shared>,
     /// Orders, in the order in which they are carried out.
-    pub(super) orders: Receiver<Order>,
+    pub(super) orders: Arc<Line<Order>>,
     /// The lock of the data directory, released when the connection is closed.
     pub(super) lock: Option<std::fs::File>,
 }
 
+/// Closes the line when the thread ends, however it ends.
+struct Ending(Arc<Line<Order>>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl Writer {
     /// Works until told to close or until nobody can send orders any more.
-    pub(super) fn run(mut self) {
-        while let Some(order) = self.orders.blocking_recv() {
-            match order {
-                Order::Run(job) => {
-                    if let Some(closing) = self.group(job) {
-                        return self.close(closing);
-                    }
-                }
-                Order::Close(closing) => return self.close(closing),
-            }
-        }
-        let _ = self.conn.execute_batch("PRAGMA optimize");
-    }
-
-    fn close(self, closing: oneshot::Sender<()>) {
-        if !self.shared.is_broken()
-            && let Err(error) = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
+    pub(super) fn run(self) {
+        let Writer { conn, shared, orders, lock } = self;
+        let ending = Ending(orders.clone());
+        let closing =
+            Session { conn: &conn, shared: &shared, statements: Statements::new(&conn) }.run(&orders);
+        let truncated = match &closing {
+            Some(_) if !shared.is_broken() => conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Some(_) => Ok(()),
+            None => conn.execute_batch("PRAGMA optimize"),
+        };
+        if let Err(error) = truncated {
             tracing::warn!(%error, "the database's log was not written back; the next start does it");
         }
-        drop(self.conn);
-        drop(self.lock);
-        let _ = closing.send(());
+        drop(conn);
+        drop(lock);
+        drop(ending);
+        if let Some(closing) = closing {
+            let _ = closing.send(());
+        }
+    }
+}
+
+/// The writer while its connection is open.
+struct Session<'c> {
+    conn: &'c Connection,
+    shared: &'c Shared,
+    statements: Statements<'c>,
+}
+
+impl Session<'_> {
+    /// Carries out orders. Returns an order to close; `None` when nobody can give any more.
+    fn run(mut self, orders: &Line<Order>) -> Option<oneshot::Sender<()>> {
+        let (mut taken, mut last) = (VecDeque::new(), 0);
+        loop {
+            if taken.is_empty() && !orders.wait(&mut taken) {
+                return None;
+            }
+            if last >= BUSY {
+                orders.gather(&mut taken, last.min(GROUP_JOBS), PAUSE, PAUSES);
+            }
+            if let Some(Order::Close(_)) = taken.front() {
+                let first = taken.pop_front();
+                return first.and_then(|order| match order {
+                    Order::Close(closing) => Some(closing),
+                    Order::Run(_) => None,
+                });
+            }
+            last = self.group(orders, &mut taken);
+        }
     }
 
-    /// Runs `first` and whatever arrived meanwhile in one transaction. Returns an order to close.
-    fn group(&mut self, first: Job) -> Option<oneshot::Sender<()>> {
-        let (mut answers, mut undo, mut closing) = (Vec::new(), Vec::new(), None);
-        let (mut weight, mut next) = (0, Some(first));
+    /// Runs what waits in one transaction; says how many jobs that were.
+    fn group(&mut self, orders: &Line<Order>, taken: &mut VecDeque<Order>) -> usize {
+        let (mut done, mut undo, mut weight) = (Vec::with_capacity(taken.len()), Vec::new(), 0);
         let mut trouble = self.begin();
-        while let Some(job) = next.take() {
-            weight += job.weight;
-            let finished =
-                if trouble.is_none() { self.step(job, &mut undo, &mut trouble) } else { refuse(job) };
-            answers.extend(finished);
-            if trouble.is_none() && weight < GROUP_WEIGHT && answers.len() < GROUP_JOBS {
-                next = match self.next_order() {
-                    Some(Order::Run(job)) => Some(job),
-                    Some(Order::Close(sender)) => {
-                        closing = Some(sender);
-                        None
-                    }
-                    None => None,
-                };
+        let begun = trouble.is_none();
+        while weight < GROUP_WEIGHT && done.len() < GROUP_JOBS && begun == trouble.is_none() {
+            if taken.is_empty() {
+                orders.take(taken);
             }
+            let next = taken.pop_front_if(|order| matches!(order, Order::Run(_)));
+            let Some(Order::Run(job)) = next else { break };
+            weight += job.weight;
+            done.extend(if begun { self.step(job.work, &mut undo, &mut trouble) } else { Some(job.work) });
         }
         let trouble = trouble.or_else(|| self.commit());
         if trouble.is_some() {
             self.roll_back(undo);
         }
-        answers.into_iter().for_each(|answer| answer(trouble.as_deref()));
-        closing
+        let jobs = done.len();
+        done.into_iter().for_each(|work: Box<dyn Work>| work.answer(trouble.as_deref()));
+        jobs
     }
 
-    /// What waits. When nothing does, requests that are ready to run get the processor once before the group
-    /// is committed: a commit costs far more than the few microseconds by which it then grows.
-    fn next_order(&mut self) -> Option<Order> {
-        self.orders.try_recv().ok().or_else(|| {
-            std::thread::yield_now();
-            self.orders.try_recv().ok()
-        })
-    }
-
-    fn begin(&self) -> Option<String> {
+    fn begin(&mut self) -> Option<String> {
         if self.shared.is_broken() {
             return Some("an earlier write failed in a way that only a restart can mend".to_owned());
         }
-        let begun = self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
-        begun.err().map(|error| self.failed(&error))
+        self.statements.begin().err().map(|error| self.failed(&error))
     }
 
-    fn commit(&self) -> Option<String> {
-        let done = self.conn.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
-        done.err().map(|error| self.failed(&error))
+    fn commit(&mut self) -> Option<String> {
+        self.statements.commit().err().map(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &rusqlite::Error) -> String {
@@ -183,19 +229,24 @@ impl Writer {
         StoreError::from(rusqlite_clone(error)).to_string()
     }
 
-    fn step(&self, job: Job, undo: &mut Vec<Undo>, trouble: &mut Option<String>) -> Option<Answer> {
+    fn step(
+        &mut self,
+        mut work: Box<dyn Work>,
+        undo: &mut Vec<Undo>,
+        trouble: &mut Option<String>,
+    ) -> Option<Box<dyn Work>> {
         let (written, undone) = (self.conn.total_changes(), undo.len());
-        let run = job.run;
-        let mut turn = Turn { view: View { conn: &self.conn, shared: &self.shared }, undo };
-        let Ok(finished) = catch_unwind(AssertUnwindSafe(|| run(&mut turn))) else {
+        let view = View { conn: self.conn, shared: self.shared };
+        let mut turn = Turn { view, prepared: &mut self.statements, undo };
+        let Ok(well) = catch_unwind(AssertUnwindSafe(|| work.run(&mut turn))) else {
             *trouble = Some("a write stopped half-way".to_owned());
             return None;
         };
-        let changed = self.conn.total_changes() != written || turn.undo.len() != undone;
-        if finished.failed && (changed || self.conn.is_autocommit()) {
+        let changed = self.conn.total_changes() != written || undo.len() != undone;
+        if !well && (changed || self.conn.is_autocommit()) {
             *trouble = Some("a write failed half-way and was taken back with its group".to_owned());
         }
-        Some(finished.answer)
+        Some(work)
     }
 
     fn roll_back(&self, undo: Vec<Undo>) {
@@ -208,12 +259,6 @@ impl Writer {
         let mut hot = self.shared.hot();
         undo.into_iter().rev().for_each(|undo| undo(&mut hot));
     }
-}
-
-/// A job of a group that is lost already: dropping it tells whoever waits.
-fn refuse(job: Job) -> Option<Answer> {
-    drop(job);
-    None
 }
 
 /// `rusqlite::Error` is not `Clone`; only what SQLite itself reported matters here.

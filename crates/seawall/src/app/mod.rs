@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod alarms;
 pub mod audit;
+pub mod backtest;
 pub mod budgets;
 pub mod cancel;
 pub mod cancel_verification;
@@ -45,7 +46,7 @@ use seawall_connect::Echoed;
 use seawall_core::detect::Event;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{Change, MessageRecord};
+use seawall_store::records::{Change, Moved};
 use seawall_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc};
 
@@ -107,7 +108,7 @@ impl App {
     }
 
     /// Changes messages in the ledger and counts what moved; see [`seawall_store::Ledger::settle`].
-    pub async fn settle(&self, changes: Vec<Change>) -> Result<Vec<MessageRecord>, StoreError> {
+    pub async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Moved>, StoreError> {
         let at = self.now();
         let successes: Vec<_> =
             changes.iter().filter(|c| c.outcome.as_deref() == Some("success")).map(|c| c.id).collect();
@@ -115,15 +116,17 @@ impl App {
         let ended: Vec<_> =
             changes.iter().filter(|c| c.state.is_some_and(is_undelivered)).map(|c| c.id).collect();
         let changed = self.store.ledger.settle(changes).await?;
-        for record in &changed {
-            self.metrics.moved(record.state);
-            if ended.contains(&record.id) {
-                budgets::give_back(self, record).await;
+        for moved in &changed {
+            self.metrics.moved(moved.state);
+            if ended.contains(&moved.id)
+                && let Ok(Some(record)) = self.store.ledger.message(None, moved.id).await
+            {
+                budgets::give_back(self, &record).await;
             }
-            let id = detection::event_id(record.id);
-            if successes.contains(&record.id) {
+            let id = detection::event_id(moved.id);
+            if successes.contains(&moved.id) {
                 self.detection.observe(Event::Confirmed { id, at });
-            } else if is_undelivered(record.state) {
+            } else if is_undelivered(moved.state) {
                 self.detection.observe(Event::Failed { id, at });
             }
         }

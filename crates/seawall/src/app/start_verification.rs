@@ -169,7 +169,7 @@ pub fn render(template: &str, code: &str, brand: Option<&str>) -> String {
 fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<VerificationRecord, Refusal> {
     let checks = app.config.verification.max_checks;
     Ok(VerificationRecord {
-        id: app.ids.next(screened.at)?,
+        id: app.ids.beside(screened.id)?,
         subaccount: ask.subaccount.clone(),
         to: ask.to.msisdn,
         lifecycle: Lifecycle::begin(screened.at, ask.ttl, ask.resend_interval, checks, screened.channel()),
