@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
+use seawall_core::id::{Id, IdKind};
+use seawall_core::time::Timestamp;
 use serde_json::Value;
 
-use super::load::{Ack, Seen};
+use super::load::{Ack, Budgeted, Seen};
 use super::sink::Sink;
-use super::{LIMIT_WINDOW, QUOTA};
+use super::{BUDGET, BUDGET_SPAN, DAY_BUDGET, LIMIT_WINDOW, QUOTA};
 use crate::live::{Gateway, Wire, request};
 
 /// Messages that may be on their way at once: what a kill can leave unknown.
@@ -65,10 +67,12 @@ pub async fn everything(run: &Run) -> Result<(), String> {
     wrong.extend(first("messages that reached the provider and were not acknowledged", foreign(run)));
     wrong.extend(first("codes that reached the provider twice", twice(run)));
     wrong.extend(first("numbers beyond their limit", beyond_limit(run)));
+    wrong.extend(beyond_budgets(run));
     wrong.extend(counted(run, &census));
+    wrong.extend(said_of_budgets(run).await?);
     report(run, &census);
     if wrong.is_empty() {
-        println!("ok: nothing was lost, sent twice or admitted beyond its limit");
+        println!("ok: nothing was lost, sent twice, or admitted beyond its limit or budget");
         return Ok(());
     }
     Err(format!("{}\n{}", wrong.join("\n"), run.gateway.log()))
@@ -78,11 +82,13 @@ fn report(run: &Run, census: &Census) {
     let hot = by_number(run).len();
     println!(
         "{} kills; {} sends acknowledged, {} of them only when asked again; {} refused by the limit on {hot} numbers; \
-         {} reached the provider; {} unknown",
+         {} and {} by the budgets; {} reached the provider; {} unknown",
         run.kills,
         run.seen.acks.len(),
         run.seen.asked_again,
         run.seen.refused,
+        run.seen.over_budget[0],
+        run.seen.over_budget[1],
         run.sink.deliveries().len(),
         census.of(&["unknown"])
     );
@@ -156,6 +162,53 @@ fn beyond_limit(run: &Run) -> Vec<String> {
     numbers.map(|(to, times)| format!("{to}: {} accepted", times.len())).collect()
 }
 
+/// When each message was charged, which its id says to the millisecond, and whose budget counts it.
+fn budgeted(run: &Run) -> Vec<(Timestamp, Budgeted)> {
+    let charged = |ack: &Ack| Id::parse(IdKind::Message, &ack.message).map(|id| (id.at(), ack.budget));
+    run.seen.acks.iter().filter_map(charged).collect()
+}
+
+fn beyond_budgets(run: &Run) -> Vec<String> {
+    let all = budgeted(run);
+    let mut wrong = Vec::new();
+    let mut spent: Vec<(Timestamp, u64)> = all
+        .iter()
+        .filter_map(|(at, budget)| match budget {
+            Budgeted::Span(amount) => Some((*at, *amount)),
+            Budgeted::No | Budgeted::Day => None,
+        })
+        .collect();
+    spent.sort();
+    let most = most_in_any_span(&spent);
+    if most > BUDGET {
+        wrong.push(format!("{most} micro-units spent in {} s, and {BUDGET} may be", BUDGET_SPAN.as_secs()));
+    }
+    let day = all.iter().filter(|(_, budget)| *budget == Budgeted::Day).count() as u64;
+    if day > DAY_BUDGET {
+        wrong.push(format!("{day} messages accepted by a budget of {DAY_BUDGET}"));
+    }
+    if run.seen.over_budget.contains(&0) || most < BUDGET / 2 {
+        wrong.push("a budget was never reached, so it was not tested: give it more --seconds".to_owned());
+    }
+    wrong
+}
+
+/// The largest sum of any half-open span that begins with a message.
+fn most_in_any_span(spent: &[(Timestamp, u64)]) -> u64 {
+    let within =
+        |start: Timestamp| spent.iter().filter(move |(at, _)| *at >= start && *at < start.plus(BUDGET_SPAN));
+    spent.iter().map(|(start, _)| within(*start).map(|(_, amount)| amount).sum()).max().unwrap_or(0)
+}
+
+/// What the gateway says of the budget that does not free again is what its callers saw.
+async fn said_of_budgets(run: &Run) -> Result<Option<String>, String> {
+    let said = run.gateway.admin("GET", "budgets/day", None).await?;
+    let of = |field: &str| said.get(field).and_then(Value::as_u64).unwrap_or(u64::MAX);
+    let seen = budgeted(run).iter().filter(|(_, budget)| *budget == Budgeted::Day).count() as u64;
+    let held = of("spent").saturating_add(of("reserved"));
+    Ok((held != seen).then(|| format!("the budget says {held} messages, its callers saw {seen}: {said}")))
+}
+
 fn counted(run: &Run, census: &Census) -> Vec<String> {
     let (acks, ids) =
         (run.seen.acks.len() as u64, run.seen.acks.iter().map(|ack| &ack.id).collect::<HashSet<_>>());
@@ -186,4 +239,18 @@ fn counted(run: &Run, census: &Census) -> Vec<String> {
         wrong.push("the limit was never reached, so it was not tested: give it more --seconds".to_owned());
     }
     wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spent_in_any_span_is_found() {
+        let at =
+            |secs: u64| Timestamp::from_millis(1_767_600_000_000).plus(std::time::Duration::from_secs(secs));
+        let spent = [(at(0), 5), (at(9), 7), (at(10), 11), (at(19), 13)];
+        assert_eq!(most_in_any_span(&spent), 7 + 11, "an amount leaves after exactly ten seconds");
+        assert_eq!(most_in_any_span(&[]), 0);
+    }
 }

@@ -8,15 +8,31 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::SEGMENT;
 use crate::live::{Random, Wire, mobile, request_with};
 
 /// Numbers that are written to again and again.
 const HOT: u64 = 5;
-/// How many of a hundred requests are codes, and messages to a hot number.
+/// How many of a hundred requests are codes.
 const CODES: u64 = 60;
+/// How many of a hundred messages go to a hot number, to the country whose budget frees again, and to the one
+/// whose budget does not.
 const TO_HOT: u64 = 10;
+const TO_SPAN: u64 = 15;
+const TO_DAY: u64 = 10;
 /// Before a request without an answer is asked again.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Whose budget a message is counted by, and how much it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budgeted {
+    /// None's.
+    No,
+    /// The one of money that frees again, in micro-units.
+    Span(u64),
+    /// The one of messages for a whole day.
+    Day,
+}
 
 /// A send that the gateway acknowledged.
 #[derive(Clone, Debug)]
@@ -29,6 +45,8 @@ pub struct Ack {
     pub message: String,
     /// To whom.
     pub to: String,
+    /// Whose budget counts it.
+    pub budget: Budgeted,
     /// When the answer came.
     pub at: Instant,
 }
@@ -40,6 +58,8 @@ pub struct Seen {
     pub acks: Vec<Ack>,
     /// Requests that a limit refused.
     pub refused: u64,
+    /// Requests that the budgets refused: the one that frees again, and the one that does not.
+    pub over_budget: [u64; 2],
     /// Requests whose first answer was lost, and that were asked again.
     pub asked_again: u64,
     /// Answers that should not be.
@@ -80,15 +100,25 @@ impl Load {
     fn wish(&self, random: &mut Random) -> Wish {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let verification = random.below(100) < CODES;
-        let hot = !verification && random.below(100) < TO_HOT;
+        let kind = random.below(100);
+        let segments = 1 + random.below(3);
         // The first numbers are the hot ones, and nobody else's.
-        let number = mobile(if hot { random.below(HOT) } else { HOT + count });
-        let to = format!("+{number}");
+        let (to, budget) = match kind {
+            _ if verification => (format!("+{}", mobile(HOT + count)), Budgeted::No),
+            0..TO_HOT => (format!("+{}", mobile(random.below(HOT))), Budgeted::No),
+            n if n < TO_HOT + TO_SPAN => {
+                (format!("+659{:07}", count % 10_000_000), Budgeted::Span(segments * SEGMENT))
+            }
+            n if n < TO_HOT + TO_SPAN + TO_DAY => (format!("+44740{:07}", count % 10_000_000), Budgeted::Day),
+            _ => (format!("+{}", mobile(HOT + count)), Budgeted::No),
+        };
+        let long = if matches!(budget, Budgeted::Span(_)) { segments } else { 1 };
         let body = match verification {
             true => json!({"to": to, "purpose": "login"}),
-            false => json!({"to": to, "text": format!("Parcel {count} arrives today.")}),
+            false => json!({"to": to, "text": text(count, long)}),
         };
-        Wish { verification, to, body: body.to_string(), key: format!("crash-{}-{count}", self.seed) }
+        let key = format!("crash-{}-{count}", self.seed);
+        Wish { verification, to, budget, body: body.to_string(), key }
     }
 
     /// Asks until there is an answer.
@@ -117,10 +147,37 @@ impl Load {
             (200 | 201, Some(id)) => {
                 let message = answer.get("message_id").and_then(Value::as_str).unwrap_or(id).to_owned();
                 let (id, to, at) = (id.to_owned(), wish.to.clone(), Instant::now());
-                seen.acks.push(Ack { verification: wish.verification, id, message, to, at });
+                seen.acks.push(Ack {
+                    verification: wish.verification,
+                    id,
+                    message,
+                    to,
+                    budget: wish.budget,
+                    at,
+                });
             }
             (429, _) => seen.refused += 1,
+            (403, _) if answer.get("code").is_some_and(|code| code == "budget-exceeded") => {
+                let [span, day] = &mut seen.over_budget;
+                match wish.budget {
+                    Budgeted::Span(_) => *span += 1,
+                    Budgeted::Day => *day += 1,
+                    Budgeted::No => seen.odd.push(format!("a budget refused a message to {}", wish.to)),
+                }
+            }
             _ => seen.odd.push(format!("{status} {answer}")),
+        }
+    }
+}
+
+/// A text of so many segments.
+fn text(count: u64, segments: u64) -> String {
+    let first = format!("Parcel {count} arrives today.");
+    match segments {
+        1 => first,
+        more => {
+            let length = usize::try_from((more - 1) * 153 + 40).unwrap_or(160);
+            format!("{first:.<length$}")
         }
     }
 }
@@ -128,6 +185,7 @@ impl Load {
 struct Wish {
     verification: bool,
     to: String,
+    budget: Budgeted,
     body: String,
     key: String,
 }

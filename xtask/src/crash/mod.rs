@@ -22,6 +22,14 @@ const WINDOW: u64 = 32;
 pub(crate) const QUOTA: u32 = 5;
 /// See [`QUOTA`].
 pub(crate) const LIMIT_WINDOW: Duration = Duration::from_secs(600);
+/// What a segment to Singapore costs, in micro-units.
+pub(crate) const SEGMENT: u64 = 40_000;
+/// What may be spent there in [`BUDGET_SPAN`].
+pub(crate) const BUDGET: u64 = 50 * SEGMENT;
+/// See [`BUDGET`].
+pub(crate) const BUDGET_SPAN: Duration = Duration::from_secs(10);
+/// Messages to Britain in a day: used up in the first seconds, and every kill could forgive some.
+pub(crate) const DAY_BUDGET: u64 = 40;
 /// How long what was accepted may take to leave, after the last start.
 const DRAIN: Duration = Duration::from_secs(60);
 
@@ -108,7 +116,17 @@ async fn set_up(gateway: &Gateway, provider: &str) -> Result<(), String> {
     gateway.admin("POST", "routes", Some(json!({"match": {}, "providers": ["sink"]}))).await?;
     let limit = json!({"name": "crash", "per": "msisdn", "applies_to": ["sms.send"], "quota": QUOTA,
                        "window": "10m", "counts": "sends", "mode": "enforce"});
-    gateway.admin("POST", "limits", Some(limit)).await.map(|_| ())
+    gateway.admin("POST", "limits", Some(limit)).await?;
+    // What is tested is the ledger; an attack would be refused for other reasons.
+    gateway.admin("PATCH", "settings", Some(json!({"detection": {"mode": "off"}}))).await?;
+    let price = json!({"country": "SG", "amount": SEGMENT, "currency": "USD"});
+    gateway.admin("POST", "prices", Some(price)).await?;
+    let span = json!({"name": "span", "country": "SG", "amount": BUDGET, "currency": "USD",
+                      "window": format!("{}s", BUDGET_SPAN.as_secs())});
+    gateway.admin("POST", "budgets", Some(span)).await?;
+    let day =
+        json!({"name": "day", "country": "GB", "unit": "messages", "amount": DAY_BUDGET, "window": "24h"});
+    gateway.admin("POST", "budgets", Some(day)).await.map(|_| ())
 }
 
 /// Waits until nothing is queued or under way.
