@@ -142,8 +142,25 @@ fn overrule(reasons: &mut [Reason]) -> Verdict {
     in_force.map(|r| r.code.verdict()).max().unwrap_or(Verdict::Allow)
 }
 
-/// What reasons in force come to together; `decide` of what was recorded, for back-tests.
-pub fn verdict_of(codes: impl Iterator<Item = ReasonCode> + Clone) -> Verdict {
+/// What one more rule does to a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithRule {
+    /// The verdict without it.
+    pub without: Verdict,
+    /// The verdict with it.
+    pub with: Verdict,
+    /// Whether something stands above it, so that it has no effect at all.
+    pub lifted: bool,
+}
+
+/// Decides again by the reasons that were in force, with and without one more rule: for back-tests.
+pub fn with_rule(codes: impl Iterator<Item = ReasonCode> + Clone, rule: ReasonCode) -> WithRule {
+    let both = codes.clone().chain(std::iter::once(rule));
+    let lifted = Above::of(both.clone()).lifts(rule);
+    WithRule { without: verdict_of(codes), with: verdict_of(both), lifted }
+}
+
+fn verdict_of(codes: impl Iterator<Item = ReasonCode> + Clone) -> Verdict {
     let above = Above::of(codes.clone());
     let left = codes.filter(|code| !above.lifts(*code));
     left.map(ReasonCode::verdict).max().unwrap_or(Verdict::Allow)

@@ -10,9 +10,10 @@ mod compare;
 mod error;
 mod parse;
 mod program;
+pub mod reference;
 mod seen;
 mod set;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ pub use check::compile;
 pub use error::RuleError;
 pub use parse::MAX_SOURCE;
 pub use program::{Outcome, Program};
-pub use seen::{Range, Seen, Value};
+pub use seen::{Envelope, Range, Seen, Value};
 pub use set::{Missing, RuleSet};
 
 use crate::limit::Mode;

@@ -5,6 +5,8 @@ mod calls;
 mod paths;
 mod relations;
 
+pub(super) use calls::FUNCTIONS;
+
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 

@@ -74,6 +74,27 @@ pub struct Seen<'a> {
     pub facts: Recorded<'a>,
 }
 
+/// What the decision itself holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub operation: Operation,
+    /// The subaccount.
+    pub subaccount: &'a str,
+    /// Id of the API key.
+    pub api_key: &'a str,
+    /// Where the request came from.
+    pub caller_ip: ClientIp,
+    /// The end user's address.
+    pub client_ip: Option<ClientIp>,
+    /// Whether it was only asked.
+    pub dry_run: bool,
+    /// The number's digits without the last four.
+    pub block: u64,
+}
+
 /// `+` and the digits of a number's range, without a place on the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
@@ -113,6 +134,13 @@ impl Range {
 const OPEN: u64 = 10_000;
 
 impl<'a> Seen<'a> {
+    /// What was recorded of a decision.
+    pub fn recorded(envelope: Envelope<'a>, facts: Recorded<'a>) -> Self {
+        let Envelope { at, operation, subaccount, api_key, caller_ip, client_ip, dry_run, block } = envelope;
+        let range = Range::new(block);
+        Seen { at, operation, subaccount, api_key, caller_ip, client_ip, dry_run, range, facts }
+    }
+
     /// A request while it is decided.
     pub fn live(request: &'a Request, facts: &'a Facts, now: Timestamp) -> Self {
         Seen {
@@ -138,6 +166,37 @@ impl<'a> Seen<'a> {
             }
             Attribute::Header(name) => string(self.facts.headers.get(name)),
             Attribute::LimitKey(name) => string(self.facts.limit_keys.get(name)),
+        }
+    }
+
+    /// Whether the fact behind an attribute was known at all: what was asked for and is not there is missing,
+    /// what nobody asked for was not recorded.
+    pub fn is_recorded(&self, attribute: &Attribute) -> bool {
+        let facts = &self.facts;
+        match attribute {
+            Attribute::Velocity(..) => facts.velocity.is_some(),
+            Attribute::Plain(plain) => match plain {
+                Plain::NumberKnown | Plain::NumberTrusted | Plain::NumberLastConfirmedHours => {
+                    facts.history.is_some()
+                }
+                Plain::NumberOperator
+                | Plain::NumberMccmnc
+                | Plain::NumberPortable
+                | Plain::NumberDisposable => facts.number.is_some(),
+                Plain::ClientCountry
+                | Plain::ClientAsn
+                | Plain::ClientHosting
+                | Plain::ClientVpn
+                | Plain::ClientTor
+                | Plain::ClientRelay
+                | Plain::ClientProxy => facts.ip.is_some() || self.client_ip.is_none(),
+                Plain::EvidenceRisk | Plain::EvidenceProbability | Plain::EvidenceFamilies => {
+                    facts.evidence.is_some()
+                }
+                Plain::Lists => facts.lists.is_some(),
+                _ => true,
+            },
+            Attribute::Header(_) | Attribute::LimitKey(_) => true,
         }
     }
 

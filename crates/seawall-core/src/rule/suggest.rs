@@ -1,7 +1,7 @@
 //! The nearest known name to one that is unknown.
 
 /// The known name that was most probably meant, if any is near.
-pub(super) fn nearest(unknown: &str, known: impl Iterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(unknown: &str, known: impl Iterator<Item = String>) -> Option<String> {
     // A very long name is nobody's misspelling, and the distance is quadratic.
     if unknown.len() > 60 {
         return None;

@@ -164,9 +164,9 @@ fn what_is_missing_makes_a_comparison_false_and_is_counted() {
     }
     assert_eq!(missing("!client.hosting"), (true, one("client.hosting")));
     assert_eq!(missing("!has(client.user)"), (true, vec![]), "asking is not missing");
-    assert_eq!(missing("client.asn == client.asn || true").0, true);
+    assert!(missing("client.asn == client.asn || true").0);
     assert_eq!(missing("false && client.asn == 1"), (false, vec![]), "what is not looked at is not missing");
-    assert_eq!(missing("1 / 0 == 1 || 1 % 0 != 1").0, false, "what has no answer is missing");
+    assert!(!missing("1 / 0 == 1 || 1 % 0 != 1").0, "what has no answer is missing");
     assert_eq!(missing("client.asn == 1 && client.vpn").1, one("client.asn"));
 }
 
@@ -280,6 +280,9 @@ fn lists_that_rules_name_are_known() {
 
 #[test]
 fn every_example_of_the_reference_is_a_condition() {
+    for (_, example, _) in check::FUNCTIONS {
+        compile(example).unwrap_or_else(|e| panic!("{example}: {e}"));
+    }
     for plain in Plain::ALL {
         let program = compile(plain.example()).unwrap_or_else(|e| panic!("{}: {e}", plain.example()));
         assert!(program.attributes().contains(&Attribute::Plain(*plain)), "{}", plain.name());

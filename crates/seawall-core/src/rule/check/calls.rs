@@ -18,19 +18,43 @@ const MAX_PATTERN: usize = 500;
 /// Bytes that a compiled pattern, and its cache, may take.
 const MAX_COMPILED: usize = 256 * 1024;
 
-/// Every function, and how it is called.
-const FUNCTIONS: &[(&str, &str)] = &[
-    ("has", "has(client.user)"),
-    ("size", "size(message.url_hosts)"),
-    ("in_list", "in_list(\"vip\")"),
-    ("ip_in", "ip_in(client.ip, \"198.51.100.0/24\")"),
-    ("double", "double(velocity.ip.sends_1h)"),
-    ("int", "int(evidence.probability * 100.0)"),
-    ("startsWith", "number.range.startsWith(\"+99893\")"),
-    ("endsWith", "message.source.endsWith(\"Bank\")"),
-    ("contains", "client.user_agent.contains(\"curl\")"),
-    ("matches", "client.user_agent.matches(\"(?i)curl|python\")"),
-    ("exists", "message.url_hosts.exists(h, h.endsWith(\".top\"))"),
+/// Every function: its name, how it is called, and what it means.
+pub(in crate::rule) const FUNCTIONS: &[(&str, &str, &str)] = &[
+    ("has", "has(client.user)", "Whether the request has the attribute."),
+    ("size", "size(message.url_hosts) > 2", "How many characters a string has, or how many strings a list."),
+    (
+        "in_list",
+        "in_list(\"vip\")",
+        "Whether an entry of the list names a part of the request; also `lists.contains(\"vip\")`.",
+    ),
+    (
+        "ip_in",
+        "ip_in(client.ip, \"198.51.100.0/24\")",
+        "Whether an address lies in a network, or in one of several: `ip_in(client.ip, [\"10.0.0.0/8\", \"2001:db8::/32\"])`.",
+    ),
+    (
+        "double",
+        "double(velocity.ip.confirmations_1h) / double(velocity.ip.sends_1h) < 0.1",
+        "A number with a fraction.",
+    ),
+    ("int", "int(evidence.probability * 10.0) == 9", "A whole number, towards zero."),
+    ("startsWith", "number.range.startsWith(\"+99893\")", "Whether a string begins so."),
+    ("endsWith", "message.source.endsWith(\"Bank\")", "Whether a string ends so."),
+    (
+        "contains",
+        "client.user_agent.contains(\"curl\")",
+        "Whether a string has this part, or `lists` this list.",
+    ),
+    (
+        "matches",
+        "client.user_agent.matches(\"(?i)curl|python\")",
+        "Whether a pattern (RE2) fits somewhere in a string. At most 8 patterns a rule.",
+    ),
+    (
+        "exists",
+        "message.url_hosts.exists(h, h.endsWith(\".top\"))",
+        "Whether the condition holds for one string of a list.",
+    ),
 ];
 
 impl Checker<'_, '_> {
@@ -60,17 +84,17 @@ impl Checker<'_, '_> {
     }
 
     fn unusual(&self, node: &IdedExpr, name: &str) -> RuleError {
-        if let Some((_, usage)) = FUNCTIONS.iter().find(|(known, _)| *known == name) {
+        if let Some((_, usage, _)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) {
             return self
                 .error(node, format!("`{name}` is called differently"))
                 .hint(format!("write `{usage}`"));
         }
         let short: String = name.chars().take(40).collect();
         let error = self.error(node, format!("there is no function `{short}` in rules"));
-        match nearest(name, FUNCTIONS.iter().map(|(known, _)| (*known).to_owned())) {
+        match nearest(name, FUNCTIONS.iter().map(|(known, ..)| (*known).to_owned())) {
             Some(known) => error.hint(format!("did you mean `{known}`?")),
             None => {
-                let known: Vec<&str> = FUNCTIONS.iter().map(|(known, _)| *known).collect();
+                let known: Vec<&str> = FUNCTIONS.iter().map(|(known, ..)| *known).collect();
                 error.hint(format!("there are {}", known.join(", ")))
             }
         }

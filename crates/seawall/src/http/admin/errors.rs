@@ -49,7 +49,9 @@ fn problem(wrong: Wrong) -> Problem {
 fn sentence(text: String) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
+    let rest = letters.as_str();
+    let stop = if rest.ends_with('?') { "" } else { "." };
+    format!("{first}{rest}{stop}")
 }
 
 /// 404 for one thing of the history.

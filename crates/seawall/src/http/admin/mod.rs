@@ -13,6 +13,7 @@ mod opt_outs;
 mod page;
 mod patch;
 mod rest;
+mod rules;
 mod sandbox;
 mod set_up;
 mod settings;
@@ -50,6 +51,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(verifications::get))
         .routes(routes!(audit::list))
         .routes(routes!(stats::overview))
+        .routes(routes!(rules::run))
         .routes(routes!(sandbox::received, sandbox::answered))
         .routes(routes!(sandbox::clock))
 }
