@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::evidence::{Evidence, Explained, Exposure, KeyKind, Signal};
 use super::keys::{Cohort, Key, Keys};
 use super::math::{logit, sigmoid};
-use super::rows::watched;
+use super::rows::{Standing, watched};
 use super::state::{KeyState, View, single};
 use super::tuning::Tuning;
 use super::velocity::Fast;
@@ -34,8 +34,8 @@ pub(super) struct Findings {
     pub narrow_client: f64,
     pub hot: Option<Hot>,
     pub fast: Option<Fast>,
-    /// The number itself: unconfirmed messages, changes of network, and what that means.
-    pub pestered: Option<(u8, u8, f64)>,
+    /// The number itself, and what that means.
+    pub pestered: Option<(Standing, f64)>,
     pub odds: f64,
 }
 
@@ -45,6 +45,8 @@ const MOST_OUTCOME: f64 = 0.985;
 /// nobody confirmed.
 const CHANGED: f64 = 2.3;
 const UNCONFIRMED: f64 = 1.2;
+/// Where other blocks under attack add so much, a block does not stand alone.
+const CAMPAIGN: f64 = 1.0;
 /// What is below is not worth a signal.
 const WORTH_SAYING: f64 = 0.02;
 
@@ -56,7 +58,7 @@ impl Engine {
         let cohort = self.cohort(asked, &keys);
         let findings = self.findings(asked, &keys, cohort);
         let (concentration, velocity) = self.capped(&findings);
-        let pestered = findings.pestered.map_or(0.0, |(_, _, p)| p);
+        let pestered = findings.pestered.map_or(0.0, |(_, p)| p);
         let side = |s: &Option<Suspect>| s.map_or(0.0, |s| s.probability);
         let combined = |number: f64, client: f64| {
             let innocent = (1.0 - self.tuning.prior)
@@ -115,7 +117,7 @@ impl Engine {
                 *narrow = narrow.max(suspect.probability);
             }
         }
-        if matches!(cohort, Cohort::Fresh | Cohort::Established) {
+        if cohort.unknown() {
             found.hot = self.concentration(asked, keys);
         }
         found.fast = self.velocity(keys);
@@ -127,15 +129,16 @@ impl Engine {
 
     /// Codes to one number that nobody confirms, from ever other networks: bombing, or guessing at its codes.
     /// People who retry do so from where they are.
-    fn pestered(&self, keys: &Keys) -> Option<(u8, u8, f64)> {
+    fn pestered(&self, keys: &Keys) -> Option<(Standing, f64)> {
         let row = self.numbers.find(keys.number)?;
-        let network = keys.network.map_or(0, |n| super::booking::low_bits(n.hash));
-        let (unconfirmed, changes) = row.standing(self.seconds(), network);
-        if changes == 0 {
+        let standing = row.standing(self.seconds(), keys.network.map_or(0, |n| super::booking::low_bits(n.hash)));
+        if standing.changes == 0 {
             return None;
         }
-        let odds = logit(self.tuning.prior) + CHANGED * f64::from(changes) + UNCONFIRMED * f64::from(unconfirmed);
-        Some((unconfirmed, changes, sigmoid(odds).min(MOST_OUTCOME)))
+        let odds = logit(self.tuning.prior)
+            + CHANGED * f64::from(standing.changes)
+            + UNCONFIRMED * f64::from(standing.unconfirmed);
+        Some((standing, sigmoid(odds).min(MOST_OUTCOME)))
     }
 
     /// The sequential test of one key: how sure the alarm is, times the share of its traffic that is missing.
@@ -177,10 +180,11 @@ impl Engine {
             return (0.0, if outcome < 0.3 { velocity.min(self.tuning.velocity_cap) } else { velocity });
         };
         let alone = hot.balance < 1.0 && outcome < 0.3;
-        let diverse = hot.spread.numbers >= 8 && 2 * hot.spread.networks > hot.spread.numbers;
+        let many = hot.spread.numbers >= 8 || hot.campaign >= CAMPAIGN;
+        let diverse = many && 2 * hot.spread.networks > hot.spread.numbers;
         let waiting = hot.open >= 3 && hot.probability > 0.6 && hot.balance > -2.0;
-        let cap = if hot.coherent() && outcome < 0.3 {
-            self.tuning.coherent_cap
+        let cap = if hot.coherent() && outcome < 0.3 && hot.balance < 1.0 {
+            if hot.balance < 0.0 { self.tuning.coherent_cap } else { self.tuning.lone_cap }
         } else if !alone || waiting {
             1.0
         } else if diverse {
@@ -253,8 +257,8 @@ impl Engine {
         if let Some(fast) = found.fast.as_ref().filter(|_| velocity > WORTH_SAYING) {
             all.push(words::velocity(asked, fast, velocity));
         }
-        if let Some((unconfirmed, changes, p)) = found.pestered.filter(|(_, _, p)| *p > WORTH_SAYING) {
-            all.push(words::pestered(asked, unconfirmed, changes, p));
+        if let Some((standing, p)) = found.pestered.filter(|(_, p)| *p > WORTH_SAYING) {
+            all.push(words::pestered(asked, standing, p));
         }
         if !all.is_empty() && found.odds > 0.3 {
             all.push(words::prior(asked, sigmoid(logit(self.tuning.prior) + found.odds)));

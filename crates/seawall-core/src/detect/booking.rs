@@ -6,7 +6,7 @@ use super::evidence::{Explained, KeyKind};
 use super::keys::{Cohort, Key, Keys, hash, mix};
 use super::pending::{Booking, Pending, Role};
 use super::rows::{ExposureRow, NumberRow, VolumeRow};
-use super::seen::Seen;
+use super::seen::{From, Seen};
 use super::state::{KeyState, single};
 use crate::request::Operation;
 
@@ -17,6 +17,8 @@ const TOLD_PER_DAY: f64 = 3.0;
 /// hour-to-hour chance.
 const LEAST_USUAL: f64 = 0.15;
 const MOST_USUAL: f64 = 0.90;
+/// The key of everything together.
+pub(super) const WORLD: u64 = 0x0f0f;
 /// A block with fewer confirmations has never been seen.
 const SEEN: f32 = 0.5;
 
@@ -67,16 +69,27 @@ impl Engine {
         let keys = Keys::of(asked);
         let cohort = self.cohort(asked, &keys);
         let now = self.seconds();
-        match self.explains(asked, &keys, cohort) {
-            Explained::Block => {
-                if let Some(row) = self.volumes.find_mut(keys.country.hash) {
-                    row.add_hot(now);
-                }
+        let explained = self.explains(asked, &keys, cohort);
+        if explained == Explained::Block {
+            self.heat(&keys, now);
+        }
+        let first = self.ask_number(&keys, now).is_none_or(|row| row.asks == 1);
+        if first && explained == Explained::No {
+            self.note_asked(&keys, cohort, now);
+        }
+    }
+
+    /// The number's block is under attack: that makes other blocks of the country, and of the world, less
+    /// innocent.
+    fn heat(&mut self, keys: &Keys, now: u32) {
+        let [block, ..] = keys.blocks;
+        if !self.spreads.find_mut(block.hash).is_some_and(|seen| seen.heat(now)) {
+            return;
+        }
+        for key in [keys.country.hash, WORLD] {
+            if let Some(row) = self.volumes.find_mut(key) {
+                row.add_hot(now);
             }
-            Explained::No if self.numbers.find(keys.number).is_none_or(|row| row.standing(now, 0).0 == 0) => {
-                self.note_asked(&keys, cohort, now);
-            }
-            _ => {}
         }
     }
 
@@ -90,51 +103,55 @@ impl Engine {
         }
     }
 
+    fn ask_number(&mut self, keys: &Keys, now: u32) -> Option<&mut NumberRow> {
+        let (key, network) = (keys.number, keys.network.map_or(0, |n| low_bits(n.hash)));
+        let place = self.numbers.enter(key, now, || NumberRow { key, ..NumberRow::default() });
+        let row = self.numbers.at_mut(place)?;
+        row.ask(now, network);
+        Some(row)
+    }
+
     /// Whether it is the first message to this number since it confirmed, or within a day.
     fn note_number(&mut self, id: u64, keys: &Keys, repeats: Option<u64>, now: u32) -> bool {
-        let key = keys.number;
-        let network = keys.network.map_or(0, |n| low_bits(n.hash));
-        let place = self.numbers.enter(key, now, || NumberRow { key, ..NumberRow::default() });
-        let Some(row) = self.numbers.at_mut(place) else { return true };
-        let (unconfirmed, changes) = row.standing(now, network);
-        (row.unconfirmed, row.changes) = (unconfirmed.saturating_add(1), changes);
-        (row.last, row.network) = (now, network);
+        let Some(row) = self.ask_number(keys, now) else { return true };
         if repeats.is_none() {
             row.trial = id;
         }
-        unconfirmed == 0
+        row.unconfirmed = row.unconfirmed.saturating_add(1);
+        row.unconfirmed == 1
     }
 
     /// Distinct numbers by block and by client, and the country's volume.
     fn note_spreads(&mut self, keys: &Keys, cohort: Cohort, probability: f64, now: u32) {
-        let network = keys.network.map_or(0, |n| low_bits(n.hash));
-        if matches!(cohort, Cohort::Fresh | Cohort::Established) {
+        let from = keys.from();
+        if cohort.unknown() {
             for block in keys.blocks.iter().filter(|b| b.kind != KeyKind::Block1k) {
                 let number = within(keys.digits, block.kind);
-                self.note(block.hash, BLOCK_WINDOW, number, network, now);
+                self.note(block.hash, BLOCK_WINDOW, number, from, now);
             }
             // A campaign must not raise what is expected of its own blocks.
             if probability < 0.2 {
-                let key = keys.country.hash;
                 let novel = keys.blocks.map(|b| {
                     self.keys.find(b.hash).is_none_or(|row| row.base_confirmed < SEEN)
                 });
-                let place = self.volumes.enter(key, now, || VolumeRow::new(key, now));
-                if let Some(row) = self.volumes.at_mut(place) {
-                    row.add(now);
-                    row.learn(novel);
+                for key in [keys.country.hash, WORLD] {
+                    let place = self.volumes.enter(key, now, || VolumeRow::new(key, now));
+                    if let Some(row) = self.volumes.at_mut(place) {
+                        row.add(now);
+                        row.learn(novel);
+                    }
                 }
             }
         }
         for client in [keys.ip, keys.network].into_iter().flatten() {
-            self.note(client.hash, CLIENT_WINDOW, low_bits(keys.number), network, now);
+            self.note(client.hash, CLIENT_WINDOW, low_bits(keys.number), from, now);
         }
     }
 
-    fn note(&mut self, key: u64, window: u32, number: u32, network: u32, now: u32) {
+    fn note(&mut self, key: u64, window: u32, number: u32, from: From, now: u32) {
         let place = self.spreads.enter(key, now, || Seen::new(key, window, now));
         if let Some(seen) = self.spreads.at_mut(place) {
-            seen.note(now, number, network);
+            seen.note(now, number, from);
         }
     }
 
@@ -149,10 +166,8 @@ impl Engine {
     ) -> Vec<Booking> {
         let usual = self.usual(asked, keys);
         let mut bookings = Vec::with_capacity(18);
-        let narrow = keys.blocks.iter().map(|&k| (k, Role::Narrow));
-        let client = [keys.ip, keys.network].into_iter().flatten().map(|k| (k, Role::Client));
-        for (key, role) in narrow.chain(client) {
-            bookings.push(self.booking(key, role, usual, cohort, now));
+        for key in keys.blocks.into_iter().chain(keys.ip).chain(keys.network) {
+            bookings.push(self.booking(key, Role::Narrow, usual, cohort, now));
         }
         if explained == Explained::No {
             for key in self.pooled(asked, keys) {
@@ -172,7 +187,7 @@ impl Engine {
     fn book_client(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Vec<Booking> {
         let usual = self.usual(asked, keys);
         let client = [keys.ip, keys.network].into_iter().flatten();
-        client.map(|key| self.booking(key, Role::Client, usual, cohort, now)).collect()
+        client.map(|key| self.booking(key, Role::Narrow, usual, cohort, now)).collect()
     }
 
     fn booking(&mut self, key: Key, role: Role, usual: f64, cohort: Cohort, now: u32) -> Booking {

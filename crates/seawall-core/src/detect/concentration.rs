@@ -9,7 +9,7 @@
 //! block's own outcomes say comes on top: a block that confirms talks itself free.
 
 use super::asked::Asked;
-use super::booking::{low_bits, within};
+use super::booking::{WORLD, within};
 use super::engine::Engine;
 use super::evidence::KeyKind;
 use super::keys::{Keys, OPEN_DIGITS, mix};
@@ -24,11 +24,11 @@ const ADJACENT: (f64, f64) = (2.0, 4.0);
 const MOST: f64 = 12.0;
 /// What the block's own outcomes may add and take away.
 const OUTCOMES: (f64, f64) = (-14.0, 6.0);
-/// Less is never expected.
-const LEAST_EXPECTED: f64 = 0.02;
 
-/// How much more outcomes count where all requests come from one network.
+/// How much more outcomes count where all requests come from one address.
 const COHERENT_WEIGHT: f64 = 3.0;
+/// Genuine messages that look a little like a block under attack, as a share.
+const BY_CHANCE: f64 = 0.002;
 /// Blocks under attack raise the odds of another one at most so much (a logarithm).
 const MOST_CAMPAIGN: f64 = 4.0;
 /// A country has at least so many blocks in use.
@@ -45,17 +45,19 @@ pub(super) struct Hot {
     pub balance: f64,
     /// Unconfirmed messages that are out.
     pub open: u16,
+    /// How much other blocks under attack have added.
+    pub campaign: f64,
 }
 
 impl Hot {
     /// Whether it all came from one place.
     pub(super) fn coherent(&self) -> bool {
-        few_networks(&self.spread)
+        few_addresses(&self.spread)
     }
 }
 
-fn few_networks(spread: &Spread) -> bool {
-    spread.networks == 1 || (spread.networks == 2 && spread.numbers > 8)
+fn few_addresses(spread: &Spread) -> bool {
+    spread.addresses == 1 || (spread.addresses == 2 && spread.numbers > 8)
 }
 
 impl Engine {
@@ -92,7 +94,7 @@ impl Engine {
         // So many blocks would make genuine numbers fall into new ones as often as they do.
         let blocks = (country * novelty / (1.0 - novelty) / a).clamp(FEWEST_BLOCKS.min(plan), plan).max(2.0);
         let share = ((confirmed + a) / (country + a * blocks)).max(1.0 / blocks);
-        let expected = (volume * share).max(LEAST_EXPECTED);
+        let expected = (volume * share).max(self.tuning.least_expected);
         let m = f64::from(spread.numbers);
         if m <= expected {
             return None;
@@ -102,11 +104,9 @@ impl Engine {
             - self.tuning.look_elsewhere * ln(blocks)
             + adjacency(&spread, kind, open_digits);
         let (least, most) = OUTCOMES;
-        // One network alone is an office or one bot: its own confirmations count more.
-        let weight = if few_networks(&spread) { COHERENT_WEIGHT } else { 1.0 };
-        // Where blocks are under attack already, another new one is no surprise.
-        let hot = volumes.map_or(0.0, |v| v.hot(now));
-        let campaign = if confirmed < 0.5 { ln(1.0 + hot / (1.0 + volume * novelty)).min(MOST_CAMPAIGN) } else { 0.0 };
+        // One address alone is an office or one bot: its own confirmations count more.
+        let weight = if few_addresses(&spread) { COHERENT_WEIGHT } else { 1.0 };
+        let campaign = if confirmed < 0.5 { self.campaign(keys) } else { 0.0 };
         let e = (excess + campaign).min(MOST) + (view.balance * weight).clamp(least, most);
         let probability = sigmoid(e - self.tuning.excess) * (1.0 - (expected / m).min(0.95));
         Some(Hot {
@@ -115,8 +115,19 @@ impl Engine {
             spread,
             expected,
             balance: view.balance,
-            open: row.map_or(0, |r| r.open),
+            open: row.map_or(0, |r| r.open), campaign
         })
+    }
+
+    /// Where blocks are under attack already, another one is less of a surprise: by as much as blocks found to be
+    /// under attack lately outnumber those that would have looked like it by chance.
+    fn campaign(&self, keys: &Keys) -> f64 {
+        let now = self.seconds();
+        let odds = |key: u64| {
+            let Some(row) = self.volumes.find(key) else { return 0.0 };
+            row.hot(now) / (1.0 + BY_CHANCE * row.meanwhile(now))
+        };
+        ln(1.0 + odds(keys.country.hash) + odds(WORLD)).min(MOST_CAMPAIGN)
     }
 
     /// The distinct numbers of a block in a day; those of a thousand are among those of its ten thousand.
@@ -124,9 +135,8 @@ impl Engine {
         let stored = if kind == KeyKind::Block1k { KeyKind::Block10k } else { kind };
         let key = keys.blocks.iter().find(|b| b.kind == stored)?;
         let seen = self.spreads.find(key.hash)?;
-        let network = keys.network.map_or(0, |n| low_bits(n.hash));
         let divisor = if kind == KeyKind::Block1k { 1000 } else { 1 << 20 };
-        Some(seen.spread(self.seconds(), DAY, within(keys.digits, stored), network, divisor))
+        Some(seen.spread(self.seconds(), DAY, within(keys.digits, stored), keys.from(), divisor))
     }
 }
 

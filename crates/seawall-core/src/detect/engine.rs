@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::asked::{Asked, Event};
+use super::booking::low_bits;
 use super::delay::{CHECKS, Delay};
-use super::keys::{Cohort, Keys};
+use super::evidence::KeyKind;
+use super::keys::{Cohort, Key, Keys};
 use super::pending::Outstanding;
 use super::rows::{DAY, ExposureRow, HealthRow, NumberRow, TRIAL, VolumeRow};
 use super::seen::Seen;
@@ -69,6 +71,9 @@ pub enum SnapshotError {
     #[error("the snapshot is damaged; fold the events again instead")]
     Damaged,
 }
+
+/// The share of genuine numbers in blocks never seen below which a size of block tells something.
+const MOSTLY_SEEN: f64 = 0.4;
 
 /// Format of snapshots; grows with every change of what is kept.
 const FORMAT: u8 = 1;
@@ -162,10 +167,39 @@ impl Engine {
             return Cohort::Trusted;
         }
         if asked.known {
-            return Cohort::Known;
+            let network = keys.network.map_or(0, |n| low_bits(n.hash)).max(1);
+            let home = self.numbers.find(keys.number).is_some_and(|row| row.home == network);
+            return if home { Cohort::Home } else { Cohort::Known };
         }
-        let confirmed = keys.network.and_then(|n| self.keys.find(n.hash)).map_or(0.0, |n| n.base_confirmed);
-        if f64::from(confirmed) >= self.tuning.established { Cohort::Established } else { Cohort::Fresh }
+        let ip = &asked.ip_facts;
+        if (ip.hosting || ip.vpn || ip.tor || ip.proxy) && !ip.relay {
+            return Cohort::Hosted;
+        }
+        let confirmed = |key: Option<&Key>| {
+            let row = key.and_then(|k| self.keys.find(k.hash));
+            row.map_or(0.0, |row| f64::from(row.base_confirmed))
+        };
+        let block = self.telling_block(keys);
+        if confirmed(Some(&block)) >= self.tuning.settled {
+            Cohort::Settled
+        } else if confirmed(keys.network.as_ref()) >= self.tuning.established {
+            Cohort::Established
+        } else {
+            Cohort::Fresh
+        }
+    }
+
+    /// The smallest of a number's blocks of whose size most genuine numbers fall into ones seen before. A number
+    /// in such a block is where customers are; one outside is not, but for some.
+    fn telling_block(&self, keys: &Keys) -> Key {
+        let [ten, hundred, one] = keys.blocks;
+        let Some(volumes) = self.volumes.find(keys.country.hash) else { return hundred };
+        let seen = |at: usize| volumes.novelty(at) < MOSTLY_SEEN;
+        match (seen(2), seen(0)) {
+            (true, _) => one,
+            (_, true) => ten,
+            _ => hundred,
+        }
     }
 
     /// The message that this one repeats: the first of an hour, still unconfirmed.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use super::asked::Asked;
+use super::booking::low_bits;
 use super::evidence::KeyKind;
+use super::seen::From;
 use crate::client_ip::ClientIp;
 
 /// Who asks, as far as wide keys are concerned: one group must not pay for another. The trusted cohort is the
@@ -15,12 +17,25 @@ use crate::client_ip::ClientIp;
 pub(super) enum Cohort {
     /// A number verified before, on the device of that time.
     Trusted,
-    /// A number verified before, on another device.
+    /// A number verified before, on another device, from the network of its last confirmation.
+    Home,
+    /// A number verified before, on another device, from elsewhere.
     Known,
-    /// An unknown number from a network whose codes have been confirmed before.
+    /// An unknown number from an address that is a server's, a VPN's or a proxy's.
+    Hosted,
+    /// An unknown number of a block of ten thousand whose codes have been confirmed before.
+    Settled,
+    /// An unknown number of another block, from a network whose codes have been confirmed before.
     Established,
     /// An unknown number from a network nobody knows.
     Fresh,
+}
+
+impl Cohort {
+    /// Whether the number was never verified.
+    pub(super) fn unknown(self) -> bool {
+        matches!(self, Cohort::Hosted | Cohort::Settled | Cohort::Established | Cohort::Fresh)
+    }
 }
 
 /// One key of a request.
@@ -72,6 +87,14 @@ impl Keys {
             subaccount: hash(KeyKind::Subaccount, asked.subaccount.as_bytes()),
             api_key: hash(KeyKind::ApiKey, asked.api_key.as_bytes()),
         }
+    }
+}
+
+impl Keys {
+    /// Where it is asked for from.
+    pub(super) fn from(&self) -> From {
+        let bits = |key: Option<Key>| key.map_or(0, |k| low_bits(k.hash));
+        From { network: bits(self.network), address: bits(self.ip) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! 1 - rho p F(a). The logarithm of the ratio is added to each of the message's keys as it ages, and replaced
 //! by ln rho when the confirmation comes. One-sided sums (CUSUM) of both alternatives stay at or above zero.
 
+use super::booking::WORLD;
 use super::delay::CHECKS;
 use super::engine::Engine;
 use super::keys::Cohort;
@@ -30,9 +31,6 @@ const HEALTHY: f64 = 0.85;
 const NEVER: f64 = 0.995;
 /// The checkpoint from which a message of the control group counts as unconfirmed.
 const GIVEN_UP: usize = 3;
-
-/// The health of all routes together: the app may have stopped to report.
-const WORLD: u64 = 0x0f0f;
 
 /// How a message stands at some moment.
 #[derive(Clone, Copy)]
@@ -72,7 +70,8 @@ impl Engine {
         let now = self.seconds();
         if let Some(row) = self.numbers.find_mut(number) {
             row.confirmed = now;
-            (row.unconfirmed, row.changes, row.home) = (0, 0, row.network.max(1));
+            (row.asks, row.unconfirmed, row.changes) = (0, 0, 0);
+            row.home = row.network.max(1);
         }
         self.confirm_one(id);
         if repeats != 0 {
@@ -133,12 +132,11 @@ impl Engine {
         let speaks = message.cohort != Cohort::Trusted;
         for booking in &mut message.bookings {
             let Some(row) = self.keys.at_mut(booking.place) else { continue };
-            let excuse = if booking.role == Role::Client { 1.0 } else { health };
             row.fade(now);
             if booking.told == [0.0; 3] && booking.expected == 0.0 {
                 row.trials += 1.0;
             }
-            tell_row(row, booking, standing, excuse, speaks);
+            tell_row(row, booking, standing, health, speaks);
         }
         self.control_group(message, standing);
     }
@@ -209,8 +207,8 @@ impl Engine {
     }
 }
 
-fn tell_row(row: &mut KeyState, booking: &mut Booking, standing: Standing, excuse: f64, speaks: bool) {
-    let p = f64::from(booking.usual) * excuse;
+fn tell_row(row: &mut KeyState, booking: &mut Booking, standing: Standing, health: f64, speaks: bool) {
+    let p = f64::from(booking.usual) * health;
     let (ratios, balance, expected) = match standing {
         Standing::Waiting(by) => {
             let d = p * by;

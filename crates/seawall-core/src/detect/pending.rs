@@ -26,11 +26,9 @@ pub(super) struct Booking {
 /// What a booking teaches its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Role {
-    /// Evidence and baseline; route health does not excuse it (client addresses and networks).
-    Client,
-    /// Evidence and baseline, excused by route health: blocks.
+    /// Evidence and baseline of a block, an address or a network.
     Narrow,
-    /// The same of one cohort: keys that many share.
+    /// Evidence and baseline of one cohort of a key that many share.
     Wide,
     /// Baseline only, over all cohorts.
     Pooled,

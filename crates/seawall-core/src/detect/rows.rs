@@ -21,7 +21,8 @@ pub(super) struct NumberRow {
     pub confirmed: u32,
     /// The first of the unconfirmed messages that belong together.
     pub trial: u64,
-    /// Unconfirmed messages since the last confirmation or the last quiet day.
+    /// Requests, and messages that nobody confirmed, since the last confirmation or the last quiet day.
+    pub asks: u8,
     pub unconfirmed: u8,
     /// How often the network changed between them.
     pub changes: u8,
@@ -31,14 +32,37 @@ pub(super) struct NumberRow {
 }
 
 impl NumberRow {
-    /// How the number stands when it is asked for again: unconfirmed messages, and changes of network with
-    /// this one counted.
-    pub(super) fn standing(&self, now: u32, network: u32) -> (u8, u8) {
+    /// How the number stands when it is asked for again, this request counted in.
+    pub(super) fn standing(&self, now: u32, network: u32) -> Standing {
         if now.saturating_sub(self.last) > DAY {
-            return (0, 0);
+            return Standing { asks: 1, unconfirmed: 0, changes: 0 };
         }
-        (self.unconfirmed, self.changes.saturating_add(u8::from(self.unconfirmed > 0 && network != self.network)))
+        let changed = self.asks > 0 && network != self.network;
+        Standing {
+            asks: self.asks.saturating_add(1),
+            unconfirmed: self.unconfirmed,
+            changes: self.changes.saturating_add(u8::from(changed)),
+        }
     }
+
+    /// Somebody asks for a code to this number.
+    pub(super) fn ask(&mut self, now: u32, network: u32) -> Standing {
+        let standing = self.standing(now, network);
+        (self.asks, self.unconfirmed, self.changes) = (standing.asks, standing.unconfirmed, standing.changes);
+        (self.last, self.network) = (now, network);
+        standing
+    }
+}
+
+/// How a number stands since its last confirmation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Requests.
+    pub asks: u8,
+    /// Messages that nobody confirmed.
+    pub unconfirmed: u8,
+    /// How often the network changed between requests.
+    pub changes: u8,
 }
 
 /// Numbers that confirmed are remembered for so many days, to know the network they are at home in.
@@ -177,7 +201,7 @@ pub(super) struct VolumeRow {
     pub key: u64,
     hour: u32,
     counts: [u32; 24],
-    /// Requests that a block under attack explains; half-life 24 h.
+    /// Blocks found to be under attack; half-life [`HOT`].
     hot: f32,
     hot_at: u32,
     /// Messages that taught novelty, and how many of them fell into a block never seen, by kind of block.
@@ -185,6 +209,8 @@ pub(super) struct VolumeRow {
     novel: [f32; 3],
 }
 
+/// Half-life of the count of blocks under attack, in seconds.
+const HOT: u32 = 6 * 3600;
 /// Half of what is known of novelty is forgotten after so many messages.
 const NOVELTY_MEMORY: f32 = 4000.0;
 
@@ -209,15 +235,20 @@ impl VolumeRow {
         }
     }
 
-    /// A request was refused for its block.
+    /// Another block was found to be under attack.
     pub(super) fn add_hot(&mut self, now: u32) {
         self.hot = single(self.hot(now) + 1.0);
         self.hot_at = now;
     }
 
-    /// Requests of the last day, roughly, that a block under attack explains.
+    /// Blocks that were found to be under attack; half-life [`HOT`].
     pub(super) fn hot(&self, now: u32) -> f64 {
-        f64::from(self.hot) * exp2(-f64::from(now.saturating_sub(self.hot_at)) / f64::from(DAY))
+        f64::from(self.hot) * exp2(-f64::from(now.saturating_sub(self.hot_at)) / f64::from(HOT))
+    }
+
+    /// Messages in the time that [`VolumeRow::hot`] stands for.
+    pub(super) fn meanwhile(&self, now: u32) -> f64 {
+        self.within(now, DAY) * (f64::from(HOT) / std::f64::consts::LN_2 / f64::from(DAY))
     }
 
     /// Learns whether the blocks of a genuine message were new.

@@ -13,12 +13,16 @@ pub struct Tuning {
     pub alarm_shift: f64,
     /// Confirmations after which a network is no longer a stranger.
     pub established: f64,
+    /// Confirmations after which a block of ten thousand numbers is one where customers are.
+    pub settled: f64,
     /// Concentration: how clustered genuine numbers are; the shape of the law for a block never seen.
     pub clustering: f64,
     /// Concentration: the price of having looked at every block of the country, as a share of its logarithm.
     pub look_elsewhere: f64,
     /// Concentration: excess at which it is as likely as not.
     pub excess: f64,
+    /// Concentration: fewer numbers of a block are never expected.
+    pub least_expected: f64,
     /// Most that concentration alone may say of one network (an office).
     pub coherent_cap: f64,
     /// The same of several, and of nearly as many as numbers (proxies).
@@ -48,9 +52,11 @@ impl Default for Tuning {
             slope: 1.5,
             alarm_shift: 0.0,
             established: 2.5,
+            settled: 0.9,
             clustering: 0.35,
             look_elsewhere: 0.75,
             excess: 3.0,
+            least_expected: 0.004,
             coherent_cap: 0.2,
             lone_cap: 0.5,
             diverse_cap: 0.9,
@@ -92,8 +98,6 @@ impl Tuning {
                 | KeyKind::Block100k
                 | KeyKind::Ip
                 | KeyKind::Network
-                | KeyKind::Fingerprint
-                | KeyKind::UserAgent
                 | KeyKind::Number
         )
     }

@@ -36,7 +36,7 @@ impl Engine {
 
     fn fast(&self, keys: &Keys, key: Key, free: f64) -> Option<Fast> {
         let seen = self.spreads.find(key.hash)?;
-        let spread = seen.spread(self.seconds(), CLIENT_WINDOW, low_bits(keys.number), 0, 1 << 20);
+        let spread = seen.spread(self.seconds(), CLIENT_WINDOW, low_bits(keys.number), keys.from(), 1 << 20);
         let hours = f64::from(spread.span) / f64::from(CLIENT_WINDOW);
         let numbers = f64::from(spread.numbers);
         let expected = (free + 3.0 * self.hourly(key)) * hours.max(0.2);

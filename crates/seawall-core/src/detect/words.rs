@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::assess::Suspect;
 use super::concentration::Hot;
 use super::evidence::{Family, KeyKind, Signal};
+use super::rows::Standing;
 use super::state::single;
 use super::velocity::Fast;
 use std::net::IpAddr;
@@ -48,13 +49,14 @@ pub(super) fn velocity(asked: &Asked, fast: &Fast, probability: f64) -> Signal {
     signal(Family::Velocity, fast.kind, key, probability, fast.numbers, fast.expected, detail)
 }
 
-/// `3 codes from 3 networks, none confirmed`.
-pub(super) fn pestered(asked: &Asked, unconfirmed: u8, changes: u8, probability: f64) -> Signal {
+/// `asked for 4 times from 3 networks within a day, 2 codes sent and none confirmed`.
+pub(super) fn pestered(asked: &Asked, standing: Standing, probability: f64) -> Signal {
     let key = name(asked, KeyKind::Number);
-    let networks = changes.saturating_add(1);
-    let detail =
-        format!("number {key}: {unconfirmed} codes within a day, none confirmed, asked for from {networks} networks");
-    signal(Family::Outcome, KeyKind::Number, key, probability, f64::from(unconfirmed), 0.0, detail)
+    let detail = format!(
+        "number {key}: asked for {} times within a day with {} changes of network, {} codes sent and none confirmed",
+        standing.asks, standing.changes, standing.unconfirmed
+    );
+    signal(Family::Outcome, KeyKind::Number, key, probability, f64::from(standing.asks), 1.0, detail)
 }
 
 /// What address and number are.
