@@ -8,6 +8,7 @@ use super::request::Request;
 use super::rng::Rng;
 use super::world::World;
 use super::{DAY, HOUR, Params, TEST_FROM};
+use crate::rule::suggest::nearest;
 
 /// What a scenario is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +126,10 @@ pub fn scenarios() -> &'static [Scenario] {
 pub(super) fn find(name: &str) -> Result<&'static Scenario, UnknownScenario> {
     let full = if name == "quiet" { "hn_quiet" } else { name };
     SCENARIOS.iter().find(|scenario| scenario.name == full).ok_or_else(|| {
-        let near = SCENARIOS.iter().find(|scenario| scenario.name.contains(name) && name.len() > 2);
-        let nearest = near.map(|near| format!("; did you mean `{}`?", near.name)).unwrap_or_default();
+        let names = || SCENARIOS.iter().map(|scenario| scenario.name.to_owned());
+        let part = || names().find(|known| name.len() > 2 && known.contains(name));
+        let near = nearest(name, names()).or_else(part);
+        let nearest = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         UnknownScenario { name: name.chars().take(40).collect(), nearest }
     })
 }

@@ -35,6 +35,7 @@ mod native_verifications;
 mod operation;
 mod plans;
 mod rules;
+mod simulate;
 mod smpp_peer;
 mod strict;
 mod suspensions;
