@@ -9,6 +9,14 @@ use crate::common::{Answer, Gateway};
 /// The country of this number is +998, its range +99893412.
 const TO: &str = "+998934123456";
 
+/// A gateway whose detection says nothing of the many messages to one number.
+async fn quiet() -> Gateway {
+    let gateway = Gateway::new().await;
+    let off = json!({"detection": {"mode": "off"}});
+    gateway.admin("PATCH", "/admin/v1/settings", Some(off)).await.expect(200);
+    gateway
+}
+
 fn entries(list: &str) -> String {
     format!("/admin/v1/lists/{list}/entries")
 }
@@ -45,7 +53,7 @@ async fn eight(gateway: &Gateway) -> (String, u16) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_of_every_kind_denies_at_once_and_no_longer_than_it_is_there() {
-    let gateway = Gateway::with(&[]).await;
+    let gateway = quiet().await;
     for limit in gateway.admin("GET", "/admin/v1/limits", None).await.expect(200)["data"].as_array().unwrap()
     {
         let path = format!("/admin/v1/limits/{}", limit["id"].as_str().unwrap());
@@ -71,7 +79,8 @@ async fn an_entry_of_every_kind_denies_at_once_and_no_longer_than_it_is_there() 
         }
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let decision = gateway.admin("GET", &format!("/admin/v1/decisions/{id}"), None).await.expect(200);
-        assert!(decision["facts"].to_string().contains(made["id"].as_str().unwrap()), "{decision}");
+        assert_eq!(decision["facts"]["lists"], json!([list]), "{decision}");
+        assert!(decision["reasons"].to_string().contains(made["id"].as_str().unwrap()), "{decision}");
         let one = format!("{}/{}", entries(list), made["id"].as_str().unwrap());
         let shown = gateway.admin("GET", &one, None).await.expect(200);
         assert_eq!(shown["hits"], if in_eight { 3 } else { 1 }, "{shown}");
@@ -82,8 +91,26 @@ async fn an_entry_of_every_kind_denies_at_once_and_no_longer_than_it_is_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tables_say_of_the_clients_address_is_denied_too() {
+    let gateway = quiet().await;
+    let ask = json!({"to": TO, "text": "hi", "client": {"ip": "8.8.8.8"}});
+    let sent = gateway.api("POST", "/v1/messages", Some(ask.clone())).await.expect(201);
+    let decision = format!("/admin/v1/decisions/{}", sent["decision_id"].as_str().unwrap());
+    let facts = gateway.admin("GET", &decision, None).await.expect(200)["facts"]["ip"].clone();
+    assert!(facts["asn"].is_u64() && facts["country"].is_string(), "{facts}");
+    for (list, value) in [("deny-asn", &facts["asn"]), ("deny-ip_country", &facts["country"])] {
+        let made = add(&gateway, list, json!({"value": value})).await;
+        let refused = gateway.api("POST", "/v1/messages", Some(ask.clone())).await.expect(403);
+        assert_eq!(refused["reasons"][0]["key"], list);
+        send(&gateway).await.expect(201);
+        let one = format!("{}/{}", entries(list), made["id"].as_str().unwrap());
+        gateway.admin("DELETE", &one, None).await.expect(204);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_allow_entry_lifts_policy_and_nothing_else_and_says_when_it_ends() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let sub = format!("/admin/v1/subaccounts/{}", gateway.sub());
     let off = json!({"country_policy": {"continents": {"asia": "off"}}});
     let shown = gateway.admin("PATCH", &sub, Some(off)).await.expect(200);
@@ -104,7 +131,8 @@ async fn an_allow_entry_lifts_policy_and_nothing_else_and_says_when_it_ends() {
     assert_eq!(send(&gateway).await.expect(403)["code"], "opt-out");
     gateway.admin("DELETE", &format!("/admin/v1/opt-outs/{TO}"), None).await.expect(204);
     let denied = add(&gateway, "deny-number-range", json!({"value": "+99893"})).await;
-    assert_eq!(send(&gateway).await.expect(403)["code"], "deny-entry");
+    let reasons = send(&gateway).await.expect(403)["reasons"].clone();
+    assert!(reasons.as_array().unwrap().iter().all(|r| r["overruled"].is_null()), "{reasons}");
     let denied = format!("{}/{}", entries("deny-number_range"), denied["id"].as_str().unwrap());
     gateway.admin("DELETE", &denied, None).await.expect(204);
     assert_eq!(send(&gateway).await.status, 201);
@@ -122,7 +150,7 @@ async fn an_allow_entry_lifts_policy_and_nothing_else_and_says_when_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_an_entry_is_said_and_changes_nothing() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     for (list, entry, field) in [
         ("deny-msisdn", json!({"value": "hello"}), "value"),
         ("deny-msisdn", json!({}), "value"),
@@ -159,7 +187,7 @@ async fn what_is_wrong_with_an_entry_is_said_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_made_changed_and_deleted_with_their_entries() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let lists = gateway.admin("GET", "/admin/v1/lists?limit=200", None).await.expect(200);
     let built_in = lists["data"].as_array().unwrap().iter().filter(|l| l["built_in"] == true).count();
     assert_eq!(built_in, 18, "one to allow and one to deny of nine kinds");
@@ -197,7 +225,7 @@ async fn lists_are_made_changed_and_deleted_with_their_entries() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_mentions_a_list_holds_it() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     gateway.admin("POST", "/admin/v1/lists", Some(json!({"name": "vip", "kind": "user"}))).await.expect(201);
     let now = gateway.running.app.now();
     let document = seawall_store::records::Document {
@@ -221,7 +249,7 @@ async fn a_rule_that_mentions_a_list_holds_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn entries_go_page_by_page_and_are_found_by_value() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     for n in 0..5 {
         add(&gateway, "deny-msisdn", json!({"value": format!("+659123456{n}")})).await;
     }
@@ -244,7 +272,7 @@ async fn entries_go_page_by_page_and_are_found_by_value() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_goes_out_and_comes_back_in_the_same() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let notes = ["=HYPERLINK(\"http://evil.example\",\"click\")", "a, \"b\"; c", "plain", "'quoted'", "-1"];
     for (n, note) in notes.iter().enumerate() {
         add(&gateway, "deny-msisdn", json!({"value": format!("+659123456{n}"), "note": note})).await;
@@ -282,7 +310,7 @@ async fn a_table_goes_out_and_comes_back_in_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_taken_as_a_whole_or_its_rows_are_named() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let path = format!("{}/import", entries("deny-msisdn"));
     let table = "value,note,expires_at\n+6591234567,ok,\nnonsense,,\n+65 9123-4567,twice,\n+6591234568,,2020-01-01T00:00:00Z\n";
     let refused = csv(&gateway, &path, table).await.expect(400);
@@ -309,7 +337,7 @@ async fn a_table_is_taken_as_a_whole_or_its_rows_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_entries_change_one_by_one_at_once_and_survive_a_restart() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let row = |n: u32| format!("+6590{n:06},,\n");
     let table = "value,note,expires_at\n".to_owned() + &(0..10_000).map(row).collect::<String>();
     let path = format!("{}/import", entries("deny-msisdn"));
@@ -340,7 +368,7 @@ async fn ten_thousand_entries_change_one_by_one_at_once_and_survive_a_restart() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_of_lists_are_sealed_and_masked_in_the_audit_log() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let made =
         add(&gateway, "deny-msisdn", json!({"value": "+6597531864", "note": "called +6597531864"})).await;
     let table = "value,note\n+6597531865,+6597531865\n";
@@ -363,7 +391,7 @@ async fn numbers_of_lists_are_sealed_and_masked_in_the_audit_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_costs_too_much_is_refused() {
-    let gateway = Gateway::new().await;
+    let gateway = quiet().await;
     let price = json!({"country": "UZ", "amount": 141_100, "currency": "USD"});
     gateway.admin("POST", "/admin/v1/prices", Some(price)).await.expect(201);
     let mut ask = native();
