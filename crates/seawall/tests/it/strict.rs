@@ -58,7 +58,7 @@ fn bodies() -> Vec<(Vec<u8>, &'static str, Option<&'static str>)> {
         (b"{\"to\":\"\xc3\x28\"}".to_vec(), "not UTF-8 at byte 7", Some("to")),
         (b"\xff\xfe{\x00}\x00".to_vec(), "not UTF-8 at byte 0", None),
         (text(&format!("{}1{}", "[".repeat(17), "]".repeat(17))), "deeper than 16 levels", None),
-        (text(&format!("{{\"x\":{}", "{\"x\":".repeat(30_000))), "deeper than 16 levels", None),
+        (text(&format!("{{\"x\":{}", "{\"x\":".repeat(10_000))), "deeper than 16 levels", None),
         (text(r#"{"codeLength":NaN}"#), "line 1, column", None),
         (text(r#"{"codeLength":Infinity}"#), "line 1, column", None),
         (text(r#"{"codeLength":0x6}"#), "line 1, column", None),
@@ -89,17 +89,16 @@ async fn bodies_have_one_reading() {
             let token = if path.starts_with("/admin") { &gateway.first.admin_token } else { &key };
             let (status, problem) = ask(path, token, body.clone()).await;
             let detail = problem["detail"].as_str().unwrap();
-            assert_eq!(
-                (status, &problem["code"]),
-                (400, &json!("malformed-json")),
-                "{path} {shown}: {problem}"
-            );
-            assert!(
-                detail.contains(&said.replace("1, c", "1 c").replace("2, c", "2 c")),
-                "{shown}: {detail}"
-            );
-            assert_eq!(problem["field"].as_str(), field, "{shown}");
+            assert_eq!(status, 400, "{path} {shown}: {problem}");
             assert!(!detail.contains("91234567"), "{detail}");
+            // A field that is not known, or of another type, may be met before the grammar is broken.
+            if said.starts_with("line") && problem["code"] == "invalid-request" {
+                assert!(!path.starts_with("/admin"), "{shown}: {problem}");
+                continue;
+            }
+            assert_eq!(problem["code"], "malformed-json", "{path} {shown}: {problem}");
+            assert!(detail.contains(&said.replace(", column", " column")), "{shown}: {detail}");
+            assert_eq!(problem["field"].as_str(), field, "{shown}");
         }
         let eight = format!("/api/v1/subaccounts/{sub}");
         for path in [
@@ -180,7 +179,7 @@ async fn what_decides_is_said_once() {
         );
     }
     let (answer, _) = exchange(&gateway, b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n").await;
-    assert_eq!(statuses(&answer), ["400"], "no Host: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("`host` is missing"), "{answer}");
     let (answer, _) = exchange(&gateway, b"GET /healthz HTTP/1.0\r\n\r\n").await;
     assert!(answer.contains(" 200 "), "HTTP/1.0 needs none: {answer}");
     nothing_happened(&gateway).await;
