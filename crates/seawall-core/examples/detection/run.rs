@@ -41,6 +41,7 @@ pub fn set(tuning: &mut Tuning, key: &str, value: &str) -> bool {
         "slope" => &mut tuning.slope,
         "alarm_shift" => &mut tuning.alarm_shift,
         "least_expected" => &mut tuning.least_expected,
+        "class_weight" => &mut tuning.class_weight,
         "settled" => &mut tuning.settled,
         "lone_cap" => &mut tuning.lone_cap,
         "established" => &mut tuning.established,

@@ -47,6 +47,8 @@ const CHANGED: f64 = 2.3;
 const UNCONFIRMED: f64 = 1.2;
 /// Where other blocks under attack add so much, a block does not stand alone.
 const CAMPAIGN: f64 = 1.0;
+/// Trials from which on a key's baseline tells what is usual there.
+const WATCHED: f64 = 40.0;
 /// What is below is not worth a signal.
 const WORTH_SAYING: f64 = 0.02;
 
@@ -94,9 +96,13 @@ impl Engine {
         let mut found = Findings { odds: self.odds(asked), ..Findings::default() };
         let number = keys.blocks.iter().copied();
         let client = [keys.ip, keys.network].into_iter().flatten();
-        let wide = wide(keys, Explained::No).map(|k| k.in_cohort(cohort));
-        for key in number.chain(client).chain(wide) {
-            let Some(suspect) = self.suspect(key) else { continue };
+        let narrow = number.chain(client).map(|k| (k, None));
+        let wide = wide(keys, Explained::No).map(|k| {
+            let class = (k.kind.has_classes() && cohort.unknown()).then(|| k.of_class(cohort));
+            (k.in_cohort(cohort.tested_with()), class)
+        });
+        for (key, class) in narrow.chain(wide) {
+            let Some(suspect) = self.suspect(key, class) else { continue };
             let of_number = matches!(
                 key.kind,
                 KeyKind::Block1k
@@ -131,7 +137,8 @@ impl Engine {
     /// People who retry do so from where they are.
     fn pestered(&self, keys: &Keys) -> Option<(Standing, f64)> {
         let row = self.numbers.find(keys.number)?;
-        let standing = row.standing(self.seconds(), keys.network.map_or(0, |n| super::booking::low_bits(n.hash)));
+        let standing =
+            row.standing(self.seconds(), keys.network.map_or(0, |n| super::booking::low_bits(n.hash)));
         if standing.changes == 0 {
             return None;
         }
@@ -142,15 +149,18 @@ impl Engine {
     }
 
     /// The sequential test of one key: how sure the alarm is, times the share of its traffic that is missing.
-    fn suspect(&self, key: Key) -> Option<Suspect> {
+    fn suspect(&self, key: Key, class: Option<Key>) -> Option<Suspect> {
         let row = self.keys.find(key.hash)?;
         let alarm = self.tuning.alarm(key.kind);
         if row.most_suspicious() < alarm - 4.0 {
             return None;
         }
         let view = row.view(self.seconds());
-        let missing = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
-        let share = if key.kind.is_wide() { missing.max(self.surplus(row, &view).min(2.0 * missing)) } else { missing };
+        let mut share = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
+        if key.kind.is_wide() {
+            share = class.map_or(share, |class| self.share_of_class(class, share));
+            share = share.max(self.surplus(row, &view).min(2.0 * share));
+        }
         let probability = sigmoid(self.tuning.slope * (view.suspicion - alarm)) * share;
         (probability > 0.0).then_some(Suspect {
             kind: key.kind,
@@ -161,12 +171,24 @@ impl Engine {
         })
     }
 
+    /// What is missing among the requests of one cohort, which may be innocent of what is missing in all; little
+    /// data of its own leaves it with the share of all.
+    fn share_of_class(&self, class: Key, share: f64) -> f64 {
+        let Some(row) = self.keys.find(class.hash) else { return share };
+        let view = row.view(self.seconds());
+        let weight = self.tuning.class_weight;
+        (1.0 - (view.confirmed + weight * (1.0 - share)) / (view.expected + weight)).max(0.0)
+    }
+
     /// The share of a key's requests that is beyond its usual: confirmations that go missing show less of an
     /// attack than there is when the attacker confirms some.
     fn surplus(&self, row: &KeyState, view: &View) -> f64 {
         let hours = watched(self.seconds().saturating_sub(self.since_seconds())) / 3600.0;
         let hourly = f64::from(row.base_trials) / hours.max(12.0);
         // A count with a half-life of an hour stands for 1.44 hours; days have hours twice as busy as others.
+        if f64::from(row.base_trials) < WATCHED {
+            return 0.0;
+        }
         let usual = 2.0 * 1.44 * hourly;
         (1.0 - (usual + 2.0) / (view.asked + 2.0)).max(0.0)
     }
@@ -278,7 +300,14 @@ fn explained(found: &Findings, concentration: f64) -> Explained {
         return Explained::Block;
     }
     let client = |s: &Suspect| s.probability > 0.5 && !matches!(s.kind, KeyKind::Asn | KeyKind::CountryAsn);
-    if found.client.as_ref().is_some_and(client) { Explained::Client } else { Explained::No }
+    if found.client.as_ref().is_some_and(client) {
+        return Explained::Client;
+    }
+    if found.number.as_ref().is_some_and(|s| s.probability > 0.5) {
+        Explained::Country
+    } else {
+        Explained::No
+    }
 }
 
 /// Nothing but narrow evidence blocks.

@@ -30,8 +30,8 @@ impl Engine {
         let now = self.seconds();
         let first = self.note_number(id, &keys, repeats, now);
         self.note_spreads(&keys, cohort, probability, now);
-        if first && explained == Explained::No {
-            self.note_asked(&keys, cohort, now);
+        if first {
+            self.note_asked(&keys, cohort, explained, now);
         }
         let expects = asked.operation == Operation::VerifyStart && id != 0;
         if !expects {
@@ -74,8 +74,8 @@ impl Engine {
             self.heat(&keys, now);
         }
         let first = self.ask_number(&keys, now).is_none_or(|row| row.asks == 1);
-        if first && explained == Explained::No {
-            self.note_asked(&keys, cohort, now);
+        if first {
+            self.note_asked(&keys, cohort, explained, now);
         }
     }
 
@@ -94,9 +94,9 @@ impl Engine {
     }
 
     /// Requests by wide key, sent or not.
-    fn note_asked(&mut self, keys: &Keys, cohort: Cohort, now: u32) {
-        for key in wide(keys, Explained::No) {
-            if let Some(row) = self.keys.find_mut(key.in_cohort(cohort).hash) {
+    fn note_asked(&mut self, keys: &Keys, cohort: Cohort, explained: Explained, now: u32) {
+        for key in wide(keys, explained) {
+            if let Some(row) = self.keys.find_mut(key.in_cohort(cohort.tested_with()).hash) {
                 row.fade(now);
                 row.asked += 1.0;
             }
@@ -131,9 +131,8 @@ impl Engine {
             }
             // A campaign must not raise what is expected of its own blocks.
             if probability < 0.2 {
-                let novel = keys.blocks.map(|b| {
-                    self.keys.find(b.hash).is_none_or(|row| row.base_confirmed < SEEN)
-                });
+                let novel =
+                    keys.blocks.map(|b| self.keys.find(b.hash).is_none_or(|row| row.base_confirmed < SEEN));
                 for key in [keys.country.hash, WORLD] {
                     let place = self.volumes.enter(key, now, || VolumeRow::new(key, now));
                     if let Some(row) = self.volumes.at_mut(place) {
@@ -169,14 +168,23 @@ impl Engine {
         for key in keys.blocks.into_iter().chain(keys.ip).chain(keys.network) {
             bookings.push(self.booking(key, Role::Narrow, usual, cohort, now));
         }
-        if explained == Explained::No {
+        if matches!(explained, Explained::No | Explained::Country) {
             for key in self.pooled(asked, keys) {
                 bookings.push(self.booking(key, Role::Pooled, usual, cohort, now));
             }
         }
         if cohort != Cohort::Trusted && self.may_tell(keys, now) {
             for key in wide(keys, explained) {
-                bookings.push(self.booking(key.in_cohort(cohort), Role::Wide, usual, cohort, now));
+                bookings.push(self.booking(
+                    key.in_cohort(cohort.tested_with()),
+                    Role::Wide,
+                    usual,
+                    cohort,
+                    now,
+                ));
+                if key.kind.has_classes() && cohort.unknown() {
+                    bookings.push(self.booking(key.of_class(cohort), Role::Pooled, usual, cohort, now));
+                }
             }
         }
         bookings
@@ -199,7 +207,11 @@ impl Engine {
             if cohort != Cohort::Trusted {
                 row.open = row.open.saturating_add(1);
             }
-            own = if role == Role::Pooled { usual } else { (usual * row.ratio()).clamp(LEAST_USUAL, MOST_USUAL) };
+            own = if role == Role::Pooled {
+                usual
+            } else {
+                (usual * row.ratio()).clamp(LEAST_USUAL, MOST_USUAL)
+            };
         }
         Booking { place, role, usual: single(own), told: [0.0; 3], expected: 0.0 }
     }
@@ -266,19 +278,14 @@ pub(super) fn exposures(keys: &Keys) -> [u64; 3] {
 
 /// Wide keys that a message is booked to.
 pub(super) fn wide(keys: &Keys, explained: Explained) -> impl Iterator<Item = Key> {
-    let all = explained == Explained::No;
-    let client = explained == Explained::Client;
-    let number = [keys.operator, keys.country].into_iter().filter(move |_| all);
-    let hot = |kind: KeyKind| {
-        matches!(
-            kind,
-            KeyKind::Fingerprint
-                | KeyKind::CountryFingerprint
-                | KeyKind::UserAgent
-                | KeyKind::CountryUserAgent
-        )
+    let of_number = matches!(explained, Explained::No | Explained::Country);
+    let number = [keys.operator, keys.country].into_iter().filter(move |_| of_number);
+    let of_client = move |kind: KeyKind| match explained {
+        Explained::No => true,
+        Explained::Client => !matches!(kind, KeyKind::Asn | KeyKind::CountryAsn),
+        Explained::Block | Explained::Country => false,
     };
-    number.chain(keys.wide_client.iter().copied().filter(move |k| all || (client && hot(k.kind))))
+    number.chain(keys.wide_client.iter().copied().filter(move |k| of_client(k.kind)))
 }
 
 /// A number's open digits within its block.

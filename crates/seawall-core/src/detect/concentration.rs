@@ -115,7 +115,8 @@ impl Engine {
             spread,
             expected,
             balance: view.balance,
-            open: row.map_or(0, |r| r.open), campaign
+            open: row.map_or(0, |r| r.open),
+            campaign,
         })
     }
 

@@ -63,6 +63,11 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    /// Whether tallies are kept apart for numbers and networks that are known and those that are not.
+    pub(crate) fn has_classes(self) -> bool {
+        matches!(self, KeyKind::Country | KeyKind::Operator)
+    }
+
     /// Whether so many share such a key that bystanders are among them.
     pub fn is_wide(self) -> bool {
         matches!(
@@ -111,8 +116,8 @@ pub struct Exposure {
     pub usual: i64,
 }
 
-/// Which narrow key already explains a request. What is explained is not held against wide keys, so that
-/// bystanders of the same country or operator do not pay for it.
+/// Which key already explains a request. What is explained is not held against other, wider keys, so that
+/// bystanders do not pay for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Explained {
@@ -123,6 +128,8 @@ pub enum Explained {
     Block,
     /// A client: its address, network or fingerprint.
     Client,
+    /// The country or operator of the number: no narrow key, but no client is to blame either.
+    Country,
 }
 
 /// What detection says about one request.

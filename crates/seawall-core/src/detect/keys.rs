@@ -32,6 +32,14 @@ pub(super) enum Cohort {
 }
 
 impl Cohort {
+    /// Cohorts that share the sequential tests of wide keys: where an attack shows soonest.
+    pub(super) fn tested_with(self) -> Cohort {
+        match self {
+            Cohort::Settled | Cohort::Established => Cohort::Fresh,
+            other => other,
+        }
+    }
+
     /// Whether the number was never verified.
     pub(super) fn unknown(self) -> bool {
         matches!(self, Cohort::Hosted | Cohort::Settled | Cohort::Established | Cohort::Fresh)
@@ -148,6 +156,13 @@ impl Key {
     /// The key of one cohort.
     pub(super) fn in_cohort(self, cohort: Cohort) -> Key {
         Key { hash: mix(self.hash, 0xc0 + cohort as u64), ..self }
+    }
+}
+
+impl Key {
+    /// The key under which tallies of one cohort are kept, beside the test that it shares with others.
+    pub(super) fn of_class(self, cohort: Cohort) -> Key {
+        Key { hash: mix(self.hash, 0xc1a5 + cohort as u64), ..self }
     }
 }
 

@@ -178,7 +178,8 @@ impl Engine {
     /// under suspicion. So an attack cannot make itself usual.
     fn settle(&mut self, message: &Pending, confirmed: f32) {
         let untrusted = message.cohort != Cohort::Trusted;
-        let suspicious = |row: &KeyState| row.most_suspicious() >= FROZEN_FROM * self.tuning.alarm(row.kind());
+        let suspicious =
+            |row: &KeyState| row.most_suspicious() >= FROZEN_FROM * self.tuning.alarm(row.kind());
         let frozen = message.bookings.iter().any(|b| self.keys.at(b.place).is_some_and(suspicious));
         let teaches = message.probability < TEACHES_BELOW && !(frozen && untrusted);
         for booking in &message.bookings {

@@ -15,6 +15,8 @@ pub struct Tuning {
     pub established: f64,
     /// Confirmations after which a block of ten thousand numbers is one where customers are.
     pub settled: f64,
+    /// Expected confirmations that the share missing from all is worth against a cohort's own.
+    pub class_weight: f64,
     /// Concentration: how clustered genuine numbers are; the shape of the law for a block never seen.
     pub clustering: f64,
     /// Concentration: the price of having looked at every block of the country, as a share of its logarithm.
@@ -53,6 +55,7 @@ impl Default for Tuning {
             alarm_shift: 0.0,
             established: 2.5,
             settled: 0.9,
+            class_weight: 5.0,
             clustering: 0.35,
             look_elsewhere: 0.75,
             excess: 3.0,
