@@ -24,8 +24,11 @@ mod eight_sms;
 mod eight_webhooks;
 mod explain;
 mod history;
+mod intel;
 mod limits;
 mod lists;
+#[path = "../../src/app/intel/testing.rs"]
+mod mmdb;
 mod native_codes;
 mod native_decisions;
 mod native_idempotency;
