@@ -37,3 +37,40 @@ pub(super) fn check(
         report(Reason::new(ReasonCode::NumberNotInPlan, detail).in_mode(Mode::Shadow), None);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_ip::ClientIp;
+    use crate::intel::NumberFacts;
+    use crate::msisdn::{Msisdn, NumberKind};
+    use crate::policy::SubaccountPolicy;
+    use crate::request::Operation;
+
+    fn reasons(own: SubaccountPolicy, operation: Operation, disposable: bool) -> Vec<(ReasonCode, Mode)> {
+        let policy = Policy { subaccounts: [("acme_hq".to_owned(), own)].into(), ..Policy::default() };
+        let to = Msisdn::parse("+6591234567", None).unwrap();
+        let mut ask =
+            Request::new(operation, "acme_hq", "key_1", &to, ClientIp::parse("198.51.100.1").unwrap());
+        ask.kind = NumberKind::Voip;
+        let number = Some(NumberFacts { disposable, ..NumberFacts::default() });
+        let facts = Facts { number, ..Facts::default() };
+        let mut found = Vec::new();
+        check(&policy, &ask, &facts, Timestamp::default(), &mut |r, _| found.push((r.code, r.mode)));
+        found
+    }
+
+    #[test]
+    fn what_a_subaccount_does_not_send_to_is_refused_and_a_public_number_only_on_request() {
+        let own = SubaccountPolicy::default();
+        assert_eq!(reasons(own.clone(), Operation::SmsSend, false), []);
+        let shadow = [(ReasonCode::NumberDisposable, Mode::Shadow)];
+        assert_eq!(reasons(own.clone(), Operation::SmsSend, true), shadow);
+        assert_eq!(reasons(own.clone(), Operation::Lookup, true), []);
+        let strict =
+            SubaccountPolicy { refuse_disposable: true, refused_number_types: vec![NumberKind::Voip], ..own };
+        let both =
+            [(ReasonCode::NumberTypeRefused, Mode::Enforce), (ReasonCode::NumberDisposable, Mode::Enforce)];
+        assert_eq!(reasons(strict, Operation::VerifyStart, true), both);
+    }
+}
