@@ -20,6 +20,8 @@ use crate::serve::{self, Running};
 const PAGE: usize = 200;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take that reads much of the ledger.
+const LONG_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// Which gateway, and the right to administer it.
 #[derive(Args, Debug)]
@@ -98,14 +100,28 @@ impl Admin {
         path: &str,
         body: Option<(&str, String)>,
     ) -> Result<String, String> {
+        let mut request = self.request(method, path);
+        if let Some((media, body)) = body {
+            request = request.header(reqwest::header::CONTENT_TYPE, media).body(body);
+        }
+        self.answer(request).await
+    }
+
+    /// A POST whose answer may take minutes, as a media type of one's choice.
+    pub async fn patient(&self, path: &str, body: &Value, accept: &str) -> Result<String, String> {
+        let request = self.request(Method::POST, path).timeout(LONG_PATIENCE);
+        self.answer(request.header(reqwest::header::ACCEPT, accept).json(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         url.set_path(&format!("/admin/v1/{path}"));
         url.set_query(query);
-        let mut request = self.client.request(method, url).bearer_auth(&self.token);
-        if let Some((media, body)) = body {
-            request = request.header(reqwest::header::CONTENT_TYPE, media).body(body);
-        }
+        self.client.request(method, url).bearer_auth(&self.token)
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<String, String> {
         let base = &self.base;
         let answer = request.send().await.map_err(|error| format!("{base} does not answer: {error}"))?;
         let status = answer.status();

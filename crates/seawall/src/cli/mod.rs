@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 mod admin;
+mod backtest;
 mod check_config;
 pub mod demo;
 mod explain;
@@ -9,6 +10,7 @@ mod key;
 mod list;
 mod log;
 mod output;
+mod rule;
 mod serve;
 mod simulate;
 mod suspension;
@@ -61,6 +63,10 @@ enum Command {
     List(list::ListArgs),
     /// Suspend operators, countries, ranges and networks for some time.
     Suspension(suspension::SuspensionArgs),
+    /// Make, list, change and delete rules.
+    Rule(rule::RuleArgs),
+    /// What a draft rule would have done to recorded traffic.
+    Backtest(backtest::BacktestArgs),
     /// Show every check that would run for a number, or that ran for a decision.
     Explain(explain::ExplainArgs),
     /// Write a trace of simulated traffic.
@@ -134,6 +140,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Key(args) => block_on(key::run(args))?,
         Command::List(args) => block_on(list::run(args))?,
         Command::Suspension(args) => block_on(suspension::run(args))?,
+        Command::Rule(args) => block_on(rule::run(args))?,
+        Command::Backtest(args) => block_on(backtest::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => {
@@ -172,6 +180,9 @@ mod tests {
             "suspension create --operator 52501 --expires-at 2030-01-05T10:00:00Z --reason pumping --shadow",
             "suspension lift sus_1 --note over",
             "simulate --scenario seq_block --seed 1 --out trace.jsonl",
+            "rule create --name uz --action block --when true --shadow --expires-at 2030-01-05T10:00:00Z --json",
+            "rule enforce uz",
+            "backtest --rule draft.toml --since 14d --json",
             "simulate --list --json",
             "completions bash",
         ] {

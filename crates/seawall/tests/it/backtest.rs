@@ -256,3 +256,44 @@ async fn matches_come_as_csv_and_drafts_are_checked() {
         assert_eq!(problem["field"], field, "{problem}");
     }
 }
+
+/// The command line against the running gateway: what it printed, and with which exit code it ended.
+async fn seawall(gateway: &Gateway, words: &[&str]) -> (String, String, Option<i32>) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command
+        .args(words)
+        .env("SEAWALL_URL", &gateway.base)
+        .env("SEAWALL_ADMIN_TOKEN", &gateway.first.admin_token);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_in_a_file_is_tested_and_a_rule_is_made_from_a_shell() {
+    let gateway = quiet().await;
+    gateway.api("POST", "/v1/messages", Some(json!({"to": "+6591234567", "text": "x"}))).await.expect(201);
+    let file = gateway.dir.path().join("draft.toml");
+    std::fs::write(&file, "action = \"block\"\nwhen = 'number.country == \"SG\"'\n").unwrap();
+    let file = file.to_str().unwrap();
+    let (said, _, code) = seawall(&gateway, &["backtest", "--rule", file, "--since", "1d"]).await;
+    let sentence = "would have blocked 1 of 1 requests (100.0 %); 0 later verified; 0 already blocked by others; $0.03 avoided";
+    assert_eq!((said.lines().next(), code), (Some(sentence), Some(0)), "{said}");
+    let (said, _, _) = seawall(&gateway, &["backtest", "--rule", file, "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["would_have_blocked"], 1);
+    let (said, _, _) = seawall(&gateway, &["backtest", "--rule", file, "--csv"]).await;
+    assert_eq!(said.lines().count(), 2, "{said}");
+    std::fs::write(file, "number.contry == \"SG\"").unwrap();
+    let (_, error, code) = seawall(&gateway, &["backtest", "--rule", file]).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains("did you mean `number.country`?"), "{error}");
+
+    let when = "number.country == \"SG\"";
+    let made = ["rule", "create", "--name", "sg", "--action", "block", "--when", when, "--shadow"];
+    assert_eq!(seawall(&gateway, &made).await.0, "Rule sg is recorded, and changes nothing.\n");
+    assert_eq!(seawall(&gateway, &["rule", "enforce", "sg"]).await.0, "Rule sg is in force.\n");
+    gateway.api("POST", "/v1/messages", Some(json!({"to": "+6591234568", "text": "x"}))).await.expect(403);
+    let (listed, _, _) = seawall(&gateway, &["rule", "list"]).await;
+    assert!(listed.lines().nth(1).unwrap().starts_with("sg    block   enforce  1        1"), "{listed}");
+    assert_eq!(seawall(&gateway, &["rule", "delete", "sg"]).await.2, Some(0));
+}

@@ -34,7 +34,7 @@ fn reasons(decision: &Value) -> Vec<(String, String, bool)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_is_in_force_at_once_shadowed_counted_and_deleted() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let made = rule(&gateway, "sg", "block", "number.country == \"SG\" && client.asn != 1").await;
     assert!(made["id"].as_str().unwrap().starts_with("rule_"));
     assert_eq!(
@@ -67,7 +67,7 @@ async fn a_rule_is_in_force_at_once_shadowed_counted_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_is_counted() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     rule(&gateway, "users", "block", "client.user == \"mallory\" || client.headers[\"x-a\"] == \"1\"").await;
     for (n, user) in [json!({"client": {"user_id": "alice"}}), json!({}), json!({})].into_iter().enumerate() {
         assert_eq!(decide(&gateway, &format!("+659123456{n}"), user).await["verdict"], "allow");
@@ -88,7 +88,7 @@ async fn what_is_missing_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_points_at_the_character() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let refused = |when: &str| json!({"name": "r", "action": "block", "when": when});
     let when = "client.hosting &&\n  number.contry == \"UZ\"";
     let problem = gateway.admin("POST", "/admin/v1/rules", Some(refused(when))).await.expect(400);
@@ -114,7 +114,7 @@ async fn an_error_points_at_the_character() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_are_checked() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     for (body, field) in [
         (json!({"name": "backtest", "action": "block", "when": "true"}), "name"),
         (json!({"name": "r", "action": "explode", "when": "true"}), "action"),
@@ -143,7 +143,7 @@ async fn fields_are_checked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_match_is_recorded_and_an_allowing_rule_lifts_rules_alone() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     rule(&gateway, "block", "block", "number.country == \"SG\"").await;
     rule(&gateway, "throttle", "throttle", "true").await;
     let both = decide(&gateway, "+6591234567", json!({})).await;
@@ -165,7 +165,7 @@ async fn every_match_is_recorded_and_an_allowing_rule_lifts_rules_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_throttle_says_how_long_and_an_expired_rule_does_nothing() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let now = gateway.admin("GET", "/admin/v1/stats/overview", None).await.expect(200)["at"].clone();
     let end = seawall_core::time::Timestamp::parse(now.as_str().unwrap()).unwrap();
     let end = end.plus(std::time::Duration::from_secs(600)).to_rfc3339();
@@ -181,7 +181,7 @@ async fn a_throttle_says_how_long_and_an_expired_rule_does_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codes_that_were_sent_can_be_checked_whatever_rules_say_of_sends() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let begun =
         gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234567"}))).await.expect(201);
     let code = gateway.code("+6591234567", 1).await;
@@ -195,7 +195,7 @@ async fn codes_that_were_sent_can_be_checked_whatever_rules_say_of_sends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_at_most_two_hundred_rules_and_they_survive_a_restart() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     for n in 0..200 {
         rule(&gateway, &format!("r{n}"), "block", &format!("client.user == \"u{n}\"")).await;
     }
