@@ -24,6 +24,9 @@ pub(super) fn check(
 ) {
     let Fact::Known(evidence) = &facts.evidence else { return };
     let dial = &policy.detection;
+    if !request.terms.risk_check {
+        return;
+    }
     // An allow that is redeemed was weighed when it was given.
     if dial.mode == Mode::Off || !request.operation.sends() || request.terms.redeems.is_some() {
         return;

@@ -45,7 +45,7 @@ async fn every_collection_creates_shows_changes_and_deletes() {
         let one = format!("{all}/{}", made["id"].as_str().unwrap());
         let shown = gateway.admin("GET", &one, None).await.expect(200);
         assert!(
-            shown["id"] == made["id"] && shown.get("key").is_none() && shown.get("secret").is_none(),
+            shown["id"] == made["id"] && !shown["key"].is_string() && shown.get("secret").is_none(),
             "{shown}"
         );
         let listed = gateway.admin("GET", &all, None).await.expect(200);
@@ -90,7 +90,6 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         (limit(json!({"quota": "ten"})), "quota"),
         (limit(json!({"window": "31d"})), "window"),
         (limit(json!({"window": 30})), "window"),
-        (limit(json!({"per": "route"})), "per"),
         (limit(json!({"per": "moon"})), "per"),
         (limit(json!({"digits": 4})), "digits"),
         (limit(json!({"per": "number_range", "digits": 9})), "digits"),
@@ -136,7 +135,7 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
     ];
     for ((name, body), field) in cases {
         let refused = gateway.admin("POST", &format!("/admin/v1/{name}"), Some(body.clone())).await;
-        assert_eq!(refused.headers["content-type"], "application/problem+json");
+        assert_eq!(refused.headers["content-type"], "application/problem+json", "{name} {body}");
         let refused = refused.expect(400);
         assert_eq!(refused["field"], field, "{name} {body}: {refused}");
     }

@@ -62,6 +62,15 @@ impl Gateway {
         Self::with(&[]).await
     }
 
+    /// A new installation that does not detect: for traffic that is a campaign by any measure, such as two
+    /// hundred neighbouring numbers from one address, and tests something else.
+    pub async fn without_detection() -> Self {
+        let gateway = Self::new().await;
+        let off = json!({"detection": {"mode": "off"}});
+        gateway.admin("PATCH", "/admin/v1/settings", Some(off)).await.expect(200);
+        gateway
+    }
+
     /// A new installation with settings.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();

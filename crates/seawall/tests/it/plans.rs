@@ -29,7 +29,7 @@ fn two_a_day() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_holder_of_a_plan_has_windows_of_its_own_which_count_from_the_past() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     for id in ["sub_a", "sub_b"] {
         gateway.admin("POST", "/admin/v1/subaccounts", Some(json!({"id": id}))).await.expect(201);
     }
@@ -56,7 +56,7 @@ async fn every_holder_of_a_plan_has_windows_of_its_own_which_count_from_the_past
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subaccounts_own_limit_stands_in_for_its_plans() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let sub = gateway.sub().to_owned();
     plan(&gateway, two_a_day()).await;
     give(&gateway, &sub, json!("small")).await;
@@ -74,7 +74,7 @@ async fn a_subaccounts_own_limit_stands_in_for_its_plans() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keys_plan_outranks_the_subaccounts_and_rights_come_with_it() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let sub = gateway.sub().to_owned();
     plan(&gateway, two_a_day()).await;
     let rights = json!({"name": "codes only", "rights": {"scopes": ["verify"], "products": ["verify"]}});
@@ -109,7 +109,7 @@ async fn a_keys_plan_outranks_the_subaccounts_and_rights_come_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plans_country_policy_goes_for_those_without_their_own() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let sub = gateway.sub().to_owned();
     plan(
         &gateway,
@@ -170,7 +170,7 @@ async fn the_risk_check_is_off_only_for_those_with_the_right_and_on_record() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn custom_keys_and_parts_together_are_counted_in_both_dialects_and_across_a_restart() {
-    let gateway = Gateway::new().await;
+    let gateway = Gateway::without_detection().await;
     let sub = gateway.sub().to_owned();
     let limit = |name: &str, per: Value, extra: Value| {
         let mut body = json!({"name": name, "per": per, "applies_to": ["sms.send", "verify.start"], "quota": 2, "window": "1h"});
