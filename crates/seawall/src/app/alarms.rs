@@ -41,6 +41,8 @@ pub struct Alarm {
 }
 
 type Told = (String, String, u8);
+/// An action, its target, and how often.
+type Count = (&'static str, String, u64);
 
 /// What is to be told, and what was.
 #[derive(Default)]
@@ -91,7 +93,8 @@ impl Alarms {
         self.state().counted.entry((action, target.to_owned())).or_default().count += 1;
     }
 
-    fn take(&self, now: Timestamp, all: bool) -> (Vec<(Alarm, Timestamp)>, Vec<(&'static str, String, u64)>) {
+    /// What is to be told, and how often what is only counted happened.
+    fn take(&self, now: Timestamp, all: bool) -> (Vec<(Alarm, Timestamp)>, Vec<Count>) {
         let mut state = self.state();
         state.told.retain(|_, until| *until > now);
         let due = |c: &Counted| all || c.written.is_none_or(|at| at.plus(COUNTED_EVERY) <= now);

@@ -68,8 +68,10 @@ async fn two_hundred_at_once_never_overshoot_also_with_different_prices() {
     let money = budget(&gateway, money).await;
     let (short, long) = ("hi".to_owned(), "hi ".repeat(60));
     let ask = |n: usize| {
-        let (gateway, text) = (&gateway, if n % 3 == 0 { &long } else { &short });
-        async move { (send_to(gateway, &format!("+659123{n:04}"), text).await, if n % 3 == 0 { 2 } else { 1 }) }
+        let (gateway, text) = (&gateway, if n.is_multiple_of(3) { &long } else { &short });
+        async move {
+            (send_to(gateway, &format!("+659123{n:04}"), text).await, if n.is_multiple_of(3) { 2 } else { 1 })
+        }
     };
     let all = futures_util::future::join_all((0..200).map(ask)).await;
     let sent: u64 = all.iter().filter(|(a, _)| a.status == 201).map(|(_, segments)| segments * 40_000).sum();

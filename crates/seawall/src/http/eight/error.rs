@@ -45,7 +45,7 @@ pub(super) struct Refused {
     /// Seconds.
     pub retry_after: Option<u64>,
     pub decision: Option<Id>,
-    pub limit: Option<RateLimit>,
+    pub limit: Option<Box<RateLimit>>,
 }
 
 /// What a handler gives.
@@ -109,7 +109,7 @@ impl IntoResponse for Refused {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        RateLimit::note(self.limit, headers);
+        RateLimit::note(self.limit.map(|limit| *limit), headers);
         if let Some(id) = self.decision {
             note_decision(headers, id);
         }
@@ -202,7 +202,7 @@ pub(super) fn decided(screened: &Screened) -> Refused {
         }
         reason => Refused::forbidden(reason.map_or("refused", ReasonCode::as_str)),
     };
-    Refused { decision: Some(screened.id), limit: RateLimit::of(screened), ..refused }
+    Refused { decision: Some(screened.id), limit: RateLimit::of(screened).map(Box::new), ..refused }
 }
 
 fn too_early(screened: &Screened) -> Refused {
