@@ -89,7 +89,7 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
         send,
         enforced,
         reasons,
-        risk: facts.evidence.known().map_or(0, |e| rules::risk(e)),
+        risk: facts.evidence.known().map_or(0, rules::risk),
         retry_at: retry_at.filter(|_| verdict == Verdict::Throttle),
         policy_version: policy.version,
         missing,

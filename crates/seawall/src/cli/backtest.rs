@@ -42,11 +42,12 @@ pub(super) async fn run(args: BacktestArgs) -> Result<(), Failure> {
     let answer = admin.patient("rules/backtest", &Value::Object(draft), accept).await;
     admin.close().await;
     let answer = answer?;
-    Ok(match (args.csv, args.json) {
+    match (args.csv, args.json) {
         (true, _) => output::text(&answer)?,
         (_, true) => output::line(&answer)?,
         _ => show(&serde_json::from_str(&answer).unwrap_or_default())?,
-    })
+    }
+    Ok(())
 }
 
 /// The fields of a draft, however it is written.

@@ -108,11 +108,12 @@ pub(super) async fn run(args: ListArgs) -> Result<(), Failure> {
     let answer = args.what.ask(&admin).await;
     admin.close().await;
     let answer = answer?;
-    Ok(match (&args.what, &answer) {
+    match (&args.what, &answer) {
         (What::Export(_), Value::String(table)) => output::text(table)?,
         _ if common.json => output::json(&answer)?,
         _ => show(&args.what, &answer)?,
-    })
+    }
+    Ok(())
 }
 
 impl What {

@@ -82,7 +82,8 @@ pub(super) async fn run(args: RuleArgs) -> Result<(), Failure> {
     let answer = args.what.ask(&admin).await;
     admin.close().await;
     let answer = answer?;
-    Ok(if common.json { output::json(&answer)? } else { show(&args.what, &answer)? })
+    let shown = if common.json { output::json(&answer) } else { show(&args.what, &answer) };
+    Ok(shown?)
 }
 
 impl What {

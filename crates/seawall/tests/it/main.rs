@@ -27,6 +27,7 @@ mod history;
 mod intel;
 mod limits;
 mod lists;
+#[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]
 #[path = "../../src/app/intel/testing.rs"]
 mod mmdb;
 mod native_codes;

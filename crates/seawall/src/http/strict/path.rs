@@ -6,7 +6,7 @@ use super::Fault;
 /// of a thing (`203.0.113.0%2F24 …`); routes are chosen before anything is decoded.
 pub(super) fn path(path: &str) -> Result<(), Fault> {
     let bytes = path.as_bytes();
-    if bytes.iter().zip(bytes.iter().skip(1)).all(|pair| is_plain(pair)) {
+    if bytes.iter().zip(bytes.iter().skip(1)).all(is_plain) {
         return Ok(());
     }
     if let Some(at) = path.find("//") {
