@@ -28,7 +28,7 @@ fn value(kind: ListKind, n: u32) -> String {
     match kind {
         ListKind::Msisdn => format!("+658{:07}", n),
         ListKind::NumberRange => format!("+44{}", 10_u64.pow(2 + n % 8) + u64::from(n)),
-        ListKind::Ip if n % 2 == 0 => format!("10.{}.{}.0/{}", n / 250 % 250, n % 250, 17 + n % 16),
+        ListKind::Ip if n.is_multiple_of(2) => format!("10.{}.{}.0/{}", n / 250 % 250, n % 250, 17 + n % 16),
         ListKind::Ip => format!("2001:db8:{n:x}::/{}", 33 + n % 32),
         ListKind::Asn => (64_000 + n).to_string(),
         ListKind::Country | ListKind::IpCountry => code(n),
