@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::sources::root;
-use crate::{crash, deny, retries, tools};
+use crate::{crash, deny, retries, tools, waf};
 
 /// What came out so far. A step other than `cargo test` counts as one test when it fails.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     sum.step("crash", crash::run(&kills));
     let few = ["--keys", "200", "--workers", "10"].map(str::to_owned);
     sum.step("retries", retries::run(&few));
+    sum.step("waf", firewall());
     if sum.ignored > 0 {
         println!("{} ignored: run them by name", sum.ignored);
     }
@@ -43,6 +44,14 @@ fn skipped(missing: &[String]) -> Result<(), String> {
     missing.iter().for_each(|what| eprintln!("\n*** SKIPPED: {what}\n"));
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     if strict && !missing.is_empty() { Err("with CI=true nothing may be skipped".to_owned()) } else { Ok(()) }
+}
+
+/// The reference firewall, if its packages are there or can be installed.
+fn firewall() -> Result<(), String> {
+    match waf::ready() {
+        Ok(()) => waf::run(&[]),
+        Err(why) => skipped(&[format!("the reference firewall: {why}")]),
+    }
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), String> {

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::country::Country;
-use crate::intel::Continent;
 use crate::detect::dial::DetectionPolicy;
+use crate::intel::Continent;
 use crate::limit::{Counts, DEFAULT_RANGE_DIGITS, Limit, Mode, Per, Subject};
-use crate::plan::{Holder, Plans};
 use crate::message::Channel;
 use crate::msisdn::NumberKind;
+use crate::plan::{Holder, Plans};
 use crate::request::Operation;
-use crate::suspension::Suspensions;
 use crate::rule::RuleSet;
+use crate::suspension::Suspensions;
 use crate::time::{Timestamp, span};
 
 /// Everything that `decide` takes from the operator.
@@ -209,7 +209,8 @@ impl Serialize for ClockTime {
 impl<'de> Deserialize<'de> for ClockTime {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom("a time of day is written \"08:00\", to a quarter of an hour");
+        let wrong =
+            || serde::de::Error::custom("a time of day is written \"08:00\", to a quarter of an hour");
         ClockTime::parse(&text).ok_or_else(wrong)
     }
 }

@@ -1,8 +1,10 @@
 //! How often lately: tallies of one request's keys over rolling windows that exclude the request itself.
 //!
-//! Rules see them as `velocity.KEY.METRIC_WINDOW`. Whoever folds the traffic fills one [`Velocities`] for a
-//! request when [`crate::facts::Needs`] asks for it, and puts it into [`crate::facts::Facts::velocities`]; a key
-//! that the request does not have (no client address, say) stays unset, so that rules find it missing.
+//! Rules see them as `velocity.KEY.METRIC_WINDOW`. A [`tracker::Tracker`] counts them; when
+//! [`crate::facts::Needs`] asks for them they become a fact. A key that the request does not have (no client
+//! address, say) stays unset, so that rules find it missing.
+
+pub mod tracker;
 
 use std::fmt;
 
@@ -261,14 +263,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn any_tallies() -> impl Strategy<Value = Tallies> {
-        prop::array::uniform12(prop_oneof![3 => Just(0u32), 1 => any::<u32>()]).prop_map(Tallies)
-    }
-
     proptest! {
         #[test]
-        fn tallies_read_back(all in prop::array::uniform10(prop::option::of(any_tallies()))) {
-            let velocities = Velocities(all);
+        fn tallies_read_back(set in prop::collection::vec((0usize..10, 0usize..12, any::<u32>()), 0..30)) {
+            let mut velocities = Velocities::default();
+            for (key, cell, tally) in set {
+                let key = VelocityKey::ALL[key];
+                let mut tallies = velocities.tallies(key).copied().unwrap_or_default();
+                tallies.set(Metric::ALL[cell / 3], Span::ALL[cell % 3], tally);
+                velocities.set(key, tallies);
+            }
             let json = serde_json::to_string(&velocities).unwrap();
             prop_assert_eq!(serde_json::from_str::<Velocities>(&json).unwrap(), velocities);
         }

@@ -18,8 +18,8 @@ pub mod vault;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use seawall_core::id::Id;
 use seawall_core::address::AddressHistory;
+use seawall_core::id::Id;
 use seawall_core::limit::{Charge, Charged, Dimensions};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;

@@ -42,7 +42,7 @@ pub async fn batch(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
 }
 
 /// An instant two hours ahead by the gateway's clock, which is when a code as durable as can be ends.
-async fn later(gateway: &Gateway) -> Result<String, String> {
+pub async fn later(gateway: &Gateway) -> Result<String, String> {
     let path = format!("/api/v2/subaccounts/{}/sessions", gateway.subaccount);
     let body = json!({"destination": format!("+{}", next_number()), "codeValidity": 7200});
     let (_, answer) = gateway.call("POST", &path, &gateway.api_key, Some(&body)).await?;

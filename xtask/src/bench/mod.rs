@@ -6,6 +6,7 @@ mod batches;
 mod cpu;
 mod load;
 mod report;
+mod rules;
 mod scenes;
 mod server;
 mod state;
@@ -16,7 +17,7 @@ use crate::live::{Profile, build};
 use load::Plan;
 use report::Row;
 
-const NAMES: [&str; 6] = ["decision", "send", "batch", "latency", "memory", "recovery"];
+const NAMES: [&str; 8] = ["decision", "send", "batch", "latency", "memory", "recovery", "rules", "backtest"];
 
 /// The core of the server, and that of the load.
 pub(crate) const SERVER_CORE: u32 = 0;
@@ -84,6 +85,8 @@ async fn measure(names: &[&str], binary: &std::path::Path, scale: Scale) -> Resu
             "latency" => scenes::latency(binary, scale).await?,
             "memory" => state::memory(binary, scale).await?,
             "recovery" => state::recovery(binary, scale).await?,
+            "rules" => rules::rules(binary, scale).await?,
+            "backtest" => rules::backtest(binary, scale).await?,
             _ => vec![state::cold_build()?],
         });
     }

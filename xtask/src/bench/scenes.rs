@@ -15,7 +15,7 @@ use super::{SERVER_CORE, Scale};
 use crate::live::{Gateway, Random, address, mobile};
 
 /// Connections of the throughput measurements.
-const CONNECTIONS: usize = 64;
+pub const CONNECTIONS: usize = 64;
 /// No number is used twice in one run.
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -33,7 +33,8 @@ fn post(out: &mut Vec<u8>, path: &str, key: &str, body: &str) {
     );
 }
 
-fn decisions(key: &str) -> Next {
+/// Decisions about fresh numbers from any address.
+pub fn decisions(key: &str) -> Next {
     let key = key.to_owned();
     Arc::new(move |out| {
         let number = next_number();
@@ -108,7 +109,7 @@ impl Pair {
 }
 
 /// A gateway whose limits are three exact windows with room for everything.
-async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
+pub async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
     let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
     gateway.lift_rates().await?;
     let built_in = gateway.admin("GET", "limits?limit=200", None).await?;

@@ -102,7 +102,9 @@ impl Nginx {
             let log = String::from_utf8_lossy(&log);
             if path.extension().is_some_and(|end| end == "log") {
                 let leaked = words.iter().filter(|word| log.contains(word.as_str()));
-                found.extend(leaked.map(|word| format!("{} holds `{word}`", path.display())));
+                found.extend(
+                    leaked.map(|word| format!("{} holds what begins with `{:.6}`", path.display(), word)),
+                );
             }
         }
         found

@@ -47,6 +47,8 @@ const CHANGED: f64 = 2.3;
 const UNCONFIRMED: f64 = 1.2;
 /// Where other blocks under attack add so much, a block does not stand alone.
 const CAMPAIGN: f64 = 1.0;
+/// The share of an attack that a cohort may hold although it asks for no more than usual.
+const CALM: f64 = 0.1;
 /// Trials from which on a key's baseline tells what is usual there.
 const WATCHED: f64 = 40.0;
 /// What is below is not worth a signal.
@@ -159,7 +161,7 @@ impl Engine {
         let mut share = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
         if key.kind.is_wide() {
             share = class.map_or(share, |class| self.share_of_class(class, share));
-            share = share.max(self.surplus(row, &view).min(2.0 * share));
+            share = share.max(self.surplus(row, &view).unwrap_or(0.0).min(2.0 * share));
         }
         let probability = sigmoid(self.tuning.slope * (view.suspicion - alarm)) * share;
         (probability > 0.0).then_some(Suspect {
@@ -171,26 +173,27 @@ impl Engine {
         })
     }
 
-    /// What is missing among the requests of one cohort, which may be innocent of what is missing in all; little
-    /// data of its own leaves it with the share of all.
+    /// What is missing among the requests of one cohort, which may be innocent of what is missing in all. Little
+    /// data of its own leaves it with the share of all, unless it asks for no more than usual.
     fn share_of_class(&self, class: Key, share: f64) -> f64 {
         let Some(row) = self.keys.find(class.hash) else { return share };
         let view = row.view(self.seconds());
+        let assumed = self.surplus(row, &view).map_or(share, |surplus| share.min(2.0 * surplus + CALM));
         let weight = self.tuning.class_weight;
-        (1.0 - (view.confirmed + weight * (1.0 - share)) / (view.expected + weight)).max(0.0)
+        (1.0 - (view.confirmed + weight * (1.0 - assumed)) / (view.expected + weight)).max(0.0)
     }
 
     /// The share of a key's requests that is beyond its usual: confirmations that go missing show less of an
-    /// attack than there is when the attacker confirms some.
-    fn surplus(&self, row: &KeyState, view: &View) -> f64 {
+    /// attack than there is when the attacker confirms some. `None` while too little is known.
+    fn surplus(&self, row: &KeyState, view: &View) -> Option<f64> {
+        if f64::from(row.base_trials) < WATCHED {
+            return None;
+        }
         let hours = watched(self.seconds().saturating_sub(self.since_seconds())) / 3600.0;
         let hourly = f64::from(row.base_trials) / hours.max(12.0);
         // A count with a half-life of an hour stands for 1.44 hours; days have hours twice as busy as others.
-        if f64::from(row.base_trials) < WATCHED {
-            return 0.0;
-        }
         let usual = 2.0 * 1.44 * hourly;
-        (1.0 - (usual + 2.0) / (view.asked + 2.0)).max(0.0)
+        Some((1.0 - (usual + 2.0) / (view.asked + 2.0)).max(0.0))
     }
 
     /// One family alone says only so much.

@@ -96,9 +96,12 @@ impl Engine {
     /// Requests by wide key, sent or not.
     fn note_asked(&mut self, keys: &Keys, cohort: Cohort, explained: Explained, now: u32) {
         for key in wide(keys, explained) {
-            if let Some(row) = self.keys.find_mut(key.in_cohort(cohort.tested_with()).hash) {
-                row.fade(now);
-                row.asked += 1.0;
+            let class = (key.kind.has_classes() && cohort.unknown()).then(|| key.of_class(cohort));
+            for key in [Some(key.in_cohort(cohort.tested_with())), class].into_iter().flatten() {
+                if let Some(row) = self.keys.find_mut(key.hash) {
+                    row.fade(now);
+                    row.asked += 1.0;
+                }
             }
         }
     }

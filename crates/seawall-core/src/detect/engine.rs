@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::asked::{Asked, Event};
 use super::booking::low_bits;
 use super::delay::{CHECKS, Delay};
-use super::evidence::KeyKind;
 use super::keys::{Cohort, Key, Keys};
 use super::pending::Outstanding;
 use super::rows::{DAY, ExposureRow, HealthRow, NumberRow, TRIAL, VolumeRow};

@@ -68,7 +68,6 @@ pub(super) struct Keys {
     /// ASN, fingerprint, user agent and their crossings with the country.
     pub wide_client: Vec<Key>,
     pub subaccount: u64,
-    pub api_key: u64,
 }
 
 /// Digits that a block leaves open.
@@ -93,7 +92,6 @@ impl Keys {
             network: asked.ip.map(network),
             wide_client: wide_client(asked, country.hash),
             subaccount: hash(KeyKind::Subaccount, asked.subaccount.as_bytes()),
-            api_key: hash(KeyKind::ApiKey, asked.api_key.as_bytes()),
         }
     }
 }

@@ -95,10 +95,6 @@ impl Outstanding {
         self.messages.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Pending> {
-        self.messages.get_mut(&id)
-    }
-
     pub(super) fn remove(&mut self, id: u64) -> Option<Pending> {
         self.messages.remove(&id)
     }

@@ -86,10 +86,6 @@ impl<T: Row> Table<T> {
         self.rows.get_mut(to_usize(place))
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &T> {
-        self.rows.iter().filter(|row| row.key() != 0)
-    }
-
     /// The place of `key`; a new row is made by `make` when there is none.
     pub(super) fn enter(&mut self, key: u64, now: u32, make: impl FnOnce() -> T) -> u32 {
         if let Some(place) = self.place(key) {

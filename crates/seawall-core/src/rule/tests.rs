@@ -170,87 +170,84 @@ fn what_is_missing_makes_a_comparison_false_and_is_counted() {
     assert_eq!(missing("client.asn == 1 && client.vpn").1, one("client.asn"));
 }
 
+/// What is wrong, and what is said of it.
+const ERRORS: &[(&str, &str)] = &[
+    ("123 > number.contry", "unknown attribute `number.contry` at column 7; did you mean `number.country`?"),
+    ("number == 1", "`number` is a group of attributes at column 1; name one, such as `number.country`"),
+    (
+        "velocity.ip == 1",
+        "`velocity.ip` is a group of attributes at column 1; name one, such as `velocity.ip.requests_10m`",
+    ),
+    ("banana == 1", "unknown attribute `banana` at column 1; docs/attributes lists them all"),
+    (
+        "client.headers == \"x\"",
+        "`client.headers` holds several texts at column 1; say which: `client.headers[\"name\"]`",
+    ),
+    ("number.country == 1", "`==` cannot compare `number.country` (a string) with `1` (an int) at column 16"),
+    (
+        "number.country == \"uz\"",
+        "`uz` is not a country in capitals, such as `UZ` at column 19; use ISO 3166-1 alpha-2",
+    ),
+    ("number.type == \"moble\"", "`moble` is never a value here at column 16; did you mean `mobile`?"),
+    (
+        "number.country",
+        "`number.country` is a string, where true or false is needed at column 1; compare it with something",
+    ),
+    (
+        "request.price + 1.5 > 2.0",
+        "`+` takes two ints or two doubles at column 15; convert the int with `double(…)`",
+    ),
+    (
+        "client.ip == \"10.0.0.0/8\"",
+        "`10.0.0.0/8` is a network, not an address at column 14; use `ip_in(client.ip, \"10.0.0.0/8\")`",
+    ),
+    (
+        "client.network == \"10.0.0.0/8\"",
+        "`10.0.0.0/8` is not an IPv4 /24 or an IPv6 /48, as client networks are at column 19; use `ip_in(client.ip, \"10.0.0.0/8\")`",
+    ),
+    (
+        "ip_in(client.ip, \"10.0.0\")",
+        "`10.0.0` is neither an address nor a network at column 18; write `198.51.100.7`, `198.51.100.0/24` or `2001:db8::/32`",
+    ),
+    (
+        "client.ip.startsWith(\"10.\")",
+        "`startsWith` takes a string, and `client.ip` is an address at column 1; use `==`, `in` or `ip_in(client.ip, \"198.51.100.0/24\")`",
+    ),
+    (
+        "client.user.startWith(\"a\")",
+        "there is no function `startWith` in rules at column 13; did you mean `startsWith`?",
+    ),
+    (
+        "message.url_hosts.all(h, true)",
+        "there is no function `all` in rules at column 19; there are has, size, in_list, ip_in, double, int, startsWith, endsWith, contains, matches, exists",
+    ),
+    ("has(1)", "this is no attribute at column 5; only attributes have parts, such as `number.country`"),
+    ("client.user.matches(\"(\")", "the pattern cannot be read: unclosed group at column 21"),
+    ("number.country in []", "the list is empty, so nothing is in it at column 19; put values into it"),
+    (
+        "client.user == null",
+        "there is no null here at column 16; use `has(…)` to ask whether something is there",
+    ),
+    (
+        "true &&\n  number.contry == 1",
+        "unknown attribute `number.contry` at line 2, column 3; did you mean `number.country`?",
+    ),
+    (
+        "message.url_hosts.exists(client, true)",
+        "`client` already names attributes at column 26; use another name, such as `h`",
+    ),
+    (
+        "message.url_hosts[0] == \"a\"",
+        "only `client.headers` and `limit_keys` are looked into with `[\"…\"]` at column 1",
+    ),
+    ("{\"a\": 1} == 1", "maps, messages and macros are not available in rules at column 1"),
+];
+
 #[test]
 fn errors_say_what_is_wrong_where_and_what_would_be_right() {
-    for (source, said) in [
-        (
-            "123 > number.contry",
-            "unknown attribute `number.contry` at column 7; did you mean `number.country`?",
-        ),
-        ("number == 1", "`number` is a group of attributes at column 1; name one, such as `number.country`"),
-        (
-            "velocity.ip == 1",
-            "`velocity.ip` is a group of attributes at column 1; name one, such as `velocity.ip.requests_10m`",
-        ),
-        ("banana == 1", "unknown attribute `banana` at column 1; docs/attributes lists them all"),
-        (
-            "client.headers == \"x\"",
-            "`client.headers` holds several texts at column 1; say which: `client.headers[\"name\"]`",
-        ),
-        (
-            "number.country == 1",
-            "`==` cannot compare `number.country` (a string) with `1` (an int) at column 16",
-        ),
-        (
-            "number.country == \"uz\"",
-            "`uz` is not a country in capitals, such as `UZ` at column 19; use ISO 3166-1 alpha-2",
-        ),
-        ("number.type == \"moble\"", "`moble` is never a value here at column 16; did you mean `mobile`?"),
-        (
-            "number.country",
-            "`number.country` is a string, where true or false is needed at column 1; compare it with something",
-        ),
-        (
-            "request.price + 1.5 > 2.0",
-            "`+` takes two ints or two doubles at column 15; convert the int with `double(…)`",
-        ),
-        (
-            "client.ip == \"10.0.0.0/8\"",
-            "`10.0.0.0/8` is a network, not an address at column 14; use `ip_in(client.ip, \"10.0.0.0/8\")`",
-        ),
-        (
-            "client.network == \"10.0.0.0/8\"",
-            "`10.0.0.0/8` is not an IPv4 /24 or an IPv6 /48, as client networks are at column 19; use `ip_in(client.ip, \"10.0.0.0/8\")`",
-        ),
-        (
-            "ip_in(client.ip, \"10.0.0\")",
-            "`10.0.0` is neither an address nor a network at column 18; write `198.51.100.7`, `198.51.100.0/24` or `2001:db8::/32`",
-        ),
-        (
-            "client.ip.startsWith(\"10.\")",
-            "`startsWith` takes a string, and `client.ip` is an address at column 1; use `==`, `in` or `ip_in(client.ip, \"198.51.100.0/24\")`",
-        ),
-        (
-            "client.user.startWith(\"a\")",
-            "there is no function `startWith` in rules at column 13; did you mean `startsWith`?",
-        ),
-        (
-            "message.url_hosts.all(h, true)",
-            "there is no function `all` in rules at column 19; there are has, size, in_list, ip_in, double, int, startsWith, endsWith, contains, matches, exists",
-        ),
-        ("has(1)", "this is no attribute at column 5; only attributes have parts, such as `number.country`"),
-        ("client.user.matches(\"(\")", "the pattern cannot be read: unclosed group at column 21"),
-        ("number.country in []", "the list is empty, so nothing is in it at column 19; put values into it"),
-        (
-            "client.user == null",
-            "there is no null here at column 16; use `has(…)` to ask whether something is there",
-        ),
-        (
-            "true &&\n  number.contry == 1",
-            "unknown attribute `number.contry` at line 2, column 3; did you mean `number.country`?",
-        ),
-        (
-            "message.url_hosts.exists(client, true)",
-            "`client` already names attributes at column 26; use another name, such as `h`",
-        ),
-        (
-            "message.url_hosts[0] == \"a\"",
-            "only `client.headers` and `limit_keys` are looked into with `[\"…\"]` at column 1",
-        ),
-        ("{\"a\": 1} == 1", "maps, messages and macros are not available in rules at column 1"),
-    ] {
+    for (source, said) in ERRORS {
         let error = compile(source).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(error, said, "{source}");
+        assert_eq!(error, *said, "{source}");
     }
 }
 

@@ -175,8 +175,7 @@ mod tests {
     #[test]
     fn a_protected_country_has_a_budget_of_unconfirmed_messages() {
         let exposed = |outstanding, usual| {
-            let exposure =
-                Exposure { kind: KeyKind::Country, key: "UZ".to_owned(), outstanding, usual };
+            let exposure = Exposure { kind: KeyKind::Country, key: "UZ".to_owned(), outstanding, usual };
             Evidence { exposure: vec![exposure], ..evidence(0.0, 0.0) }
         };
         let policy = Policy::default();
@@ -187,10 +186,7 @@ mod tests {
             over[0].2,
             "messages to UZ: 20.10 of the last hour would be unconfirmed; the budget is 20.00"
         );
-        assert!(
-            verdicts(&policy, exposed(20_100_000, 6_000_000)).is_empty(),
-            "a good day is no attack"
-        );
+        assert!(verdicts(&policy, exposed(20_100_000, 6_000_000)).is_empty(), "a good day is no attack");
         let mut open = policy.clone();
         let mut own = crate::policy::SubaccountPolicy::default();
         own.country_policy.default = CountryState::Open;

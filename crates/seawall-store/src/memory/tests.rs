@@ -157,3 +157,46 @@ async fn bytes_per_key() {
     println!("{two} bytes a key with two");
     assert!(one < 120 && two < 120);
 }
+
+/// `cargo test --release -p seawall-store what_a_charge_costs -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "measures time"]
+async fn what_a_charge_costs() {
+    let counters = MemoryCounters::default();
+    let each = async |name: &str, charges: &dyn Fn(u64) -> Vec<Charge>| {
+        let all: Vec<Vec<Charge>> = (0..100_000).map(charges).collect();
+        let mut best = f64::MAX;
+        for round in 0..5 {
+            let start = std::time::Instant::now();
+            for (n, charges) in all.iter().enumerate() {
+                let now = at(round * 200_000 + n as i64);
+                std::hint::black_box(counters.charge(charges, 1, now).await.unwrap());
+            }
+            best = best.min(start.elapsed().as_nanos() as f64 / all.len() as f64);
+        }
+        println!("{name}: {best:.0} ns a request");
+        best
+    };
+    let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let limits = |n: u64| (0..4).map(|l| limit(key(n * 8 + l), 1000, 600)).collect::<Vec<_>>();
+    // The same windows, as back-off would charge them: nothing is asked about their room.
+    let bare = |n: u64| {
+        let plain = limits(n + 2_000_000).into_iter().map(|c| Charge { kind: ChargeKind::BackOff, ..c });
+        plain.collect::<Vec<_>>()
+    };
+    let with_budgets = |n: u64| {
+        let mut all = limits(n + 1_000_000);
+        all.extend([budget(1, u64::MAX, 40_000), budget(2, u64::MAX, 1)]);
+        all
+    };
+    let without = each("four windows", &bare).await;
+    let with = each("four limits, and which is the tightest", &limits).await;
+    each("four limits and two budgets", &with_budgets).await;
+    println!("the room of the tightest limit: {:.0} ns", with - without);
+    let start = std::time::Instant::now();
+    for n in 0..100_000 {
+        counters.note_number(key(n), n, n % 2 == 0, at(0)).await.unwrap();
+        std::hint::black_box(counters.address(key(n), at(0)).await.unwrap());
+    }
+    println!("an address looked up and learned: {} ns", start.elapsed().as_nanos() / 100_000);
+}

@@ -12,13 +12,13 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, scan, start,
-    verifications,
+    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, scan,
+    start, verifications,
 };
 use crate::records::{
     Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
-    MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter,
-    VerificationRecord, Visit,
+    MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
+    Visit,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 

@@ -72,7 +72,9 @@ fn named(
             let limit = policy.limits.get(at);
             (limit.map(|l| l.name.clone()).unwrap_or_default(), limit.map(|l| l.window))
         }
-        ChargeKind::Budget(at) => (policy.budgets.get(at).and_then(|b| b.name.clone()).unwrap_or_else(|| "budget".to_owned()), None),
+        ChargeKind::Budget(at) => {
+            (policy.budgets.get(at).and_then(|b| b.name.clone()).unwrap_or_else(|| "budget".to_owned()), None)
+        }
         ChargeKind::ApiRate => ("api rate".to_owned(), None),
         ChargeKind::BackOff => ("back-off".to_owned(), Some(seawall_core::policy::BACK_OFF_WINDOW)),
     };

@@ -1,8 +1,8 @@
 //! The use cases, one a file. Every dialect, the admin API and later the console call these; none of them
 //! knows HTTP.
 
-pub mod approve;
 pub mod alarms;
+pub mod approve;
 pub mod audit;
 pub mod backtest;
 pub mod budgets;

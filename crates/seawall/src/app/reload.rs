@@ -14,8 +14,8 @@ use seawall_store::StoreError;
 use serde::de::DeserializeOwned;
 
 use super::App;
-use super::collections::suspensions::StoredSuspension;
 use super::collections::plans::Plan;
+use super::collections::suspensions::StoredSuspension;
 use super::entities::{ApiKey, Provider, Route, Subaccount, TestNumber, collection};
 use super::plans::put_into;
 use super::snapshot::{RunningProvider, Snapshot};
@@ -77,7 +77,8 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
     let limits =
         limits.into_iter().map(|limit| refill::named_by_shape(limit, app.store.vault.index())).collect();
     let version = app.store.directory.version().await?;
-    let mut policy = Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
+    let mut policy =
+        Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
     let plans: Vec<Plan> = read(app, collection::PLANS).await?;
     let plans = plans.into_iter().map(|plan| (plan.name.clone(), Arc::new(plan))).collect();
     let keys: Vec<ApiKey> = read(app, collection::API_KEYS).await?;

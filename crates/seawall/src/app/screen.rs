@@ -116,7 +116,18 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     }
     app.metrics.decided(&decision, begun.elapsed());
     // Boxed: it is large, and passed along by every use case.
-    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, charged, failures }))
+    Ok(Box::new(Screened {
+        id,
+        request,
+        facts,
+        decision,
+        at: now,
+        dimensions,
+        open,
+        room,
+        charged,
+        failures,
+    }))
 }
 
 /// Room 4. A store that does not answer is a fact too.
@@ -182,12 +193,7 @@ fn fact<T>(answer: Result<T>) -> Fact<T> {
 }
 
 /// What sends charges everything; anything else only what counts requests, and looks at the rest.
-async fn charge(
-    app: &App,
-    all: &[Charge],
-    sends: bool,
-    now: Timestamp,
-) -> Fact<Charged> {
+async fn charge(app: &App, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Charged> {
     let counters = &app.store.counters;
     let answer = if sends {
         counters.charge(all, 1, now).await

@@ -101,7 +101,12 @@ fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, a
     Request {
         client: ask.client.clone(),
         purpose: ask.purpose.clone(),
-        message: texts::of_message(&app.snapshot.load(), subaccount, &ask.text, ask.details.source.as_deref()),
+        message: texts::of_message(
+            &app.snapshot.load(),
+            subaccount,
+            &ask.text,
+            ask.details.source.as_deref(),
+        ),
         terms: ask.terms.clone(),
         due: ask.due,
         segments: ask.sized.segments,

@@ -11,8 +11,7 @@ use seawall_core::text::code::{CodeLines, Payment};
 use seawall_core::verification::Lifecycle;
 use seawall_store::StoreError;
 use seawall_store::records::{
-    Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord,
-    VerificationWrite, VoiceWish,
+    Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord, VerificationWrite, VoiceWish,
 };
 
 use super::grants::claim;
@@ -120,7 +119,10 @@ async fn attempt(
     };
     let mut message = Box::new(message(app, ask, sized, &verification, &screened));
     let place = app.outbox.board(&mut message);
-    let kept = MessageRecord { decision: Some(Box::new(screened.body(Some(verification.id)))), ..(*message).clone() };
+    let kept = MessageRecord {
+        decision: Some(Box::new(screened.body(Some(verification.id)))),
+        ..(*message).clone()
+    };
     let started = Started { verification, screened };
     let idempotent = wish.map(|wish| wish.answer(&started, now));
     let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };

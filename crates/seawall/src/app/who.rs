@@ -11,8 +11,8 @@ use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
 
 use super::App;
-use super::plans;
 use super::entities::{ApiKey, Scope, Subaccount};
+use super::plans;
 use super::snapshot::Snapshot;
 
 /// Who called, and with which key.

@@ -62,7 +62,9 @@ impl Around {
         for name in LOADED {
             documents.insert(name, app.store.directory.documents(name).await?);
         }
-        documents.entry(collection::LISTS).and_modify(|stored| *stored = with_built_in(std::mem::take(stored)));
+        documents
+            .entry(collection::LISTS)
+            .and_modify(|stored| *stored = with_built_in(std::mem::take(stored)));
         let uses = app.store.directory.key_uses().await?;
         Ok(Around {
             now: app.now(),

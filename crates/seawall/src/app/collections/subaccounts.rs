@@ -2,7 +2,7 @@
 
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
-use seawall_core::policy::{CountryPolicy, MaxPrice, SubaccountPolicy, TextPolicy, SendingWindow, UrlPolicy};
+use seawall_core::policy::{CountryPolicy, MaxPrice, SendingWindow, SubaccountPolicy, TextPolicy, UrlPolicy};
 use seawall_core::sender_id::SenderId;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::entities::{Subaccount, collection};
 use super::around::Around;
-use super::shapes::{CountryPolicyShape, MaxPriceShape, TextPolicyShape, SendingWindowShape};
+use super::shapes::{CountryPolicyShape, MaxPriceShape, SendingWindowShape, TextPolicyShape};
 use super::{Collection, Wrong};
 
 /// What an id may look like, in words.
@@ -161,10 +161,13 @@ fn check_hosts(text: Option<&TextPolicy>) -> Result<(), Wrong> {
 /// A price is not negative.
 fn check_price(most: Option<&MaxPrice>) -> Result<(), Wrong> {
     let Some(most) = most else { return Ok(()) };
-    let named = most.countries.iter().map(|(country, price)| (format!("max_price.countries.{country}"), *price));
+    let named =
+        most.countries.iter().map(|(country, price)| (format!("max_price.countries.{country}"), *price));
     let all = most.default.map(|price| ("max_price.default".to_owned(), price)).into_iter().chain(named);
     match all.into_iter().find(|(_, price)| *price < 0) {
-        Some((field, price)) => Err(Wrong::field(field, format!("{price} is no price; use micro-units from 0 up"))),
+        Some((field, price)) => {
+            Err(Wrong::field(field, format!("{price} is no price; use micro-units from 0 up")))
+        }
         None => Ok(()),
     }
 }

@@ -35,8 +35,8 @@ mod tables {
 }
 
 use tables::{
-    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, rules, subaccounts,
-    templates, test_numbers, webhooks,
+    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, rules,
+    subaccounts, templates, test_numbers, webhooks,
 };
 
 /// Their routes.

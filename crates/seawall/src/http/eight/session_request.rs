@@ -7,8 +7,8 @@ use seawall_core::message::Channel;
 use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::EncodingChoice;
-use seawall_store::records::VoiceWish;
 use seawall_core::text::code::CodeLines;
+use seawall_store::records::VoiceWish;
 use serde_json::Value;
 
 use super::error::{Answer, Refused};

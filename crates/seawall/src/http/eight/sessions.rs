@@ -119,7 +119,9 @@ fn client_ip(call: &Call) -> Answer<Option<ClientIp>> {
         ClientIp::parse(text).ok_or_else(|| Refused::bad(1012, "Invalid IP address: clientIp is one address"))
     };
     match given.iter().flatten().map(read).collect::<Result<Vec<_>, _>>()?.as_slice() {
-        [one, other] if one != other => Err(Refused::bad(1012, "Invalid IP address: clientIp and clientIP differ")),
+        [one, other] if one != other => {
+            Err(Refused::bad(1012, "Invalid IP address: clientIp and clientIP differ"))
+        }
         all => Ok(all.first().copied()),
     }
 }

@@ -84,15 +84,7 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
     let choice = shared.encoding.unwrap_or_default();
     let times = (shared.scheduled, shared.expiry);
     let client = Client { ip: shared.client_ip, ..around.client.clone() };
-    message(
-        around,
-        number(destination, None)?,
-        shared.text.as_deref(),
-        choice,
-        details,
-        times,
-        client,
-    )
+    message(around, number(destination, None)?, shared.text.as_deref(), choice, details, times, client)
 }
 
 fn message(

@@ -11,7 +11,7 @@ use seawall_store::records::Details;
 
 use super::call::{Entered, enter, idempotency_key};
 use super::client;
-use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, wait, stranger};
+use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, stranger, wait};
 use super::fields::Fields;
 use super::once::{self, Once};
 use super::sms_request::{self, Around, Shared};
@@ -20,8 +20,8 @@ use super::wire::{SmsRequest, SmsResponse, SmsStatus};
 use crate::app::App;
 use crate::app::entities::Scope;
 use crate::app::hooks::{self, rejection};
-use crate::app::screen::Screened;
 use crate::app::plans::allow_terms;
+use crate::app::screen::Screened;
 use crate::app::send_messages::{Sent, send_messages};
 use crate::http::native::whole;
 use crate::http::rate_limit::RateLimit;

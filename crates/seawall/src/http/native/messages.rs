@@ -98,12 +98,7 @@ pub(super) fn asked(
         due,
         expires_at,
         client,
-        terms: read::terms(
-            request.max_price,
-            request.limit_keys,
-            request.risk_check,
-            request.decision_id,
-        )?,
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check, request.decision_id)?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }

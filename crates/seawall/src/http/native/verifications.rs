@@ -22,9 +22,9 @@ use super::read;
 use super::requests::{ApproveRequest, CheckRequest, VerificationRequest};
 use super::template::{Wanted, choose};
 use super::views::{CheckView, VerificationView, attempts_left};
-use crate::app::cancel_verification::cancel_verification;
 use crate::app::approve;
 use crate::app::audit::Actor;
+use crate::app::cancel_verification::cancel_verification;
 use crate::app::check_code::{CodeChecked, Presented, check_code};
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::plans::allow_terms;
@@ -119,12 +119,7 @@ fn asked(
         voice: locale.filter(|_| channel == Channel::Call).map(voice),
         callback_url: read::callback_url(app, request.callback_url)?,
         client,
-        terms: read::terms(
-            request.max_price,
-            request.limit_keys,
-            request.risk_check,
-            request.decision_id,
-        )?,
+        terms: read::terms(request.max_price, request.limit_keys, request.risk_check, request.decision_id)?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
     })
 }
