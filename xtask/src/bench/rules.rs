@@ -15,8 +15,11 @@ use crate::live::{Gateway, Wire, request};
 const ENTRIES: usize = 10_000;
 /// Entries of one import.
 const IMPORT: usize = 1_000;
+/// Makes the value of an entry from its number.
+type Maker = fn(usize) -> String;
+
 /// Kinds of lists, and how the n-th entry of each is spelled.
-const LISTS: [(&str, fn(usize) -> String); 6] = [
+const LISTS: [(&str, Maker); 6] = [
     ("deny-msisdn", |n| format!("+4474{n:08}")),
     ("deny-number_range", |n| format!("+4475{n:05}")),
     ("deny-ip", |n| format!("192.{}.{}.0/24", n / 250 % 250, n % 250)),

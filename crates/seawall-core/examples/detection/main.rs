@@ -1,6 +1,14 @@
 //! The bench of detection: simulated attacks and hard cases against the engine and against what is usual
 //! elsewhere. While tuning: `cargo run --release -p seawall-core --features sim --example detection -- 1-3 NAME…`.
-//! `cargo xtask bench detection` writes the report with it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement, not the product"
+)]
 
 mod run;
 mod show;
@@ -65,6 +73,6 @@ fn parallel<J: Sync>(jobs: &[J], work: impl Fn(&J) -> Outcome + Sync) -> Vec<Out
         }
     });
     let mut done = done.into_inner().unwrap_or_default();
-    done.sort_by(|a, b| (a.order, a.seed).cmp(&(b.order, b.seed)));
+    done.sort_by_key(|one| (one.order, one.seed));
     done
 }
