@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use seawall_core::client_ip::ClientIp;
+use seawall_core::country::Country;
+use seawall_core::intel::ip;
 use seawall_core::msisdn::Msisdn;
 
 use super::attack;
@@ -16,6 +19,8 @@ const PEOPLE: usize = 1100;
 const NEIGHBOURS: usize = 8;
 /// Addresses behind which a country's carriers hide most of their customers.
 const SHARED_ADDRESSES: u64 = 12;
+/// Random addresses tried until one lies in a country; the smallest of ours has one in some ten thousand.
+const TRIES: u32 = 200_000;
 
 /// Where people come from.
 pub struct Land {
@@ -142,11 +147,25 @@ fn hour(chance: &mut Chance, land: &Land) -> i64 {
 /// More than half of all phones share an address with many others.
 fn address(chance: &mut Chance, land: &Land) -> Ipv4Addr {
     if chance.percent(55) {
-        let host = u8::try_from(chance.below(SHARED_ADDRESSES)).unwrap_or(0);
-        return Ipv4Addr::new(land.octet, 10, 0, host.saturating_add(1));
+        let host = chance.below(SHARED_ADDRESSES);
+        return at_home(&mut Chance::new(u64::from(land.octet) * 1000 + host), land);
     }
-    let [a, b, c, ..] = chance.next().to_le_bytes();
-    Ipv4Addr::new(land.octet, a, b, c.clamp(1, 254))
+    at_home(chance, land)
+}
+
+/// An address that the tables know as a home or a phone of the country: from elsewhere, or from a data centre,
+/// people would look like what they are not.
+fn at_home(chance: &mut Chance, land: &Land) -> Ipv4Addr {
+    let country = Country::parse(land.iso);
+    let drawn = |_| {
+        let [a, b, c, d, ..] = chance.next().to_le_bytes();
+        Ipv4Addr::new(a, b, c, d.clamp(1, 254))
+    };
+    let fits = |ip: &Ipv4Addr| {
+        let known = ip::facts(ClientIp::from_ip((*ip).into()));
+        known.country == country && !known.hosting && !known.vpn
+    };
+    (0..TRIES).map(drawn).find(fits).unwrap_or(Ipv4Addr::new(land.octet, 10, 0, 1))
 }
 
 fn conduct(chance: &mut Chance) -> Conduct {
