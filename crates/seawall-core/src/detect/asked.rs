@@ -37,6 +37,7 @@ pub struct Asked {
     /// The end user's address.
     pub ip: Option<ClientIp>,
     /// What tables say of that address.
+    #[serde(with = "flat")]
     pub ip_facts: IpFacts,
     /// The end user's browser or app.
     pub user_agent: Option<String>,
@@ -170,6 +171,24 @@ impl Event {
     }
 }
 
+/// Facts of an address in the same places whatever is known: the stream's form has no names to skip by.
+mod flat {
+    use super::{Country, IpFacts};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Flat = (Option<Country>, Option<u32>, [bool; 5]);
+
+    pub fn serialize<S: Serializer>(facts: &IpFacts, serializer: S) -> Result<S::Ok, S::Error> {
+        let IpFacts { country, asn, hosting, vpn, relay, tor, proxy } = *facts;
+        (country, asn, [hosting, vpn, relay, tor, proxy]).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpFacts, D::Error> {
+        let (country, asn, [hosting, vpn, relay, tor, proxy]) = Flat::deserialize(deserializer)?;
+        Ok(IpFacts { country, asn, hosting, vpn, relay, tor, proxy })
+    }
+}
+
 /// A number as one integer.
 mod digits {
     use super::Msisdn;
@@ -182,5 +201,35 @@ mod digits {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Msisdn, D::Error> {
         let refuse = || serde::de::Error::custom("not a phone number of 7 to 15 digits");
         Msisdn::from_u64(u64::deserialize(deserializer)?).ok_or_else(refuse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stream between a gateway and its next start is in this form.
+    #[test]
+    fn events_are_read_as_they_were_written() {
+        let to = Msisdn::parse("+998934123456", None).unwrap();
+        let ip = ClientIp::parse("84.54.71.9").unwrap();
+        let mut request = Request::new(Operation::VerifyStart, "acme_hq", "key_1", &to, ip);
+        for (client, known) in [(None, false), (Some(ip), true), (ClientIp::parse("2001:db8::7"), true)] {
+            request.client.ip = client;
+            for country in [None, Country::parse("UZ")] {
+                let facts = IpFacts { country, asn: country.map(|_| 8193), vpn: known, ..IpFacts::default() };
+                let past = History { known, ..History::default() };
+                let asked = Asked::of(&request, Some(facts), None, past, Timestamp::from_millis(1_000_000));
+                let sent = Event::Sent {
+                    id: 7,
+                    asked: Box::new(asked.clone()),
+                    probability: 0.25,
+                    explained: Explained::No,
+                };
+                let events = vec![sent, Event::Refused { asked: Box::new(asked) }];
+                let bytes = postcard::to_allocvec(&events).unwrap();
+                assert_eq!(postcard::from_bytes::<Vec<Event>>(&bytes).unwrap(), events);
+            }
+        }
     }
 }
