@@ -132,6 +132,27 @@ pub mod span {
             serde::de::Error::custom(format!("`{text}` is not a duration such as \"30m\" (ms, s, m, h, d)"))
         })
     }
+
+    /// A duration or nothing.
+    pub mod option {
+        use super::{Deserialize, Deserializer, Duration, Serializer, format, parse};
+
+        /// For `#[serde(with = "span::option")]`.
+        #[allow(clippy::ref_option, reason = "serde gives references")]
+        pub fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            match span {
+                Some(span) => serializer.serialize_str(&format(*span)),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// For `#[serde(with = "span::option")]`.
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            let text = Option::<std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+            let wrong = || serde::de::Error::custom("not a duration such as \"60s\"");
+            text.map(|text| parse(&text).ok_or_else(wrong)).transpose()
+        }
+    }
 }
 
 #[cfg(test)]

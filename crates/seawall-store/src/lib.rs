@@ -26,7 +26,7 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
-    Acceptance, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
+    Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
     Idempotent, KnownNumber, MessageFilter, MessageRecord, Moved, OptOut, Page, Recovery, Retention,
     VerificationFilter, VerificationRecord, Visit,
 };
@@ -144,6 +144,12 @@ pub trait Ledger: Send + Sync {
     /// Writes which windows that count requests were charged: `(counter key, instant)`. Kept until `forget_before`.
     async fn checkpoint(&self, charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> Result<()>;
 
+    /// Writes allows that were given without a send, and forgets those older than `forget_before`.
+    async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()>;
+
+    /// Allows given without a send since an instant that no message has redeemed.
+    async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>>;
+
     /// Moves up to `limit` messages that are queued, or scheduled and due, to `submitting`, durably, oldest
     /// first, and returns them. A message is returned to one caller only. Expired ones are moved to
     /// `expired` and returned too, in that state. `decision` is left empty: sending needs none, and copying
@@ -224,7 +230,8 @@ pub trait Ledger: Send + Sync {
     /// After a start: every message left in `submitting` becomes `unknown`, because nobody can know.
     async fn recover(&self, now: Timestamp) -> Result<Recovery>;
 
-    /// Everything that sends charged since an instant, oldest first, handed to `each`.
+    /// Everything that sends charged since an instant, oldest first, and then what was charged by allows that
+    /// were given without a send, handed to `each`. What redeemed an allow was charged when that was given.
     async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()>;
 
     /// What was accepted and has neither left nor ended, in the order of its acceptance.

@@ -1,5 +1,6 @@
 //! What the stores keep, in the types of the core. Serialised parts are sealed before they reach a database.
 
+mod allowed;
 mod decision;
 mod scan;
 
@@ -18,6 +19,7 @@ use seawall_core::verification::{Lifecycle, VerificationState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use allowed::Allowed;
 pub use decision::{DecisionBody, DecisionFilter, DecisionRecord, Json};
 pub use scan::{Later, Scanned, ScannedReason, Visit};
 

@@ -4,6 +4,7 @@
 //! then `accept` and `travel` for the way of a message.
 
 mod accept;
+mod allows;
 mod charges;
 mod codec;
 mod db;

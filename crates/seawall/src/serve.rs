@@ -121,6 +121,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
         recorder: recorder::Recorder::default(),
         detection,
+        velocities: crate::app::velocities::Velocity::default(),
         grants: crate::app::grants::Grants::default(),
         intel,
         lists: lists::Lists::default(),
@@ -140,6 +141,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     reload::reload(&app).await?;
     lists::load(&app).await.map_err(|e| e.to_string())?;
     reload::refill(&app).await.map_err(|e| e.to_string())?;
+    crate::app::grants::restore(&app).await.map_err(|e| e.to_string())?;
     alarms::load(&app).await.map_err(|e| e.to_string())?;
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);

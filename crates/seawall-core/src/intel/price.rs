@@ -13,10 +13,9 @@ pub const UNLISTED_MICROS: i64 = 100_000;
 
 /// The list price of one message to a country, in micro-dollars. `None` when it is not listed.
 pub fn list_price_micros(country: Country) -> Option<i64> {
-    let rows = PRICES.lines().skip(1).map(|line| line.split(','));
-    let mut prices = rows.filter_map(|mut row| Some((row.next()?, row.next()?)));
-    let (_, micros) = prices.find(|(listed, _)| *listed == country.as_str())?;
-    micros.parse().ok()
+    let mut rows = PRICES.lines().skip(1);
+    let rest = rows.find_map(|row| row.strip_prefix(country.as_str())?.strip_prefix(','))?;
+    rest.split(',').next()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{DEFAULT_RANGE_DIGITS, Limit, Per, WIDE_FACTOR};
 use crate::blind::BlindIndex;
 use crate::client_ip::ClientIp;
+use crate::id::Id;
 use crate::money::Cost;
 use crate::request::Request;
+use crate::time::Timestamp;
 
 /// What a request is counted by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,8 @@ pub struct Dimensions {
     pub ranges: Vec<(u8, u64)>,
     /// The caller's own keys, as `(name, value)`.
     pub keys: Vec<(u64, u64)>,
+    /// The row of the decision that it redeems, with which it was charged.
+    pub redeems: Option<u64>,
 }
 
 impl Dimensions {
@@ -74,7 +78,13 @@ impl Dimensions {
             cost: request.cost(),
             ranges: digits.iter().map(|&d| (d, range(d))).collect(),
             keys: keys.map(|(name, value)| (index.text(b'm', name), index.text(b'v', value))).collect(),
+            redeems: request.terms.redeems.map(|id| id.row().cast_unsigned()),
         }
+    }
+
+    /// When its windows were charged, of a send that was accepted at `at`.
+    pub fn charged_at(&self, at: Timestamp) -> Timestamp {
+        self.redeems.map_or(at, |row| Id::new(row.cast_signed(), 0).at())
     }
 
     /// The subjects of a limit: the narrow one, and for addresses of IPv6 the network around it with how many

@@ -235,6 +235,24 @@ impl Attribute {
         }
     }
 
+    /// Whether verdicts move it: what is stopped is not sent and cannot be confirmed, and detection learns from
+    /// both. A rule that looks at it would have changed what it looks at.
+    pub fn follows_verdicts(&self) -> bool {
+        match self {
+            Attribute::Velocity(_, metric, _) => matches!(metric, Metric::Sends | Metric::Confirmations),
+            Attribute::Plain(plain) => matches!(
+                plain,
+                Plain::NumberKnown
+                    | Plain::NumberTrusted
+                    | Plain::NumberLastConfirmedHours
+                    | Plain::EvidenceRisk
+                    | Plain::EvidenceProbability
+                    | Plain::EvidenceFamilies
+            ),
+            Attribute::Header(_) | Attribute::LimitKey(_) => false,
+        }
+    }
+
     /// Every attribute without a name in `["…"]`.
     pub fn all() -> impl Iterator<Item = Attribute> {
         let plain = Plain::ALL.iter().map(|plain| Attribute::Plain(*plain));
@@ -288,6 +306,21 @@ mod tests {
             ["velocity.ip.sends", "velocity.ip.sends_2h", "velocity.number.distinct_numbers_1h", "", "number"]
         {
             assert_eq!(Attribute::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_verdicts_move_is_told_apart() {
+        let moved = |path: &str| Attribute::parse(path).unwrap().follows_verdicts();
+        for path in
+            ["velocity.ip.sends_1h", "velocity.user.confirmations_24h", "number.known", "evidence.risk"]
+        {
+            assert!(moved(path), "{path}");
+        }
+        for path in
+            ["velocity.ip.requests_1h", "velocity.range.distinct_numbers_10m", "number.country", "lists"]
+        {
+            assert!(!moved(path), "{path}");
         }
     }
 

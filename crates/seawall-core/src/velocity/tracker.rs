@@ -28,6 +28,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Of a number, by which nothing is counted yet.
+    pub fn of(number: u64) -> Self {
+        Keys { number, ..Keys::default() }
+    }
+
     /// Sets one.
     pub fn set(&mut self, key: VelocityKey, hash: u64) {
         if let Some(place) = self.by.get_mut(key as usize) {

@@ -23,6 +23,8 @@ pub struct Scanned<'a> {
     pub subaccount: &'a str,
     /// Which API key.
     pub key: &'a str,
+    /// Keyed hash of the recipient.
+    pub number: u64,
     /// The recipient's digits without the last four.
     pub block: u64,
     /// Where the request came from.
@@ -31,6 +33,8 @@ pub struct Scanned<'a> {
     pub client_ip: Option<ClientIp>,
     /// What was decided.
     pub verdict: Verdict,
+    /// Whether the verdict had its effect.
+    pub enforced: bool,
     /// All reasons.
     pub reasons: &'a [ScannedReason<'a>],
     /// What was known, as JSON.
@@ -62,8 +66,13 @@ pub struct ScannedReason<'a> {
 pub trait Later {
     /// Its id.
     fn id(&self) -> Result<Id>;
+    /// When its code was confirmed, or its caller reported a success; `None` if neither happened.
+    fn confirmed_at(&self) -> Result<Option<Timestamp>>;
+
     /// Whether its code was confirmed after it, or its caller reported a success.
-    fn confirmed(&self) -> Result<bool>;
+    fn confirmed(&self) -> Result<bool> {
+        self.confirmed_at().map(|at| at.is_some())
+    }
 }
 
 /// Is lent every decision; ends the scan by breaking.

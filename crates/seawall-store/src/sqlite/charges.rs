@@ -84,11 +84,12 @@ fn send(
         Some((id, name)) if *id == sub => name.clone(),
         _ => last_sub.insert((sub, subaccount(view, sub)?)).1.clone(),
     };
-    let at = Id::new(row, 0).at();
+    let dimensions = dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?;
+    let at = dimensions.charged_at(Id::new(row, 0).at());
     let verification: Option<i64> = r.get(5)?;
     Ok(PastCharge {
         at,
-        dimensions: dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?,
+        dimensions,
         subaccount: name,
         confirmed: confirmed.of(number).is_some_and(|confirmed| confirmed >= at.as_millis()),
         verification: verification.map(|row| (row, confirmed.verified.contains(&row))),

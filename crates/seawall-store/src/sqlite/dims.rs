@@ -18,6 +18,8 @@ const IP24: u8 = TAGS + 2;
 /// The name of a caller's key; its value follows.
 const KEY: u8 = TAGS + 3;
 const VALUE: u8 = TAGS + 4;
+/// The decision that a message redeemed.
+const REDEEMS: u8 = TAGS + 5;
 
 /// Flags, operation, then eight bytes for each value that is there; the number itself is a column beside it.
 pub(super) fn encode(d: &Dimensions) -> Vec<u8> {
@@ -34,7 +36,9 @@ pub(super) fn encode(d: &Dimensions) -> Vec<u8> {
         out.extend_from_slice(&value.to_le_bytes());
     };
     d.ranges.iter().for_each(|(digits, range)| entry(*digits, *range));
-    for (tag, value) in [(COST, d.cost.map(Cost::pack)), (ROUTE, d.route), (IP24, d.ip24)] {
+    for (tag, value) in
+        [(COST, d.cost.map(Cost::pack)), (ROUTE, d.route), (IP24, d.ip24), (REDEEMS, d.redeems)]
+    {
         value.into_iter().for_each(|value| entry(tag, value));
     }
     for (name, value) in &d.keys {
@@ -75,6 +79,7 @@ fn take(found: &mut Dimensions, tag: u8, value: u64) -> Option<()> {
         COST => found.cost = Cost::unpack(value),
         ROUTE => found.route = Some(value),
         IP24 => found.ip24 = Some(value),
+        REDEEMS => found.redeems = Some(value),
         KEY => found.keys.push((value, 0)),
         VALUE => found.keys.last_mut()?.1 = value,
         // Written by a newer version: what is known is enough.
@@ -98,15 +103,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(
-            v in prop::array::uniform7(any::<u64>()), o in prop::array::uniform7(any::<Option<u64>>()),
+            v in prop::array::uniform7(any::<u64>()), o in prop::array::uniform8(any::<Option<u64>>()),
             ranges in prop::collection::vec((0u8..TAGS, any::<u64>()), 0..4), cost in prop::option::of(cost()),
             keys in prop::collection::vec(any::<(u64, u64)>(), 0..9)
         ) {
             let [op, to, range, caller, key, sub, country] = v;
-            let [ip, ip48, caller48, user, print, route, ip24] = o;
+            let [ip, ip48, caller48, user, print, route, ip24, redeems] = o;
             let op = op as u8;
             let fixed = Dimensions { op, to, range, caller, key, sub, country, ranges, ..Dimensions::default() };
-            let d = Dimensions { ip, ip48, ip24, caller48, user, print, route, cost, keys, ..fixed };
+            let d = Dimensions { redeems, ip, ip48, ip24, caller48, user, print, route, cost, keys, ..fixed };
             prop_assert_eq!(decode(&encode(&d), to as i64), Some(d));
         }
 

@@ -1,6 +1,7 @@
 //! [`Ledger`] on SQLite: which job or read each promise is.
 
 use async_trait::async_trait;
+use hashbrown::HashSet;
 use seawall_core::id::Id;
 use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
@@ -12,13 +13,13 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune, scan,
-    start, verifications,
+    SqliteStore, allows, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune,
+    scan, start, verifications,
 };
 use crate::records::{
-    Acceptance, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, KnownNumber,
-    MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter, VerificationRecord,
-    Visit,
+    Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent,
+    KnownNumber, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter,
+    VerificationRecord, Visit,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -42,6 +43,22 @@ impl Ledger for SqliteStore {
 
     async fn checkpoint(&self, charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> Result<()> {
         self.db.write(1, move |turn| charges::checkpoint(turn, &charged, forget_before)).await
+    }
+
+    async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()> {
+        let Some(newest) = allows.iter().map(|allow| allow.id.row()).max() else { return Ok(()) };
+        let body = allows::pack(&allows);
+        self.db.write(1, move |turn| allows::record(turn, newest, &body, forget_before)).await
+    }
+
+    async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>> {
+        let read = move |view: View<'_>| {
+            let gone: HashSet<u64> = allows::redeemed(view, since)?.into_iter().collect();
+            let mut found = allows::since(view, since)?;
+            found.retain(|allow| !gone.contains(&allow.id.row().cast_unsigned()));
+            Ok(found)
+        };
+        self.db.list(read).await
     }
 
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
@@ -173,14 +190,21 @@ impl Ledger for SqliteStore {
 
     async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()> {
         let mut confirmed = self.db.list(move |view| charges::confirmed(view, since)).await?;
-        let mut next = Some(Id::first_row(since));
+        let (mut next, mut gone) = (Some(Id::first_row(since)), HashSet::new());
         while let Some(row) = next {
             let chunk =
                 move |view: View<'_>| charges::sends(view, &confirmed, row).map(|found| (found, confirmed));
             let ((sends, after), map) = self.db.list(chunk).await?;
+            gone.extend(sends.iter().filter_map(|send| send.dimensions.redeems));
             sends.into_iter().for_each(&mut *each);
             (next, confirmed) = (after, map);
         }
+        let rest = move |view: View<'_>| {
+            let mut left = allows::since(view, since)?;
+            left.retain(|allow| !gone.contains(&allow.id.row().cast_unsigned()));
+            Ok(left.into_iter().map(|allow| allows::charge(view, allow)).collect::<Vec<_>>())
+        };
+        self.db.list(rest).await?.into_iter().for_each(each);
         Ok(())
     }
 

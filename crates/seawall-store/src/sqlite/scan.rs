@@ -112,10 +112,12 @@ struct Found<'a> {
     operation: Operation,
     subaccount: &'a str,
     key: &'a str,
+    number: u64,
     block: u64,
     caller_ip: ClientIp,
     client_ip: Option<ClientIp>,
     verdict: Verdict,
+    enforced: bool,
     reasons: Vec<ScannedReason<'a>>,
     facts: &'a str,
     dry_run: bool,
@@ -147,10 +149,10 @@ impl<'a> Found<'a> {
     fn decision(from: &mut &'a [u8]) -> Option<Self> {
         let (operation, subaccount, key) = (Operation::unpack(from)?, unpack_text(from)?, unpack_text(from)?);
         let block = u64::unpack(from)?;
-        u64::unpack(from)?;
+        let number = u64::unpack(from)?;
         let (caller_ip, client_ip) = (ClientIp::unpack(from)?, Option::unpack(from)?);
         let verdict = Verdict::unpack(from)?;
-        bool::unpack(from)?;
+        let enforced = bool::unpack(from)?;
         u8::unpack(from)?;
         let reasons = (0..usize::unpack(from)?).map(|_| reason(from)).collect::<Option<_>>()?;
         let facts = unpack_text(from)?;
@@ -162,10 +164,12 @@ impl<'a> Found<'a> {
             operation,
             subaccount,
             key,
+            number,
             block,
             caller_ip,
             client_ip,
             verdict,
+            enforced,
             reasons,
             facts,
             dry_run,
@@ -182,10 +186,12 @@ impl<'a> Found<'a> {
             operation: self.operation,
             subaccount: self.subaccount,
             key: self.key,
+            number: self.number,
             block: self.block,
             caller_ip: self.caller_ip,
             client_ip: self.client_ip,
             verdict: self.verdict,
+            enforced: self.enforced,
             reasons: &self.reasons,
             facts: self.facts,
             dry_run: self.dry_run,
@@ -220,8 +226,8 @@ impl Later for OfBatch {
         Ok(self.0)
     }
 
-    fn confirmed(&self) -> Result<bool> {
-        Ok(false)
+    fn confirmed_at(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
     }
 }
 
@@ -239,19 +245,21 @@ impl Later for OfMessage<'_> {
         Ok(Id::new(self.row, tail.unwrap_or_default().cast_unsigned()))
     }
 
-    fn confirmed(&self) -> Result<bool> {
+    fn confirmed_at(&self) -> Result<Option<Timestamp>> {
         let conn = self.view.conn;
         if let Some(id) = self.verification {
             let mut select = conn.prepare_cached("SELECT verified FROM verifications WHERE row = ?1")?;
             let at: Option<Option<i64>> = select.query_row([id.row()], |r| r.get(0)).optional()?;
-            if at.flatten().is_some_and(|at| at >= Id::new(self.row, 0).at().as_millis()) {
-                return Ok(true);
+            let sent = Id::new(self.row, 0).at().as_millis();
+            if let Some(at) = at.flatten().filter(|at| *at >= sent) {
+                return Ok(Some(Timestamp::from_millis(at)));
             }
         }
         let mut select = conn.prepare_cached("SELECT progress FROM messages WHERE row = ?1")?;
         let bytes: Option<Vec<u8>> = select.query_row([self.row], |r| r.get(0)).optional()?;
-        let Some(bytes) = bytes else { return Ok(false) };
+        let Some(bytes) = bytes else { return Ok(None) };
         let progress = codec::progress(&bytes)?;
-        Ok(progress.outcome.as_deref() == Some("success"))
+        let success = progress.outcome.as_deref() == Some("success");
+        Ok(success.then_some(progress.changed_at).flatten().or(success.then(|| Id::new(self.row, 0).at())))
     }
 }

@@ -15,7 +15,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -101,3 +101,6 @@ CREATE TABLE list_entries (row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, batch
 CREATE INDEX list_entries_batch ON list_entries (batch);
 CREATE TABLE hits (id TEXT PRIMARY KEY, hits INTEGER NOT NULL, enforced INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
 ";
+
+/// Allows that were given without a send, a batch a row.
+const ALLOWS: &str = "CREATE TABLE allows (row INTEGER PRIMARY KEY, body BLOB NOT NULL);";

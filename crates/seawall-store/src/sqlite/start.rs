@@ -133,7 +133,7 @@ pub(super) fn newest_row(view: View<'_>) -> Result<i64> {
         (SELECT coalesce(max(row), 0) FROM messages), (SELECT coalesce(max(row), 0) FROM verifications),
         (SELECT coalesce(max(row), 0) FROM hooks), (SELECT coalesce(max(row), 0) FROM audit),
         (SELECT coalesce(max(row), 0) FROM opt_outs), (SELECT coalesce(max(row), 0) FROM list_entries),
-        (SELECT coalesce(max(row), 0) FROM checkpoints),
+        (SELECT coalesce(max(row), 0) FROM checkpoints), (SELECT coalesce(max(row), 0) FROM allows),
         (SELECT coalesce(max(last), 0) FROM (SELECT last FROM decision_batches ORDER BY first DESC LIMIT 16)))";
     Ok(view.conn.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
 }

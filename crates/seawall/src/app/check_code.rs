@@ -92,6 +92,9 @@ pub async fn check_code(
         app.store.counters.clear(&[index.counter(BACK_OFF, index.msisdn(verification.to))]).await?;
         learn_address(app, &verification, at).await;
     }
+    if checked == Checked::Right {
+        super::velocities::confirmed(app, verification.message, at).await;
+    }
     let id = event_id(verification.message);
     match checked {
         Checked::Right => app.detection.observe(Event::Confirmed { id, at }),

@@ -52,7 +52,9 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
     record.body.sent = false;
     app.recorder.record(record);
     if screened.allowed() && !screened.request.dry_run {
-        app.grants.give(screened.id, screened.grant(), now);
+        let allow = screened.allow();
+        app.grants.give(&allow, now);
+        app.recorder.note_allow(allow);
     }
     Ok(screened)
 }

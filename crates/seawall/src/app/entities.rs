@@ -1,12 +1,14 @@
 //! What an operator sets up, as stored in the directory and shown by the admin API (secrets apart).
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use seawall_connect::Kind;
 use seawall_core::country::Country;
 use seawall_core::detect::dial::DetectionPolicy;
 use seawall_core::message::Channel;
 use seawall_core::policy::{BackOff, SubaccountPolicy};
-use seawall_core::time::Timestamp;
+use seawall_core::time::{Timestamp, span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -88,6 +90,9 @@ pub struct Subaccount {
     /// Sender ID used when a request names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_source: Option<String>,
+    /// Within so long an identical request of a dialect without idempotency keys gets the first one's answer.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "span::option")]
+    pub dedup_window: Option<Duration>,
     /// Country policy, required fields, number types.
     #[serde(flatten)]
     pub policy: SubaccountPolicy,

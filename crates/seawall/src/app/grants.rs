@@ -1,16 +1,18 @@
 //! Allows that were given without a send, and may be redeemed once by one: the send is then not charged and
 //! not decided by detection and limits again. Guardrails are asked anew: what must never be sent is not sent.
 //!
-//! Grants live in memory for ten minutes. After a restart there are none: the caller asks again, and nothing
-//! can be redeemed twice.
+//! Grants live in memory for ten minutes, and are read back from the ledger at a start: allows that were given
+//! within that time and that no message names. What a crash loses is the last second; the caller asks again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use seawall_core::id::Id;
-use seawall_core::request::{Operation, Request};
+use seawall_core::request::Request;
 use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
+use seawall_store::records::Allowed;
 
 use super::{App, Refusal};
 
@@ -20,16 +22,15 @@ pub const REDEEMABLE_FOR: Duration = Duration::from_secs(600);
 const MOST: usize = 100_000;
 
 /// An allow that was charged and not used yet.
-#[derive(Clone, Debug)]
-pub struct Grant {
-    /// For which operation.
-    pub operation: Operation,
-    /// Whose.
-    pub subaccount: String,
+#[derive(Debug)]
+struct Grant {
+    /// By [`seawall_core::request::Operation::as_u8`].
+    operation: u8,
+    subaccount: String,
     /// To whom, as a keyed hash.
-    pub to: u64,
+    to: u64,
     /// Of how many segments, at most.
-    pub segments: u8,
+    segments: u8,
 }
 
 /// Grants by decision.
@@ -44,7 +45,13 @@ struct Kept {
 
 impl Grants {
     /// Keeps an allow.
-    pub fn give(&self, id: Id, grant: Grant, now: Timestamp) {
+    pub fn give(&self, allow: &Allowed, now: Timestamp) {
+        let grant = Grant {
+            operation: allow.dimensions.op,
+            subaccount: allow.subaccount.clone(),
+            to: allow.dimensions.to,
+            segments: allow.segments,
+        };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(oldest) = kept.order.front().copied() {
             if kept.order.len() < MOST && oldest.at().plus(REDEEMABLE_FOR) > now {
@@ -53,29 +60,37 @@ impl Grants {
             kept.order.pop_front();
             kept.by_id.remove(&oldest);
         }
-        if kept.by_id.insert(id, grant).is_none() {
-            kept.order.push_back(id);
+        if kept.by_id.insert(allow.id, grant).is_none() {
+            kept.order.push_back(allow.id);
         }
     }
 
     /// Takes the allow that fits this request; nobody else gets it.
-    pub fn take(&self, id: Id, request: &Request, to: u64, now: Timestamp) -> Option<Grant> {
+    pub fn take(&self, id: Id, request: &Request, to: u64, now: Timestamp) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let grant = kept.by_id.get(&id)?;
+        let Some(grant) = kept.by_id.get(&id) else { return false };
         let fits = id.at().plus(REDEEMABLE_FOR) > now
-            && grant.operation == request.operation
+            && grant.operation == request.operation.as_u8()
             && grant.subaccount == request.subaccount
             && grant.to == to
             && request.segments <= grant.segments;
-        if fits { kept.by_id.remove(&id) } else { None }
+        fits && kept.by_id.remove(&id).is_some()
     }
+}
+
+/// Reads back what may still be redeemed.
+pub async fn restore(app: &App) -> Result<(), StoreError> {
+    let now = app.now();
+    let allows = app.store.ledger.past_allows(now.minus(REDEEMABLE_FOR)).await?;
+    allows.iter().for_each(|allow| app.grants.give(allow, now));
+    Ok(())
 }
 
 /// Takes the allow that a request says to redeem, or says why there is none. Nobody else gets it then.
 pub fn claim(app: &App, request: &Request) -> Result<(), Refusal> {
     let Some(id) = request.terms.redeems else { return Ok(()) };
     let to = app.store.vault.index().msisdn(request.to);
-    if app.grants.take(id, request, to, app.now()).is_some() {
+    if app.grants.take(id, request, to, app.now()) {
         return Ok(());
     }
     let problem = "`decision_id` names no allow for this number, operation and size that is unused and at most ten \
@@ -87,7 +102,9 @@ pub fn claim(app: &App, request: &Request) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use seawall_core::client_ip::ClientIp;
+    use seawall_core::limit::Dimensions;
     use seawall_core::msisdn::Msisdn;
+    use seawall_core::request::Operation;
 
     fn request(subaccount: &str) -> Request {
         let to = Msisdn::parse("+6591234567", None).unwrap();
@@ -95,23 +112,21 @@ mod tests {
         Request::new(Operation::SmsSend, subaccount, "key_1", &to, caller)
     }
 
-    fn grant() -> Grant {
-        Grant { operation: Operation::SmsSend, subaccount: "acme".to_owned(), to: 7, segments: 1 }
-    }
-
     #[test]
     fn an_allow_is_redeemed_once_by_what_it_was_given_for() {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let id = Id::new(Id::first_row(now), 9);
+        let dimensions = Dimensions { op: Operation::SmsSend.as_u8(), to: 7, ..Dimensions::default() };
+        let allow = Allowed { id, subaccount: "acme".to_owned(), segments: 1, dimensions };
         let grants = Grants::default();
-        grants.give(id, grant(), now);
-        assert!(grants.take(id, &request("other"), 7, now).is_none(), "another subaccount");
-        assert!(grants.take(id, &request("acme"), 8, now).is_none(), "another number");
+        grants.give(&allow, now);
+        assert!(!grants.take(id, &request("other"), 7, now), "another subaccount");
+        assert!(!grants.take(id, &request("acme"), 8, now), "another number");
         let mut long = request("acme");
         long.segments = 2;
-        assert!(grants.take(id, &long, 7, now).is_none(), "a longer text");
-        assert!(grants.take(id, &request("acme"), 7, now.plus(REDEEMABLE_FOR)).is_none(), "too late");
-        assert!(grants.take(id, &request("acme"), 7, now).is_some());
-        assert!(grants.take(id, &request("acme"), 7, now).is_none(), "twice");
+        assert!(!grants.take(id, &long, 7, now), "a longer text");
+        assert!(!grants.take(id, &request("acme"), 7, now.plus(REDEEMABLE_FOR)), "too late");
+        assert!(grants.take(id, &request("acme"), 7, now));
+        assert!(!grants.take(id, &request("acme"), 7, now), "twice");
     }
 }

@@ -1,16 +1,50 @@
-//! The same request twice is done once, and answered the same.
+//! The same request twice is done once, and answered the same: by the key that its caller gives it, or for a
+//! while by what it says.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use seawall_core::time::Timestamp;
 use seawall_store::records::Idempotent;
+use tokio::sync::Notify;
 
 use super::{App, Refusal};
 
 /// Keys of requests under way.
 #[derive(Clone, Default)]
-pub struct UnderWay(Arc<Mutex<HashSet<String>>>);
+pub struct UnderWay(Arc<Held>);
+
+#[derive(Default)]
+struct Held {
+    keys: Mutex<HashSet<String>>,
+    /// Tells those who wait for a key.
+    freed: Notify,
+}
+
+impl UnderWay {
+    fn keys(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds a key, unless another request does.
+    fn hold(&self, key: &str) -> Option<Hold> {
+        let free = self.keys().insert(key.to_owned());
+        free.then(|| Hold { key: key.to_owned(), all: self.clone() })
+    }
+
+    /// Holds a key as soon as it is free.
+    async fn held(&self, key: &str) -> Hold {
+        loop {
+            // Listens before it looks, so that no release is missed.
+            let freed = self.0.freed.notified();
+            if let Some(hold) = self.hold(key) {
+                return hold;
+            }
+            freed.await;
+        }
+    }
+}
 
 /// Holds a key while its request is under way.
 pub struct Hold {
@@ -20,7 +54,8 @@ pub struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.all.keys().remove(&self.key);
+        self.all.0.freed.notify_waiters();
     }
 }
 
@@ -60,15 +95,57 @@ pub async fn begin<T>(
     render: Render<T>,
 ) -> Result<Found<T>, Refusal> {
     let key = format!("{scope}\u{1f}{key}");
-    if !app.under_way.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
-        // Not ours to let go: the request that holds it does.
-        return Err(Refusal::UnderWay);
-    }
-    let hold = Hold { key: key.clone(), all: app.under_way.clone() };
+    let hold = app.under_way.hold(&key).ok_or(Refusal::UnderWay)?;
     let fingerprint = app.store.vault.index().hash(b'q', body);
     match app.store.ledger.idempotent(&key).await? {
         Some(kept) if kept.fingerprint != fingerprint => Err(Refusal::KeyReused),
         Some(kept) => Ok(Found::Replay(kept)),
         None => Ok(Found::New(Wish { key, fingerprint, render, _hold: hold })),
+    }
+}
+
+/// Looks for the same request within a window, and waits for one that is under way: the first one's answer is
+/// everybody's. What was refused is decided anew. `said`: everything that makes requests the same.
+pub async fn same<T>(
+    app: &App,
+    scope: &str,
+    said: &[u8],
+    window: Duration,
+    render: Render<T>,
+) -> Result<Found<T>, Refusal> {
+    let fingerprint = app.store.vault.index().hash(b'q', said);
+    let name = format!("{scope}\u{1f}same\u{1f}{fingerprint:016x}");
+    let hold = app.under_way.held(&name).await;
+    // A key holds for one stretch as long as the window, so an answer that still counts is in this stretch or in
+    // the one before.
+    let now = app.now();
+    let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+    let stretch = now.as_millis() / length;
+    let key = |stretch: i64| format!("{name}\u{1f}{length}\u{1f}{stretch}");
+    for stretch in [stretch, stretch - 1] {
+        let kept = app.store.ledger.idempotent(&key(stretch)).await?;
+        if let Some(kept) = kept.filter(|kept| kept.at.plus(window) > now) {
+            return Ok(Found::Replay(kept));
+        }
+    }
+    Ok(Found::New(Wish { key: key(stretch), fingerprint, render, _hold: hold }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_is_held_by_one_and_then_by_the_next() {
+        let all = UnderWay::default();
+        let first = all.hold("a").unwrap();
+        assert!(all.hold("a").is_none() && all.hold("b").is_some());
+        let (again, key) = (all.clone(), "a");
+        let waits = tokio::spawn(async move { again.held(key).await.key.clone() });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(!waits.is_finished());
+        drop(first);
+        assert_eq!(waits.await.unwrap(), "a");
+        assert!(all.keys().is_empty());
     }
 }

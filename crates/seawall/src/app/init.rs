@@ -173,6 +173,7 @@ fn subaccount(made: &Initialised, now: Timestamp) -> Subaccount {
         plan: None,
         products: None,
         default_source: None,
+        dedup_window: None,
         policy: SubaccountPolicy::default(),
         created_at: now,
     }

@@ -36,6 +36,7 @@ pub mod send_messages;
 pub mod snapshot;
 pub mod start_verification;
 pub mod texts;
+pub mod velocities;
 pub mod who;
 
 use std::sync::Arc;
@@ -77,6 +78,8 @@ pub struct App {
     pub lists: lists::Lists,
     /// How often entries of lists and the like were met since the last flush.
     pub hits: hits::HitCounts,
+    /// How often lately, while a rule looks at it.
+    pub velocities: velocities::Velocity,
     /// Allows that wait to be redeemed.
     pub grants: grants::Grants,
     /// The way to the outbox.
@@ -125,6 +128,7 @@ impl App {
             }
             let id = detection::event_id(moved.id);
             if successes.contains(&moved.id) {
+                velocities::reported(self, moved.id, at).await;
                 self.detection.observe(Event::Confirmed { id, at });
             } else if is_undelivered(moved.state) {
                 self.detection.observe(Event::Failed { id, at });

@@ -7,7 +7,7 @@ use seawall_core::time::Timestamp;
 use seawall_store::records::{DecisionFilter, DecisionRecord, Page};
 
 use super::detection::event_id;
-use super::{App, Refusal, recorder};
+use super::{App, Refusal, recorder, velocities};
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub async fn note(app: &App, decision: &DecisionRecord, outcome: Outcome) -> Res
             let number = decision.body.to_hash;
             app.store.ledger.note_known(number, at).await?;
             app.store.counters.clear(&[app.store.vault.index().counter(BACK_OFF, number)]).await?;
+            velocities::confirmed(app, decision.id, at).await;
             app.detection.observe(Event::Confirmed { id, at });
         }
         Outcome::Failed => app.detection.observe(Event::Failed { id, at }),

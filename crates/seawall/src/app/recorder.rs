@@ -7,12 +7,14 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{DecisionBody, DecisionRecord};
+use seawall_store::records::{Allowed, DecisionBody, DecisionRecord};
 
-use super::App;
+use super::{App, reload};
 
 /// Decisions kept in full per subaccount, reason and flush.
 const SAMPLES: u64 = 100;
+/// Allows are kept for the longest window that counts sends, and not shorter, so that a new one finds some.
+const LEAST: Duration = Duration::from_secs(86_400);
 
 /// What came together since the last flush.
 #[derive(Default)]
@@ -23,6 +25,7 @@ struct Pending {
     decisions: Vec<DecisionRecord>,
     seen: HashMap<String, HashMap<Option<ReasonCode>, Seen>>,
     requests: Vec<(u64, Timestamp)>,
+    allows: Vec<Allowed>,
 }
 
 #[derive(Default)]
@@ -59,11 +62,17 @@ impl Recorder {
         }
     }
 
-    /// Decisions alone; windows that count requests wait for their checkpoint.
-    fn take_decisions(&self) -> Vec<DecisionRecord> {
+    /// Takes an allow that was charged without a send. All of them are kept, also of a flood: a restart
+    /// forgives nobody.
+    pub fn note_allow(&self, allow: Allowed) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).allows.push(allow);
+    }
+
+    /// Decisions and allows; windows that count requests wait for their checkpoint.
+    fn take_decisions(&self) -> (Vec<DecisionRecord>, Vec<Allowed>) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pending.seen.clear();
-        std::mem::take(&mut pending.decisions)
+        (std::mem::take(&mut pending.decisions), std::mem::take(&mut pending.allows))
     }
 
     fn take(&self) -> Pending {
@@ -83,11 +92,7 @@ impl Pending {
 pub async fn flush(app: &App, longest: Duration) {
     let pending = app.recorder.take();
     let now = app.now();
-    if !pending.decisions.is_empty()
-        && let Err(error) = app.store.ledger.record_decisions(pending.decisions).await
-    {
-        tracing::error!(%error, "decisions of the last second could not be recorded");
-    }
+    write(app, pending.decisions, pending.allows).await;
     if !pending.requests.is_empty()
         && let Err(error) = app.store.ledger.checkpoint(pending.requests, now.minus(longest)).await
     {
@@ -97,10 +102,21 @@ pub async fn flush(app: &App, longest: Duration) {
 
 /// Writes decisions that came together, so that one made a moment ago is found.
 pub async fn settled(app: &App) {
-    let decisions = app.recorder.take_decisions();
+    let (decisions, allows) = app.recorder.take_decisions();
+    write(app, decisions, allows).await;
+}
+
+async fn write(app: &App, decisions: Vec<DecisionRecord>, allows: Vec<Allowed>) {
     if !decisions.is_empty()
         && let Err(error) = app.store.ledger.record_decisions(decisions).await
     {
         tracing::error!(%error, "decisions of the last second could not be recorded");
+    }
+    if allows.is_empty() {
+        return;
+    }
+    let forget_before = app.now().minus(reload::longest(app).max(LEAST));
+    if let Err(error) = app.store.ledger.record_allows(allows, forget_before).await {
+        tracing::error!(%error, "allows of the last second could not be recorded; a restart forgets them");
     }
 }

@@ -23,7 +23,7 @@ use super::snapshot::{RunningProvider, Snapshot};
 mod refill;
 mod wanted;
 
-pub use refill::{named_by_shape, refill};
+pub use refill::{longest, named_by_shape, refill};
 
 /// Builds everything anew and swaps it in. Callers that change the directory hold [`App::reload_lock`].
 ///
@@ -43,13 +43,18 @@ pub async fn reload(app: &App) -> Result<(), String> {
         snapshot.providers.values().map(|p| p.connector.clone()).collect()
     };
     let (before, after) = (running(&old), running(&new));
-    match refill::swap(app, &old, new).await {
+    let filled = match super::velocities::begin(app, &new.policy).await {
+        Ok(()) => refill::swap(app, &old, new).await,
+        Err(error) => Err(error),
+    };
+    super::velocities::end(app);
+    match filled {
         Ok(()) => {
             app.lists.define(app.snapshot.load().lists.clone());
             close(minus(before, &after));
         }
         Err(error) => {
-            tracing::error!(%error, "new limits could not be filled; going on with what was");
+            tracing::error!(%error, "new limits or velocities could not be filled; going on with what was");
             close(minus(after, &before));
             return Err(error.to_string());
         }

@@ -7,7 +7,7 @@ use seawall_core::decide::{charges, decide, needs};
 use seawall_core::decision::{Decision, Verdict};
 use seawall_core::detect::{Asked, Event};
 use seawall_core::facts::{Fact, Facts, History, Needs};
-use seawall_core::id::Id;
+use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, ChargeKind, Charged, Counts, Dimensions, Exceeded, Room};
 use seawall_core::message::Channel;
 use seawall_core::policy::Policy;
@@ -16,12 +16,11 @@ use seawall_core::recorded::Recorded;
 use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
-use seawall_store::records::{DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
+use seawall_store::records::{Allowed, DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
 
 use super::App;
 use super::detection::event_id;
-use super::grants::Grant;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
 #[derive(Debug)]
@@ -74,6 +73,12 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
         facts.address = fact(app.store.counters.address(ip, now).await);
     }
+    let keys = app.velocities.keys(index, dimensions.to, &request, &facts);
+    if let Some(before) = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now))
+        && needs.velocities
+    {
+        facts.velocities = Fact::Known(before);
+    }
     // Nothing goes to a test number, so nothing is learned from it.
     let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();
     let asked = learns.then(|| asked(&request, &facts, now));
@@ -106,6 +111,9 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     }
     if let Some(asked) = asked.filter(|_| !request.dry_run) {
         app.detection.observe(event(id, asked, &facts, &decision));
+    }
+    if let Some(keys) = &keys {
+        app.velocities.decided(keys, &request, &decision, now);
     }
     if !request.dry_run {
         app.hits.count(&facts, &decision, now);
@@ -245,6 +253,9 @@ struct ShownFacts<'a> {
     address: Fact<AddressHistory>,
     #[serde(skip_serializing_if = "says_empty")]
     limits: &'a Fact<Vec<Exceeded>>,
+    /// The decision that it redeems.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redeems: Option<String>,
 }
 
 fn says_nothing(fact: &&Fact<bool>) -> bool {
@@ -260,13 +271,13 @@ fn says_empty(fact: &&Fact<Vec<Exceeded>>) -> bool {
 }
 
 impl Screened {
-    /// The allow as it can be redeemed.
-    pub fn grant(&self) -> Grant {
-        Grant {
-            operation: self.request.operation,
+    /// The allow as it can be redeemed, and as it was charged.
+    pub fn allow(&self) -> Allowed {
+        Allowed {
+            id: self.id,
             subaccount: self.request.subaccount.clone(),
-            to: self.dimensions.to,
             segments: self.request.segments,
+            dimensions: self.dimensions.clone(),
         }
     }
 
@@ -344,6 +355,7 @@ impl Screened {
             resend_after: &self.facts.resend_after,
             address: self.facts.address,
             limits: &self.facts.limits,
+            redeems: self.request.terms.redeems.map(|id| id.show(IdKind::Decision)),
         })
     }
 

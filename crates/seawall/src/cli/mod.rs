@@ -13,6 +13,7 @@ mod output;
 mod rule;
 mod serve;
 mod simulate;
+mod subaccount;
 mod suspension;
 
 use std::net::SocketAddr;
@@ -59,6 +60,8 @@ enum Command {
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
     Key(key::KeyArgs),
+    /// Make, list, change and delete subaccounts.
+    Subaccount(subaccount::SubaccountArgs),
     /// Lists of numbers, addresses and the like, and their entries.
     List(list::ListArgs),
     /// Suspend operators, countries, ranges and networks for some time.
@@ -106,7 +109,8 @@ impl Place {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Config::load(self.config.as_deref(), env, flags).map_err(|errors| {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            lines.push("every key is explained in docs/configuration.md".to_owned());
             Failure::Wrong(lines.join("\n"))
         })
     }
@@ -138,6 +142,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Init(args) => init::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
+        Command::Subaccount(args) => block_on(subaccount::run(args))?,
         Command::List(args) => block_on(list::run(args))?,
         Command::Suspension(args) => block_on(suspension::run(args))?,
         Command::Rule(args) => block_on(rule::run(args))?,
@@ -175,6 +180,8 @@ mod tests {
             "check-config --config f --print",
             "key create --name app --subaccount acme_hq --scope verify --ip 10.0.0.0/8 --json",
             "key rotate app --overlap 24h",
+            "subaccount create acme_shop --name shop --plan small --country SG=open --json",
+            "subaccount set acme_shop dedup_window=30s require_client_ip=true",
             "list add allow-msisdn +6591234567 --expires-at never --note ours --json",
             "list import deny-ip - --replace",
             "suspension create --operator 52501 --expires-at 2030-01-05T10:00:00Z --reason pumping --shadow",

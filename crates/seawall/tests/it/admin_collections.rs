@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Gateway;
+use crate::common::{Gateway, seawall};
 
 /// One of each collection, with a change to it.
 fn examples(sub: &str) -> Vec<(&'static str, Value, Value)> {
@@ -306,4 +306,29 @@ async fn a_limit_that_is_changed_back_and_forth_stays_exact() {
     assert_eq!(send().await, 429);
     change(json!({"quota": 6})).await;
     assert_eq!([send().await, send().await], [201, 429]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subaccounts_are_made_and_changed_from_a_shell() {
+    let gateway = Gateway::new().await;
+    let run = async |line: &str| seawall(&gateway, &line.split(' ').collect::<Vec<_>>()).await;
+    let (said, _, code) = run("subaccount create acme_shop --name Shop --product sms --country SG=off").await;
+    assert_eq!((said.trim(), code), ("Subaccount acme_shop is made.", Some(0)));
+    let (said, _, _) = run("subaccount show acme_shop --json").await;
+    let shown: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&shown["name"], &shown["products"]), (&json!("Shop"), &json!(["sms"])));
+    assert_eq!(shown["country_policy"]["countries"], json!({"SG": "off"}));
+    let (_, _, code) =
+        run("subaccount set acme_shop dedup_window=30s require_client_ip=true name=null").await;
+    assert_eq!(code, Some(0));
+    let (said, _, _) = run("subaccount list").await;
+    assert!(said.contains("acme_shop") && said.contains(gateway.sub()), "{said}");
+    let shown = gateway.admin("GET", "/admin/v1/subaccounts/acme_shop", None).await.expect(200);
+    assert_eq!((&shown["dedup_window"], &shown["require_client_ip"]), (&json!("30s"), &json!(true)));
+    assert_eq!(shown["name"], json!(null));
+    let (_, complaint, code) = run("subaccount set acme_shop dedup_window=soon").await;
+    assert!(code == Some(1) && complaint.contains("`soon` is not a duration"), "{complaint}");
+    assert_eq!(run("subaccount set acme_shop dedup_window").await.2, Some(2));
+    assert_eq!(run("subaccount delete acme_shop").await.2, Some(0));
+    gateway.admin("GET", "/admin/v1/subaccounts/acme_shop", None).await.expect(404);
 }

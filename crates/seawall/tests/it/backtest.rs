@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Gateway};
+use crate::common::{Answer, Gateway, seawall};
 
 const DRAFT: &str =
     "number.country == \"UZ\" && ip_in(client.ip, \"198.51.100.0/24\") && request.purpose != \"reset\"";
@@ -255,18 +255,6 @@ async fn matches_come_as_csv_and_drafts_are_checked() {
         let problem = gateway.admin("POST", "/admin/v1/rules/backtest", Some(body)).await.expect(400);
         assert_eq!(problem["field"], field, "{problem}");
     }
-}
-
-/// The command line against the running gateway: what it printed, and with which exit code it ended.
-async fn seawall(gateway: &Gateway, words: &[&str]) -> (String, String, Option<i32>) {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"));
-    command
-        .args(words)
-        .env("SEAWALL_URL", &gateway.base)
-        .env("SEAWALL_ADMIN_TOKEN", &gateway.first.admin_token);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&output.stdout), text(&output.stderr), output.status.code())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,3 +195,15 @@ impl Gateway {
         panic!("message {id} did not become {state}: {last}");
     }
 }
+
+/// The command line against the running gateway: what it printed, and with which exit code it ended.
+pub async fn seawall(gateway: &Gateway, words: &[&str]) -> (String, String, Option<i32>) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"));
+    command
+        .args(words)
+        .env("SEAWALL_URL", &gateway.base)
+        .env("SEAWALL_ADMIN_TOKEN", &gateway.first.admin_token);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr), output.status.code())
+}

@@ -86,3 +86,21 @@ async fn a_file_that_cannot_be_used_refuses_the_start() {
         "{refused}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_of_public_sites_are_recorded_or_refused() {
+    // Listed in the tracked data.
+    const PUBLIC: &str = "+33753707041";
+    let gateway = Gateway::without_detection().await;
+    let send =
+        async |to: &str| gateway.api("POST", "/v1/messages", Some(json!({"to": to, "text": "hi"}))).await;
+    let sent = send(PUBLIC).await.expect(201)["id"].as_str().unwrap().replacen("msg_", "dec_", 1);
+    let decision = gateway.admin("GET", &format!("/admin/v1/decisions/{sent}"), None).await.expect(200);
+    let reason = &decision["reasons"][0];
+    assert_eq!((&reason["code"], &reason["mode"]), (&json!("number-disposable"), &json!("shadow")));
+    let path = format!("/admin/v1/subaccounts/{}", gateway.sub());
+    gateway.admin("PATCH", &path, Some(json!({"refuse_disposable": true}))).await.expect(200);
+    let refused = send(PUBLIC).await.expect(403);
+    assert_eq!(refused["code"], "number-disposable");
+    send("+6591234567").await.expect(201);
+}

@@ -432,3 +432,22 @@ async fn a_message_that_costs_too_much_is_refused() {
         assert!(answer.text.contains("price-too-high"), "{path}: {}", answer.text);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_everything_is_observed_a_deny_entry_is_recorded() {
+    let gateway = Gateway::without_detection().await;
+    let entry = json!({"value": "+6591234567"});
+    gateway.admin("POST", "/admin/v1/lists/deny-msisdn/entries", Some(entry)).await.expect(201);
+    let until = gateway.running.app.now().plus(std::time::Duration::from_secs(86_400));
+    let observe = json!({"observe_until": until.to_rfc3339()});
+    gateway.admin("PATCH", "/admin/v1/settings", Some(observe)).await.expect(200);
+    let send = json!({"to": "+6591234567", "text": "hi"});
+    let sent = gateway.api("POST", "/v1/messages", Some(send.clone())).await.expect(201);
+    let id = sent["id"].as_str().unwrap().replacen("msg_", "dec_", 1);
+    let decision = gateway.admin("GET", &format!("/admin/v1/decisions/{id}"), None).await.expect(200);
+    let reason = &decision["reasons"][0];
+    assert_eq!((&reason["code"], &reason["mode"]), (&json!("deny-entry"), &json!("shadow")));
+    let end = json!({"observe_until": null});
+    gateway.admin("PATCH", "/admin/v1/settings", Some(end)).await.expect(200);
+    gateway.api("POST", "/v1/messages", Some(send)).await.expect(403);
+}

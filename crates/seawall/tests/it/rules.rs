@@ -220,3 +220,47 @@ fn the_generated_page_of_attributes_is_up_to_date() {
         "docs/attributes.md is out of date: UPDATE_DOCS=1 cargo test -p seawall --test it generated"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_saw_of_the_client_is_an_attribute() {
+    let gateway = Gateway::without_detection().await;
+    rule(&gateway, "tls", "block", "client.ja4.startsWith(\"t13d1516\")").await;
+    rule(&gateway, "bots", "block", "client.headers[\"x-bot-score\"] == \"99\"").await;
+    let of = |client: Value| json!({"client": client});
+    let ja4 = "t13d1516h2_8daaf6152771_02713d6af862";
+    let said = decide(&gateway, "+6591234567", of(json!({"ja4": ja4}))).await;
+    assert_eq!(reasons(&said), [("rule-block".to_owned(), "tls".to_owned(), true)]);
+    let said = decide(&gateway, "+6591234567", of(json!({"headers": {"x-bot-score": "99"}}))).await;
+    assert_eq!(reasons(&said), [("rule-block".to_owned(), "bots".to_owned(), true)]);
+    let other = json!({"ja4": "t12i0907h1_aaaaaaaaaaaa_bbbbbbbbbbbb", "headers": {"x-bot-score": "1"}});
+    assert_eq!(decide(&gateway, "+6591234567", of(other)).await["verdict"], "allow");
+    // The other dialect has no field for it, so it is a header.
+    let path = format!("/api/v1/subaccounts/{}/messages", gateway.sub());
+    let body = json!({"destination": "6591234567", "text": "hi"});
+    let refused = gateway.api_with("POST", &path, Some(body.clone()), &[("seawall-ja4", ja4)]).await;
+    assert_eq!(refused.expect(200)["status"]["code"], "REJECTED");
+    assert_eq!(gateway.api("POST", &path, Some(body)).await.expect(200)["status"]["code"], "QUEUED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_name_the_page_that_explains_them() {
+    let gateway = Gateway::without_detection().await;
+    let body = json!({"name": "a", "action": "block", "when": "number.contry == \"SG\""});
+    let wrong = gateway.admin("POST", "/admin/v1/rules", Some(body)).await.expect(400);
+    assert_eq!(wrong["documentation"], "/docs/attributes", "{wrong}");
+    rule(&gateway, "all", "block", "true").await;
+    let send = json!({"to": "+6591234567", "text": "hi"});
+    let refused = gateway.api("POST", "/v1/messages", Some(send)).await.expect(403);
+    assert_eq!(refused["type"], "/docs/reasons#rule-block");
+    let path = format!("/api/v2/subaccounts/{}/sessions", gateway.sub());
+    let eight = gateway.api("POST", &path, Some(json!({"destination": "+6591234567"}))).await;
+    assert_eq!(eight.headers["link"], "</docs/reasons#rule-block>; rel=\"help\"");
+    let eight = gateway.api("POST", &path, Some(json!({"destination": 7}))).await;
+    assert_eq!((eight.status, eight.headers["link"].as_str()), (400, "</docs/8x8>; rel=\"help\""));
+    for (page, anchor) in
+        [("reasons", "## rule-block"), ("attributes", "number.country"), ("configuration", "## ")]
+    {
+        let page = gateway.raw("GET", &format!("/docs/{page}"), None, None, &[]).await;
+        assert!(page.status == 200 && page.text.contains(anchor), "{anchor}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use seawall_core::money::{Currency, shown};
 use seawall_core::request::Operation;
-use seawall_core::rule::Action;
+use seawall_core::rule::{Action, Attribute};
 use seawall_core::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -71,6 +71,9 @@ pub struct Report {
     pub missing: BTreeMap<String, u64>,
     /// How often it looked at one that nobody asked for at the time, by attribute. It counts as missing.
     pub not_recorded: BTreeMap<String, u64>,
+    /// Attributes of the condition that its own verdicts would have moved: what it stops is not sent and cannot be
+    /// confirmed. The figures are those of the traffic as it was.
+    pub self_dependent: Vec<String>,
     /// Requests that only asked (`dry_run`); they are not among `requests`.
     pub dry_runs: u64,
     /// Refusals of a flood of which only samples are kept.
@@ -173,6 +176,7 @@ impl Report {
             unpriced: tally.unpriced,
             missing,
             not_recorded,
+            self_dependent: self_dependent(&tally),
             dry_runs: tally.dry_runs,
             aggregated: Aggregated { samples: tally.samples.0, requests: tally.samples.1 },
             sampled_note: note,
@@ -229,12 +233,21 @@ fn note(tally: &Tally, not_recorded: &BTreeMap<String, u64>) -> Option<String> {
         ));
     }
     if let Some(most) = not_recorded.values().max() {
-        let names: Vec<String> = not_recorded.keys().map(|name| format!("`{name}`")).collect();
+        let names: Vec<String> = not_recorded.keys().cloned().collect();
         said.push(format!(
-            "{} not recorded for up to {} of the requests, because nothing asked for it then: comparisons with it \
+            "{} {} not recorded for up to {} of the requests, because nothing asked for it then: comparisons with it \
              were taken as false; save the rule in shadow, and it is recorded from then on",
-            if names.len() == 1 { format!("{} was", names.concat()) } else { format!("{} were", names.join(", ")) },
+            quoted(&names),
+            if names.len() == 1 { "was" } else { "were" },
             grouped(*most)
+        ));
+    }
+    let own = self_dependent(tally);
+    if !own.is_empty() {
+        said.push(format!(
+            "{} would have changed if the rule had been in force, because what it stops is not sent and cannot be \
+             confirmed: the figures are those of the traffic as it was",
+            quoted(&own)
         ));
     }
     if tally.unreadable > 0 {
@@ -250,6 +263,17 @@ fn note(tally: &Tally, not_recorded: &BTreeMap<String, u64>) -> Option<String> {
         ));
     }
     (!said.is_empty()).then(|| said.join(". "))
+}
+
+/// Names of attributes in a sentence.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Attributes of the draft that its verdicts would have moved.
+fn self_dependent(tally: &Tally) -> Vec<String> {
+    let attributes = tally.draft.iter().flat_map(|draft| draft.program.attributes());
+    attributes.filter(|attribute| attribute.follows_verdicts()).map(Attribute::name).collect()
 }
 
 /// In percent, rounded to `digits` parts of one.

@@ -43,32 +43,12 @@ pub struct StoredRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subaccount_id: Option<String>,
     /// For a throttle: how long to wait.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_span")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "span::option")]
     pub retry_after: Option<Duration>,
     /// Who made it.
     pub author: String,
     /// When it was made.
     pub created_at: Timestamp,
-}
-
-/// `"60s"` or nothing.
-mod optional_span {
-    use super::{Duration, span};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[allow(clippy::ref_option, reason = "serde gives references")]
-    pub fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        match span {
-            Some(span) => serializer.serialize_str(&span::format(*span)),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        let wrong = || serde::de::Error::custom("not a duration such as \"60s\"");
-        text.map(|text| span::parse(&text).ok_or_else(wrong)).transpose()
-    }
 }
 
 /// A rule as it is wished.

@@ -1,10 +1,13 @@
 //! Subaccounts.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
 use seawall_core::policy::{CountryPolicy, MaxPrice, SendingWindow, SubaccountPolicy, TextPolicy, UrlPolicy};
 use seawall_core::sender_id::SenderId;
-use seawall_core::time::Timestamp;
+use seawall_core::time::{Timestamp, span};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +21,9 @@ use super::{Collection, Wrong};
 pub const SUBACCOUNT_RULE: &str = "3 to 50 letters, digits, `-`, `.`, `_` or `&` are needed";
 /// Products that can be switched on.
 const PRODUCTS: [&str; 6] = ["verify", "sms", "lookup", "masking", "voice", "contacts"];
+
+/// For how long repetitions may be taken for one request: an hour is remembered in any case.
+const DEDUP_WINDOWS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// Whether an id has the form that paths and 8x8's clients rely on.
 pub fn well_formed(id: &str) -> bool {
@@ -41,6 +47,10 @@ pub struct SubaccountInput {
     pub products: Option<Vec<String>>,
     /// Sender ID used when a request names none.
     pub default_source: Option<String>,
+    /// Within so long, `1s` to `1h`, an identical 8x8 request without an idempotency key gets the first one's
+    /// answer; absent: each is a request of its own.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "30s")]
+    pub dedup_window: Option<String>,
     /// Where it sends.
     #[schema(value_type = Option<CountryPolicyShape>)]
     pub country_policy: Option<CountryPolicy>,
@@ -80,6 +90,8 @@ pub struct SubaccountView {
     pub products: Option<Vec<String>>,
     /// Sender ID used when a request names none.
     pub default_source: Option<String>,
+    /// Within so long an identical 8x8 request without an idempotency key gets the first one's answer.
+    pub dedup_window: Option<String>,
     /// Where it sends.
     #[schema(value_type = CountryPolicyShape)]
     pub country_policy: CountryPolicy,
@@ -205,10 +217,18 @@ fn policy(input: &SubaccountInput) -> SubaccountPolicy {
     }
 }
 
+fn dedup_window(text: Option<&str>) -> Result<Option<Duration>, Wrong> {
+    let Some(text) = text else { return Ok(None) };
+    let fits = span::parse(text).filter(|window| DEDUP_WINDOWS.contains(window));
+    let say = || format!("`{}` is not a duration from \"1s\" to \"1h\", such as \"30s\"", short(text));
+    fits.map(Some).ok_or_else(|| Wrong::field("dedup_window", say()))
+}
+
 fn build(input: SubaccountInput, created_at: Timestamp) -> Result<Subaccount, Wrong> {
     check(&input)?;
     Ok(Subaccount {
         policy: policy(&input),
+        dedup_window: dedup_window(input.dedup_window.as_deref())?,
         id: input.id,
         name: input.name,
         plan: input.plan,
@@ -241,6 +261,7 @@ impl Collection for Subaccounts {
             plan: entity.plan.clone(),
             products: entity.products.clone(),
             default_source: entity.default_source.clone(),
+            dedup_window: entity.dedup_window.map(span::format),
             country_policy: Some(policy.country_policy),
             require_client_ip: Some(policy.require_client_ip),
             refused_number_types: Some(policy.refused_number_types),
@@ -277,6 +298,7 @@ impl Collection for Subaccounts {
             plan: entity.plan.clone(),
             products: entity.products.clone(),
             default_source: entity.default_source.clone(),
+            dedup_window: entity.dedup_window.map(span::format),
             country_policy: policy.country_policy,
             require_client_ip: policy.require_client_ip,
             refused_number_types: policy.refused_number_types,

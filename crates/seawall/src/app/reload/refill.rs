@@ -46,6 +46,12 @@ pub async fn refill(app: &App) -> Result<(), StoreError> {
     fill_requests(app, &policy, now).await
 }
 
+/// The longest window that is filled from what was sent.
+pub fn longest(app: &App) -> Duration {
+    let (policy, index) = (app.snapshot.load().policy.clone(), app.store.vault.index());
+    Wanted::all(&policy, index).longest(&policy, index)
+}
+
 /// Swaps the snapshot, after filling what is new in it. Sends that are accepted between the filling and the
 /// swap are filled in right after it; one that is under way in that very millisecond may be missed or
 /// counted twice. An error means that nothing was swapped.
@@ -60,6 +66,7 @@ pub(super) async fn swap(app: &App, old: &Snapshot, new: Snapshot) -> Result<(),
     }
     let begun = app.now();
     let from = begun.minus(wanted.longest(&policy, index));
+    super::super::recorder::settled(app).await;
     // A limit that was off for a while, or changed and changed back, has old windows: away with them.
     clear(app, &policy, &wanted, from).await?;
     fill(app, &policy, &wanted, (from, begun)).await?;

@@ -24,7 +24,8 @@ fn problem(wrong: Wrong) -> Problem {
             Problem::field(&field, format!("The field `{field}` does not fit: {problem}."))
         }
         Wrong::Expression { field, problem, line, column } => {
-            Problem::field(field, sentence(problem)).with("line", line).with("column", column)
+            let problem = Problem::field(field, sentence(problem)).with("line", line).with("column", column);
+            problem.with("documentation", "/docs/attributes")
         }
         Wrong::Missing(detail) => Problem::new(StatusCode::NOT_FOUND, "not-found", sentence(detail)),
         Wrong::Taken(name) => conflict(

@@ -45,6 +45,8 @@ pub(super) struct Refused {
     /// Seconds.
     pub retry_after: Option<u64>,
     pub decision: Option<Id>,
+    /// Why it was decided so.
+    pub reason: Option<ReasonCode>,
     pub limit: Option<Box<RateLimit>>,
 }
 
@@ -53,7 +55,8 @@ pub(super) type Answer<T> = Result<T, Refused>;
 
 impl Refused {
     pub fn new(status: StatusCode, code: u16, message: impl Into<String>) -> Self {
-        Refused { status, code, message: message.into(), retry_after: None, decision: None, limit: None }
+        let message = message.into();
+        Refused { status, code, message, retry_after: None, decision: None, reason: None, limit: None }
     }
 
     /// 400 with a code.
@@ -113,11 +116,21 @@ impl IntoResponse for Refused {
         if let Some(id) = self.decision {
             note_decision(headers, id);
         }
+        headers.insert(header::LINK, help(self.reason));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
+}
+
+/// The page that explains an error: the body has no room for it.
+fn help(reason: Option<ReasonCode>) -> HeaderValue {
+    let page = match reason {
+        Some(reason) => format!("</docs/reasons#{}>; rel=\"help\"", reason.as_str()),
+        None => "</docs/8x8>; rel=\"help\"".to_owned(),
+    };
+    HeaderValue::try_from(page).unwrap_or_else(|_| HeaderValue::from_static("</docs/reasons>; rel=\"help\""))
 }
 
 /// Puts a decision's id on an answer.
@@ -202,7 +215,8 @@ pub(super) fn decided(screened: &Screened) -> Refused {
         }
         reason => Refused::forbidden(reason.map_or("refused", ReasonCode::as_str)),
     };
-    Refused { decision: Some(screened.id), limit: RateLimit::of(screened).map(Box::new), ..refused }
+    let reason = leading(screened);
+    Refused { decision: Some(screened.id), reason, limit: RateLimit::of(screened).map(Box::new), ..refused }
 }
 
 fn too_early(screened: &Screened) -> Refused {

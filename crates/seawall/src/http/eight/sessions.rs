@@ -12,7 +12,7 @@ use seawall_core::verification::Checked;
 use super::call::{Call, Entered, enter, idempotency_key, stored};
 use super::client;
 use super::error::{Answer, Refusals, Refused, SendRefusals, note_decision, refusal, stranger};
-use super::once::{self, Once};
+use super::once::{self, Asked, Once};
 use super::session_request;
 use super::terms;
 use super::wire::{Session, VerifyRequest};
@@ -53,8 +53,10 @@ async fn begin(app: &App, request: Request) -> Answer<Response> {
         let view = SessionView::of(&started.verification, started.screened.at);
         (200, serde_json::to_string(&view).unwrap_or_default())
     });
-    let once = once::begin(app, &subaccount.id, "verify.start", key.as_deref(), &raw, render).await?;
-    let wish = match once {
+    let (operation, key) = ("verify.start", key.as_deref());
+    let asked =
+        Asked { subaccount: &subaccount, operation, key, raw: &raw, body: &body, client: &ask.client };
+    let wish = match once::begin(app, asked, render).await? {
         Once::Replay(kept) => return Ok(once::replay(kept)),
         Once::New(wish) => wish,
     };

@@ -14,7 +14,7 @@ use super::call::{Entered, enter, idempotency_key, stored};
 use super::client;
 use super::error::{Answer, Refused, SendRefusals, refusal, stranger};
 use super::fields::{Bad, Fields};
-use super::once::{self, Once};
+use super::once::{self, Asked, Once};
 use super::sms_request::{self, Around, Shared};
 use super::sms_send::{report, respond};
 use super::terms;
@@ -57,17 +57,19 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let (rules, now) = (Rules::of(&app.config), app.now());
     let around = Around { subaccount: &subaccount, rules, now, client: &client, terms: &terms };
     let batch = read(app, around, &body)?;
-    drop(body);
     let (asks, plan) = batch.split();
     let plan = Arc::new(plan);
     let kept = plan.clone();
     let render = Box::new(move |sent: &Vec<Sent>| {
         (200, serde_json::to_string(&kept.answer(sent)).unwrap_or_default())
     });
-    let wish = match once::begin(app, &subaccount.id, "sms.batch", key.as_deref(), &raw, render).await? {
+    let (operation, key) = ("sms.batch", key.as_deref());
+    let asked = Asked { subaccount: &subaccount, operation, key, raw: &raw, body: &body, client: &client };
+    let wish = match once::begin(app, asked, render).await? {
         Once::Replay(kept) => return Ok(once::replay(kept)),
         Once::New(wish) => wish,
     };
+    drop(body);
     let sent = send_messages(app, &call.caller, &subaccount.id, asks, Some(plan.id), wish).await;
     let sent = sent.map_err(refusal)?;
     report(app, plan.receipts(app, &sent)).await;

@@ -13,7 +13,7 @@ use super::call::{Entered, enter, idempotency_key};
 use super::client;
 use super::error::{Answer, Refused, SendRefusals, decided, leading, note_decision, refusal, stranger, wait};
 use super::fields::Fields;
-use super::once::{self, Once};
+use super::once::{self, Asked, Once};
 use super::sms_request::{self, Around, Shared};
 use super::terms;
 use super::wire::{SmsRequest, SmsResponse, SmsStatus};
@@ -57,7 +57,10 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
         let one = sent.first().map(|s| respond(&s.screened, &kept, encoding));
         (200, serde_json::to_string(&one).unwrap_or_default())
     });
-    let wish = match once::begin(app, &subaccount.id, "sms.send", key.as_deref(), &raw, render).await? {
+    let (operation, key) = ("sms.send", key.as_deref());
+    let asked =
+        Asked { subaccount: &subaccount, operation, key, raw: &raw, body: &body, client: &ask.client };
+    let wish = match once::begin(app, asked, render).await? {
         Once::Replay(kept) => return Ok(once::replay(kept)),
         Once::New(wish) => wish,
     };

@@ -1,0 +1,89 @@
+//! Allows that were charged and given without a send: what windows and grants are refilled from, where no
+//! message tells of them.
+
+use rusqlite::params;
+use seawall_core::id::Id;
+use seawall_core::time::Timestamp;
+
+use super::codec::damaged;
+use super::db::View;
+use super::dims;
+use super::writer::Turn;
+use crate::packed::{self, Packed, pack_bytes, unpack_bytes};
+use crate::records::Allowed;
+use crate::{PastCharge, Result};
+
+/// Packs allows; they hold keyed hashes and the subaccount's name, and so need no seal.
+pub(super) fn pack(allows: &[Allowed]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(allows.len() * 160);
+    packed::begin(&mut out);
+    for allow in allows {
+        allow.id.pack(&mut out);
+        allow.subaccount.pack(&mut out);
+        allow.segments.pack(&mut out);
+        allow.dimensions.to.pack(&mut out);
+        pack_bytes(&dims::encode(&allow.dimensions), &mut out);
+    }
+    out
+}
+
+fn unpack(from: &mut &[u8]) -> Option<Allowed> {
+    let (id, subaccount, segments) = (Id::unpack(from)?, String::unpack(from)?, u8::unpack(from)?);
+    let number = u64::unpack(from)?;
+    let dimensions = dims::decode(unpack_bytes(from)?, number.cast_signed())?;
+    Some(Allowed { id, subaccount, segments, dimensions })
+}
+
+/// Writes a batch, under the row of its newest; forgets batches that are older than any window.
+pub(super) fn record(turn: &Turn<'_>, newest: i64, body: &[u8], forget_before: Timestamp) -> Result<()> {
+    let conn = turn.view.conn;
+    let sql =
+        "INSERT INTO allows (row, body) VALUES (max(?1, (SELECT coalesce(max(row), 0) + 1 FROM allows)), ?2)";
+    conn.prepare_cached(sql)?.execute(params![newest, body])?;
+    conn.prepare_cached("DELETE FROM allows WHERE row < ?1")?.execute([Id::first_row(forget_before)])?;
+    Ok(())
+}
+
+/// Those given since an instant, in the order in which they were written.
+pub(super) fn since(view: View<'_>, since: Timestamp) -> Result<Vec<Allowed>> {
+    let mut select = view.conn.prepare_cached("SELECT body FROM allows WHERE row >= ?1 ORDER BY row")?;
+    let mut rows = select.query([Id::first_row(since)])?;
+    let (mut found, damaged) = (Vec::new(), || damaged("an allow"));
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(0)?.as_blob().map_err(|_| damaged())?;
+        let mut from = packed::begun(body).ok_or_else(damaged)?;
+        while !from.is_empty() {
+            let allow = unpack(&mut from).ok_or_else(damaged)?;
+            if allow.id.at() >= since {
+                found.push(allow);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// An allow as windows are filled from it. A confirmation that was reported for its number ended its back-off.
+pub(super) fn charge(view: View<'_>, allow: Allowed) -> PastCharge {
+    let at = allow.id.at();
+    let last = view.hot().known.get(&allow.dimensions.to.cast_signed()).map(|(_, last)| *last);
+    PastCharge {
+        at,
+        dimensions: allow.dimensions,
+        subaccount: allow.subaccount,
+        confirmed: last.is_some_and(|last| last >= at.as_millis()),
+        verification: None,
+        given_back: false,
+    }
+}
+
+/// Rows of decisions that messages since an instant redeemed.
+pub(super) fn redeemed(view: View<'_>, since: Timestamp) -> Result<Vec<u64>> {
+    let mut select = view.conn.prepare_cached("SELECT number, dims FROM messages WHERE row >= ?1")?;
+    let mut rows = select.query([Id::first_row(since)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(1)?.as_blob().map_err(|_| damaged("a message"))?;
+        found.extend(dims::decode(bytes, row.get(0)?).and_then(|dimensions| dimensions.redeems));
+    }
+    Ok(found)
+}
