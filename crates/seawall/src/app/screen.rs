@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::App;
 use super::detection::event_id;
+use super::snapshot::Snapshot;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
 #[derive(Debug)]
@@ -115,13 +116,7 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     if let Some(keys) = &keys {
         app.velocities.decided(keys, &request, &decision, now);
     }
-    if !request.dry_run {
-        app.hits.count(&facts, &decision, now);
-        super::rules::count(app, &snapshot, &decision, now);
-    }
-    if !request.terms.risk_check {
-        app.alarms.count("risk_check.off", &request.key);
-    }
+    count(app, &snapshot, &request, &facts, &decision, now);
     app.metrics.decided(&decision, begun.elapsed());
     // Boxed: it is large, and passed along by every use case.
     Ok(Box::new(Screened {
@@ -136,6 +131,24 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         charged,
         failures,
     }))
+}
+
+/// What was met is counted, for those who look at lists and rules.
+fn count(
+    app: &App,
+    snapshot: &Snapshot,
+    request: &Request,
+    facts: &Facts,
+    decision: &Decision,
+    now: Timestamp,
+) {
+    if !request.dry_run {
+        app.hits.count(facts, decision, now);
+        super::rules::count(app, snapshot, decision, now);
+    }
+    if !request.terms.risk_check {
+        app.alarms.count("risk_check.off", &request.key);
+    }
 }
 
 /// Room 4. A store that does not answer is a fact too.
