@@ -50,6 +50,9 @@ struct Tally {
 /// Drives a load against a process.
 pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result<Outcome, String> {
     let phase = Arc::new(AtomicU8::new(WARMING));
+    // The core of the load never sleeps: waking it would be charged to the server, and to a slow one with every
+    // answer, while a fast one keeps it awake.
+    let awake = tokio::spawn(stay_awake(phase.clone()));
     let connections: Vec<_> =
         (0..plan.connections).map(|_| tokio::spawn(connection(addr, next.clone(), phase.clone()))).collect();
     tokio::time::sleep(plan.warm_up).await;
@@ -58,6 +61,7 @@ pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result
     tokio::time::sleep(plan.time).await;
     phase.store(OVER, Ordering::Relaxed);
     let (cpu, wall) = (cpu::time(pid)?.saturating_sub(cpu), begun.elapsed());
+    let _ = awake.await;
     let mut all = Tally::default();
     for connection in connections {
         let one = connection.await.map_err(|error| error.to_string())?;
@@ -66,6 +70,12 @@ pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result
         all.refused += one.refused;
     }
     summarise(all, cpu, wall)
+}
+
+async fn stay_awake(phase: Arc<AtomicU8>) {
+    while phase.load(Ordering::Relaxed) != OVER {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn summarise(mut all: Tally, cpu: Duration, wall: Duration) -> Result<Outcome, String> {

@@ -11,6 +11,7 @@ mod scenes;
 mod server;
 mod state;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::live::{Profile, build};
@@ -50,10 +51,13 @@ impl Scale {
     }
 }
 
-/// Runs what is named, or everything but `build`.
+/// Runs what is named, or everything but `build`. `--quick` measures less; `--binary=PATH` measures a gateway that
+/// was built before, with `examples/floor` beside it.
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let names: Vec<&str> = arguments.iter().map(String::as_str).filter(|name| *name != "--quick").collect();
+    let built = arguments.iter().find_map(|argument| argument.strip_prefix("--binary="));
+    let names: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = names.iter().find(|name| !NAMES.contains(name) && **name != "build") {
         return Err(format!("no benchmark `{unknown}`: {}, build", NAMES.join(", ")));
     }
@@ -62,7 +66,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         return Ok(());
     }
     let names = if names.is_empty() { NAMES.to_vec() } else { names };
-    let binary = build(Profile::Release, true)?;
+    let binary = match built {
+        Some(path) => PathBuf::from(path),
+        None => build(Profile::Release, true)?,
+    };
     if !cpu::stay_on(LOAD_CORE) {
         println!("taskset is missing: server and load share all cores, and ratios are less steady");
     }
