@@ -70,8 +70,15 @@ impl<'a> Table<'a> {
 
     /// The greatest key that is not above `key`, with its value.
     pub fn floor(&self, key: u64) -> Option<Entry> {
-        let block = self.block_of(key)?;
-        self.entries_of(block).take_while(|entry| entry.0 <= key).last()
+        let mut entries = self.entries_of(self.block_of(key)?);
+        let mut found = entries.next()?;
+        for entry in entries {
+            if entry.0 > key {
+                break;
+            }
+            found = entry;
+        }
+        Some(found)
     }
 
     /// The value of exactly this key.

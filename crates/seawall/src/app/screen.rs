@@ -99,7 +99,10 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
             }
         }
         facts.limits = answer.map(|answer| answer.exceeded);
-        decision = decide(policy, &request, &facts, now);
+        // Limits that all have room say nothing, so the decision stands.
+        if !facts.limits.known().is_some_and(Vec::is_empty) {
+            decision = decide(policy, &request, &facts, now);
+        }
         if sends && decision.send.is_some() {
             note_number(app, &request, &dimensions, now).await;
             failures = all.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
