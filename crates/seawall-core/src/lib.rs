@@ -24,6 +24,7 @@ pub mod intel;
 pub mod keyword;
 pub mod limit;
 pub mod list;
+pub mod lookup;
 pub mod message;
 pub mod money;
 pub mod msisdn;

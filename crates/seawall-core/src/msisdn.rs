@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType, Region};
+use rlibphonenumber::{
+    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::country::Country;
@@ -142,6 +144,15 @@ impl Msisdn {
         let keep = digits.len().saturating_sub(drop).max(1);
         digits.truncate(keep);
         digits
+    }
+
+    /// As people in its country write it: `9123 4567`. This is personal data.
+    pub fn national(self) -> String {
+        let number = PHONE_NUMBER_UTIL.parse(self.to_e164(), None);
+        number.map_or_else(
+            |_| self.digits(),
+            |number| PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::National).into_owned(),
+        )
     }
 
     /// `+659123xxxx`: fit for logs and replies.

@@ -3,7 +3,7 @@
 mod budgets;
 mod client_ip_required;
 mod country;
-mod detection;
+pub(crate) mod detection;
 mod limits;
 mod lists;
 mod number;

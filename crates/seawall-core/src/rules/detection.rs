@@ -43,7 +43,8 @@ pub(super) fn check(
     }
 }
 
-fn campaign(dial: &DetectionPolicy, evidence: &Evidence) -> Option<Reason> {
+/// What the probability of a campaign leads to, if anything.
+pub(crate) fn campaign(dial: &DetectionPolicy, evidence: &Evidence) -> Option<Reason> {
     let at = dial.thresholds(evidence.price);
     let (all, narrow) = (f64::from(evidence.probability), f64::from(evidence.narrow));
     let may_block = evidence.ceiling >= Verdict::Block && narrow >= at.block;
