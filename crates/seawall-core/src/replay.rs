@@ -150,6 +150,7 @@ impl Replay {
                 let mut request = self.request(line, Operation::SmsSend, &sms.to)?;
                 request.price = sms.price_micros.and_then(|p| i64::try_from(p).ok());
                 request.message.url_hosts = crate::text::urls::hosts(&sms.text);
+                request.message.words = crate::text::words::hashes(&sms.text);
                 let follows = sms.if_sent.unwrap_or_default();
                 Ok(self.send(line, request, sms.known_number, follows, false))
             }

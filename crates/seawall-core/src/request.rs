@@ -99,6 +99,8 @@ pub struct MessageTraits {
     pub template: Option<String>,
     /// Hosts of the URLs in the text, in lower case.
     pub url_hosts: Vec<String>,
+    /// Its words, as small keyed hashes: see [`crate::text::words`]. Empty for codes.
+    pub words: Vec<u16>,
     /// Whether the text needs UCS-2.
     pub unicode: bool,
     /// What in the text is made to deceive, in words.

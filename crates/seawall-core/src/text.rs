@@ -6,3 +6,4 @@ pub mod gsm;
 pub mod look_alike;
 pub mod template;
 pub mod urls;
+pub mod words;

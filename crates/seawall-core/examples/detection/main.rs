@@ -1,5 +1,6 @@
 //! The bench of detection: simulated attacks and hard cases against the engine and against what is usual
-//! elsewhere. While tuning: `cargo run --release -p seawall-core --features sim --example detection -- 1-3 NAME…`.
+//! elsewhere. While tuning: `cargo run --release -p seawall-core --features sim --example detection -- 1-3 NAME…`;
+//! `-- cost` measures the engine's time and memory at a million requests a day.
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,6 +11,8 @@
     reason = "a measurement, not the product"
 )]
 
+mod bars;
+mod cost;
 mod run;
 mod show;
 
@@ -23,6 +26,15 @@ use seawall_core::sim::scenarios;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|a| a == "cost") {
+        let number = |at: usize, usual: u64| arguments.get(at).and_then(|n| n.parse().ok()).unwrap_or(usual);
+        cost::measure(
+            arguments.get(1).map_or("scale_1m", String::as_str),
+            number(2, 101),
+            usize::try_from(number(3, u64::MAX)).unwrap_or(usize::MAX),
+        );
+        return ExitCode::SUCCESS;
+    }
     let mut tuning = Tuning::default();
     let (mut seeds, mut names) = (1..=1u64, Vec::new());
     for argument in &arguments {
@@ -45,6 +57,7 @@ fn main() -> ExitCode {
         .collect();
     let outcomes = parallel(&jobs, |(name, seed)| run(name, *seed, &tuning));
     show::table(&outcomes);
+    bars::report(&outcomes);
     ExitCode::SUCCESS
 }
 
@@ -62,9 +75,7 @@ fn parallel<J: Sync>(jobs: &[J], work: impl Fn(&J) -> Outcome + Sync) -> Vec<Out
         for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let at = jobs.len();
                     let outcome = work(job);
-                    let _ = at;
                     if let Ok(mut done) = done.lock() {
                         done.push(outcome);
                     }

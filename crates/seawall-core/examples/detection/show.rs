@@ -1,8 +1,8 @@
-//! Tables.
+//! One line a run.
 
 use crate::run::Outcome;
 
-/// One line a run, then sums.
+/// Prints it.
 pub fn table(outcomes: &[Outcome]) {
     println!(
         "{:<22}{:>4} {:>6} {:>6} {:>6} {:>5} {:>7} {:>8} | {:>6} {:>6} {:>6} {:>6} | {:>6} {:>6} {:>6} {:>6} | us/req",
@@ -23,11 +23,9 @@ pub fn table(outcomes: &[Outcome]) {
         "chal%",
         "alt%"
     );
-    let mut by_seed = std::collections::BTreeMap::<u64, f64>::new();
     for outcome in outcomes {
         let (legit, attack, near) = (&outcome.summary.legit, &outcome.summary.attack, &outcome.near);
         let money = attack.cost_leaked_micros as f64 / 1e6;
-        *by_seed.entry(outcome.seed).or_default() += money;
         let pct = |part: u64, whole: u64| if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
         let first = attack.campaigns.values().next();
         let mtd = first.and_then(|c| c.messages_to_detection).map_or("-".to_owned(), |n| n.to_string());
@@ -52,8 +50,5 @@ pub fn table(outcomes: &[Outcome]) {
             pct(near.alternative, near.n),
             outcome.seconds * 1e6 / outcome.lines as f64,
         );
-    }
-    for (seed, money) in by_seed {
-        println!("seed {seed}: ${money:.2} leaked");
     }
 }

@@ -40,6 +40,8 @@ pub struct Asked {
     /// What tables say of that address.
     #[serde(with = "flat")]
     pub ip_facts: IpFacts,
+    /// Where the request came from: the app's server.
+    pub caller: Option<ClientIp>,
     /// The end user's browser or app.
     pub user_agent: Option<String>,
     /// The app's fingerprint of the device, or the TLS fingerprint where there is none.
@@ -63,6 +65,8 @@ pub struct TextTraits {
     pub template: Option<String>,
     /// Hosts of the URLs in the text, in lower case.
     pub url_hosts: Vec<String>,
+    /// Its words, as small keyed hashes.
+    pub words: Vec<u16>,
 }
 
 impl Asked {
@@ -78,7 +82,11 @@ impl Asked {
         let code = number.and_then(|n| n.mccmnc.map(|code| code.to_string()));
         let name = || number.and_then(|n| n.operator.as_deref().map(str::to_owned));
         let message = &request.message;
-        let text = || TextTraits { template: message.template.clone(), url_hosts: message.url_hosts.clone() };
+        let text = || TextTraits {
+            template: message.template.clone(),
+            url_hosts: message.url_hosts.clone(),
+            words: message.words.clone(),
+        };
         Asked {
             at,
             operation: request.operation,
@@ -91,6 +99,7 @@ impl Asked {
             user: client.user.clone(),
             ip: client.ip,
             ip_facts: ip.unwrap_or_default(),
+            caller: Some(request.caller_ip),
             user_agent: client.user_agent.clone(),
             fingerprint: client.fingerprint.clone().or_else(|| client.ja4.clone()),
             known: past.known,

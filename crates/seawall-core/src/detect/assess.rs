@@ -5,9 +5,11 @@ use super::booking::{exposures, wide};
 use super::concentration::Hot;
 use super::engine::Engine;
 use super::evidence::{Evidence, Explained, Exposure, KeyKind, Signal};
+use super::guessing::Guessed;
 use super::keys::{Cohort, Key, Keys};
-use super::math::{logit, sigmoid};
+use super::math::{ln, logit, sigmoid};
 use super::rows::{Standing, watched};
+use super::sender::Unlike;
 use super::state::{KeyState, View, single};
 use super::tuning::Tuning;
 use super::velocity::Fast;
@@ -18,6 +20,8 @@ use crate::decision::Verdict;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Suspect {
     pub kind: KeyKind,
+    /// Whose requests, where a wide key tells them apart.
+    pub cohort: Cohort,
     pub probability: f64,
     pub trials: f64,
     pub confirmed: f64,
@@ -36,6 +40,11 @@ pub(super) struct Findings {
     pub fast: Option<Fast>,
     /// The number itself, and what that means.
     pub pestered: Option<(Standing, f64)>,
+    /// A client whose codes are guessed at, and whether codes should be longer.
+    pub guessed: Option<Guessed>,
+    pub longer_code: bool,
+    /// A sender unlike itself.
+    pub unlike: Option<Unlike>,
     pub odds: f64,
 }
 
@@ -47,8 +56,10 @@ const CHANGED: f64 = 2.3;
 const UNCONFIRMED: f64 = 1.2;
 /// Where other blocks under attack add so much, a block does not stand alone.
 const CAMPAIGN: f64 = 1.0;
-/// The share of an attack that a cohort may hold although it asks for no more than usual.
+/// The share of an attack that a key may hold although it asks for no more than usual: who pumps asks for more.
 const CALM: f64 = 0.1;
+/// Usual trials of a week that an address or a network of few people has.
+const FEW_SHARE: f64 = 40.0;
 /// Trials from which on a key's baseline tells what is usual there.
 const WATCHED: f64 = 40.0;
 /// What is below is not worth a signal.
@@ -63,18 +74,24 @@ impl Engine {
         let findings = self.findings(asked, &keys, cohort);
         let (concentration, velocity) = self.capped(&findings);
         let pestered = findings.pestered.map_or(0.0, |(_, p)| p);
+        let sender = findings.unlike.map_or(0.0, |u| u.probability.min(MOST_OUTCOME));
+        let guessed = findings.guessed.map_or(0.0, |g| g.probability.min(MOST_OUTCOME));
         let side = |s: &Option<Suspect>| s.map_or(0.0, |s| s.probability);
-        let combined = |number: f64, client: f64| {
+        let combined = |number: f64, client: f64, guessed: f64| {
             let innocent = (1.0 - self.tuning.prior)
                 * (1.0 - number.min(MOST_OUTCOME))
                 * (1.0 - client.min(MOST_OUTCOME))
                 * (1.0 - concentration)
                 * (1.0 - velocity)
-                * (1.0 - pestered);
+                * (1.0 - pestered)
+                * (1.0 - sender)
+                * (1.0 - guessed);
             sigmoid(logit(1.0 - innocent) + findings.odds)
         };
-        let probability = combined(side(&findings.number), side(&findings.client));
-        let narrow = combined(findings.narrow_number, findings.narrow_client);
+        let probability = combined(side(&findings.number), side(&findings.client), guessed);
+        let narrow_guess =
+            if findings.guessed.is_some_and(|g| Tuning::narrow(g.kind)) { guessed } else { 0.0 };
+        let narrow = combined(findings.narrow_number, findings.narrow_client, narrow_guess);
         Evidence {
             probability: single(probability),
             narrow: single(narrow),
@@ -83,7 +100,7 @@ impl Engine {
             signals: self.signals(asked, &findings, concentration, velocity),
             exposure: self.exposures(asked, &keys, cohort),
             price: asked.price,
-            longer_code: false,
+            longer_code: findings.longer_code,
         }
     }
 
@@ -104,7 +121,7 @@ impl Engine {
             (k.in_cohort(cohort.tested_with()), class)
         });
         for (key, class) in narrow.chain(wide) {
-            let Some(suspect) = self.suspect(key, class) else { continue };
+            let Some(suspect) = self.suspect(key, class, cohort) else { continue };
             let of_number = matches!(
                 key.kind,
                 KeyKind::Block1k
@@ -128,6 +145,8 @@ impl Engine {
         if cohort.unknown() {
             found.hot = self.concentration(asked, keys);
         }
+        found.unlike = self.unlike(asked, keys);
+        (found.guessed, found.longer_code) = self.guessing(asked, keys, cohort);
         found.fast = self.velocity(keys);
         if cohort != Cohort::Trusted {
             found.pestered = self.pestered(keys);
@@ -151,26 +170,37 @@ impl Engine {
     }
 
     /// The sequential test of one key: how sure the alarm is, times the share of its traffic that is missing.
-    fn suspect(&self, key: Key, class: Option<Key>) -> Option<Suspect> {
+    fn suspect(&self, key: Key, class: Option<Key>, cohort: Cohort) -> Option<Suspect> {
         let row = self.keys.find(key.hash)?;
-        let alarm = self.tuning.alarm(key.kind);
+        let alarm = self.alarm_of(key.kind, row);
         if row.most_suspicious() < alarm - 4.0 {
             return None;
         }
         let view = row.view(self.seconds());
         let mut share = (1.0 - (view.confirmed + 0.4) / (view.expected + 0.4)).max(0.0);
         if key.kind.is_wide() {
+            let surplus = self.surplus(row, &view);
+            share = surplus.map_or(share, |surplus| share.min(2.0 * surplus + CALM));
             share = class.map_or(share, |class| self.share_of_class(class, share));
-            share = share.max(self.surplus(row, &view).unwrap_or(0.0).min(2.0 * share));
+            share = share.max(surplus.unwrap_or(0.0).min(2.0 * share));
         }
         let probability = sigmoid(self.tuning.slope * (view.suspicion - alarm)) * share;
         (probability > 0.0).then_some(Suspect {
             kind: key.kind,
+            cohort,
             probability,
             trials: view.trials,
             confirmed: view.confirmed,
             expected: view.expected,
         })
+    }
+
+    /// The alarm of a key. An address or a network that many share is tested as often as they ask, so it takes
+    /// more: by the logarithm of its usual trials.
+    pub(super) fn alarm_of(&self, kind: KeyKind, row: &KeyState) -> f64 {
+        let shared = matches!(kind, KeyKind::Ip | KeyKind::Network);
+        let usual = if shared { ln(1.0 + f64::from(row.base_trials) / FEW_SHARE) } else { 0.0 };
+        self.tuning.alarm(kind) + usual
     }
 
     /// What is missing among the requests of one cohort, which may be innocent of what is missing in all. Little
@@ -285,6 +315,12 @@ impl Engine {
         if let Some((standing, p)) = found.pestered.filter(|(_, p)| *p > WORTH_SAYING) {
             all.push(words::pestered(asked, standing, p));
         }
+        if let Some(guessed) = found.guessed.filter(|g| g.probability > WORTH_SAYING) {
+            all.push(words::guessing(asked, &guessed));
+        }
+        if let Some(unlike) = found.unlike.filter(|u| u.probability > WORTH_SAYING) {
+            all.push(words::sender(asked, &unlike));
+        }
         if !all.is_empty() && found.odds > 0.3 {
             all.push(words::prior(asked, sigmoid(logit(self.tuning.prior) + found.odds)));
         }
@@ -301,6 +337,9 @@ fn explained(found: &Findings, concentration: f64) -> Explained {
     let hot = found.hot.as_ref().is_some_and(|h| h.probability > 0.5) || concentration > 0.5;
     if hot || hot_number {
         return Explained::Block;
+    }
+    if super::guessing::explains(found.guessed.as_ref()) == Explained::Client {
+        return Explained::Client;
     }
     let client = |s: &Suspect| s.probability > 0.5 && !matches!(s.kind, KeyKind::Asn | KeyKind::CountryAsn);
     if found.client.as_ref().is_some_and(client) {

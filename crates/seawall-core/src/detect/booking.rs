@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::engine::{BLOCK_WINDOW, CLIENT_WINDOW, Engine};
 use super::evidence::{Explained, KeyKind};
+use super::guessing::guessers;
 use super::keys::{Cohort, Key, Keys, hash, mix};
 use super::pending::{Booking, Pending, Role};
 use super::rows::{ExposureRow, NumberRow, VolumeRow};
@@ -17,6 +18,9 @@ const TOLD_PER_DAY: f64 = 3.0;
 /// hour-to-hour chance.
 const LEAST_USUAL: f64 = 0.15;
 const MOST_USUAL: f64 = 0.90;
+/// What is assumed to be usual before anything was learned, and how many trials the assumption is worth.
+const ASSUMED_USUAL: f64 = 0.8;
+const ASSUMED_WEIGHT: f64 = 10.0;
 /// The key of everything together.
 pub(super) const WORLD: u64 = 0x0f0f;
 /// A block with fewer confirmations has never been seen.
@@ -33,6 +37,7 @@ impl Engine {
         if first {
             self.note_asked(&keys, cohort, explained, now);
         }
+        self.note_sender(asked, &keys);
         let expects = asked.operation == Operation::VerifyStart && id != 0;
         if !expects {
             return;
@@ -51,7 +56,6 @@ impl Engine {
                 cohort,
                 probability: single(probability),
                 price: asked.price,
-                confirmed: false,
                 failed: false,
                 stage: 0,
                 repeats: repeats.unwrap_or(0),
@@ -59,7 +63,8 @@ impl Engine {
                 bookings,
                 health: [keys.operator.hash, keys.country.hash],
                 exposed,
-                guessers: Vec::new(),
+                guessers: guessers(&keys, cohort).map(|key| key.hash).collect(),
+                wrong: 0,
             },
         );
     }
@@ -69,6 +74,7 @@ impl Engine {
         let keys = Keys::of(asked);
         let cohort = self.cohort(asked, &keys);
         let now = self.seconds();
+        self.note_sender(asked, &keys);
         let explained = self.explains(asked, &keys, cohort);
         if explained == Explained::Block {
             self.heat(&keys, now);
@@ -237,11 +243,14 @@ impl Engine {
             row.map_or((0.0, 0.0), |r| (f64::from(r.base_confirmed), f64::from(r.base_trials)))
         };
         let shrunk = |(c, n): (f64, f64), towards: f64, weight: f64| (c + weight * towards) / (n + weight);
-        let world = shrunk(base(world), 0.8, 10.0);
+        let told = base(world);
+        let world = shrunk(told, ASSUMED_USUAL, ASSUMED_WEIGHT);
         let country = shrunk(base(country), world, 25.0);
         let operator = shrunk(base(operator), country, 30.0);
         let client = self.keys.find(print.hash).map_or(1.0, KeyState::ratio);
-        (operator * client).clamp(LEAST_USUAL, MOST_USUAL)
+        // While little was seen of anything, what is usual may be less by a standard deviation.
+        let doubt = (ASSUMED_USUAL * (1.0 - ASSUMED_USUAL) / (ASSUMED_WEIGHT + told.1)).sqrt();
+        (operator * client - doubt).clamp(LEAST_USUAL, MOST_USUAL)
     }
 
     /// Whether this address may still tell wide keys something today.

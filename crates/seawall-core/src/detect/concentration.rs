@@ -34,6 +34,11 @@ const MOST_CAMPAIGN: f64 = 4.0;
 /// A country has at least so many blocks in use.
 const FEWEST_BLOCKS: f64 = 50.0;
 
+/// Confirmations from which on a country has a history.
+const FAMILIAR: f64 = 20.0;
+/// Numbers that one person may try.
+const ONE_PERSON: u32 = 3;
+
 /// The block that is most surprising.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hot {
@@ -47,9 +52,19 @@ pub(super) struct Hot {
     pub open: u16,
     /// How much other blocks under attack have added.
     pub campaign: f64,
+    /// Little was ever confirmed in the country.
+    pub unfamiliar: bool,
 }
 
 impl Hot {
+    /// A few neighbouring numbers from one address, in a country without history: somebody tries things out.
+    fn one_person(&self) -> bool {
+        self.unfamiliar
+            && few_addresses(&self.spread)
+            && self.spread.numbers <= ONE_PERSON
+            && self.campaign < 1.0
+    }
+
     /// Whether it all came from one place.
     pub(super) fn coherent(&self) -> bool {
         few_addresses(&self.spread)
@@ -66,7 +81,7 @@ impl Engine {
         let mut hottest: Option<Hot> = None;
         for (kind, open_digits) in OPEN_DIGITS {
             let Some(hot) = self.block_heat(asked, keys, kind, open_digits) else { continue };
-            if hottest.is_none_or(|h| hot.probability > h.probability) {
+            if !hot.one_person() && hottest.is_none_or(|h| hot.probability > h.probability) {
                 hottest = Some(hot);
             }
         }
@@ -117,6 +132,7 @@ impl Engine {
             balance: view.balance,
             open: row.map_or(0, |r| r.open),
             campaign,
+            unfamiliar: country < FAMILIAR,
         })
     }
 

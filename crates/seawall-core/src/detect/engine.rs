@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::asked::{Asked, Event};
 use super::booking::low_bits;
 use super::delay::{CHECKS, Delay};
+use super::guessing::GuessRow;
 use super::keys::{Cohort, Key, Keys};
 use super::pending::Outstanding;
 use super::rows::{DAY, ExposureRow, HealthRow, NumberRow, TRIAL, VolumeRow};
 use super::seen::Seen;
+use super::sender::SenderRow;
 use super::state::KeyState;
 use super::table::Table;
 use super::tuning::Tuning;
@@ -47,6 +49,8 @@ pub struct Engine {
     pub(super) exposure: Table<ExposureRow>,
     pub(super) health: Table<HealthRow>,
     pub(super) volumes: Table<VolumeRow>,
+    pub(super) guesses: Table<GuessRow>,
+    pub(super) senders: Table<SenderRow>,
     pub(super) outstanding: Outstanding,
     pub(super) delay: Delay,
 }
@@ -75,7 +79,7 @@ pub enum SnapshotError {
 const MOSTLY_SEEN: f64 = 0.4;
 
 /// Format of snapshots; grows with every change of what is kept.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Engine {
     /// An engine that has seen nothing.
@@ -90,6 +94,8 @@ impl Engine {
             exposure: Table::new(65_536),
             health: Table::new(65_536),
             volumes: Table::new(65_536),
+            guesses: Table::new(200_000),
+            senders: Table::new(16_384),
             outstanding: Outstanding::default(),
             delay: Delay::default(),
         }
@@ -113,7 +119,9 @@ impl Engine {
             && engine.numbers.reindex()
             && engine.exposure.reindex()
             && engine.health.reindex()
-            && engine.volumes.reindex();
+            && engine.volumes.reindex()
+            && engine.guesses.reindex()
+            && engine.senders.reindex();
         if whole { Ok(engine) } else { Err(SnapshotError::Damaged) }
     }
 
@@ -124,10 +132,14 @@ impl Engine {
             Event::Sent { id, asked, probability, explained } => {
                 self.sent(*id, asked, f64::from(*probability), *explained);
             }
-            Event::Confirmed { id, .. } => self.confirmed(*id),
+            Event::Confirmed { id, .. } => {
+                self.checked(*id, false);
+                self.confirmed(*id);
+            }
+            Event::WrongCheck { id, .. } => self.checked(*id, true),
             Event::Failed { id, .. } => self.failed(*id),
             Event::Refused { asked } | Event::Challenged { asked } => self.refused(asked),
-            Event::WrongCheck { .. } | Event::Delivered { .. } => {}
+            Event::Delivered { .. } => {}
         }
     }
 
@@ -160,6 +172,18 @@ impl Engine {
         }
     }
 
+    /// Bytes of memory that it all takes. Walks over everything: for reports, not for every scrape.
+    pub fn bytes(&self) -> usize {
+        let small = self.exposure.bytes() + self.health.bytes() + self.volumes.bytes();
+        let rare = self.guesses.bytes() + self.senders.bytes();
+        self.keys.bytes()
+            + self.spreads.bytes()
+            + self.numbers.bytes()
+            + small
+            + rare
+            + self.outstanding.bytes()
+    }
+
     /// Who asks.
     pub(super) fn cohort(&self, asked: &Asked, keys: &Keys) -> Cohort {
         if asked.trusted {
@@ -173,6 +197,9 @@ impl Engine {
         let ip = &asked.ip_facts;
         if (ip.hosting || ip.vpn || ip.tor || ip.proxy) && !ip.relay {
             return Cohort::Hosted;
+        }
+        if ip.country.is_some_and(|country| country != asked.country) {
+            return Cohort::Abroad;
         }
         let confirmed = |key: Option<&Key>| {
             let row = key.and_then(|k| self.keys.find(k.hash));
@@ -205,7 +232,7 @@ impl Engine {
     pub(super) fn repeated(&self, keys: &Keys) -> Option<u64> {
         let row = self.numbers.find(keys.number)?;
         let recent = self.seconds().saturating_sub(row.last) < TRIAL;
-        let open = self.outstanding.get(row.trial).is_some_and(|trial| !trial.confirmed);
+        let open = self.outstanding.get(row.trial).is_some();
         (recent && open).then_some(row.trial)
     }
 }

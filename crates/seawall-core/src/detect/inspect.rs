@@ -50,7 +50,7 @@ impl Engine {
                 confirmed: view.confirmed,
                 expected: view.expected,
                 suspicion: view.suspicion,
-                alarm: self.tuning.alarm(key.kind),
+                alarm: self.alarm_of(key.kind, row),
                 asked: view.asked,
                 baseline: [row.base_trials, row.base_confirmed, row.base_expected].map(f64::from),
             })

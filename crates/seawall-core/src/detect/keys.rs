@@ -29,6 +29,8 @@ pub(super) enum Cohort {
     Established,
     /// An unknown number from a network nobody knows.
     Fresh,
+    /// An unknown number from an address in another country: travellers, and rented addresses that no list knows.
+    Abroad,
 }
 
 impl Cohort {
@@ -42,7 +44,7 @@ impl Cohort {
 
     /// Whether the number was never verified.
     pub(super) fn unknown(self) -> bool {
-        matches!(self, Cohort::Hosted | Cohort::Settled | Cohort::Established | Cohort::Fresh)
+        !matches!(self, Cohort::Trusted | Cohort::Home | Cohort::Known)
     }
 }
 
@@ -68,6 +70,8 @@ pub(super) struct Keys {
     /// ASN, fingerprint, user agent and their crossings with the country.
     pub wide_client: Vec<Key>,
     pub subaccount: u64,
+    /// The API key, within its subaccount.
+    pub api_key: u64,
 }
 
 /// Digits that a block leaves open.
@@ -82,6 +86,7 @@ impl Keys {
             Some(name) => crossed(KeyKind::Operator, country.hash, hash(KeyKind::Operator, name.as_bytes())),
             None => Key { kind: KeyKind::Operator, hash: mix(country.hash, 77) },
         };
+        let subaccount = hash(KeyKind::Subaccount, asked.subaccount.as_bytes());
         Keys {
             number: hash(KeyKind::Number, &digits.to_le_bytes()),
             digits,
@@ -91,7 +96,8 @@ impl Keys {
             ip: asked.ip.map(|ip| Key { kind: KeyKind::Ip, hash: hash(KeyKind::Ip, &ip.bucket_bytes()) }),
             network: asked.ip.map(network),
             wide_client: wide_client(asked, country.hash),
-            subaccount: hash(KeyKind::Subaccount, asked.subaccount.as_bytes()),
+            subaccount,
+            api_key: mix(subaccount, hash(KeyKind::ApiKey, asked.api_key.as_bytes())),
         }
     }
 }
@@ -126,7 +132,7 @@ fn wide_client(asked: &Asked, country: u64) -> Vec<Key> {
 }
 
 /// An IPv4 /24 or an IPv6 /48.
-fn network(ip: ClientIp) -> Key {
+pub(super) fn network(ip: ClientIp) -> Key {
     let bytes = ip.wide_bucket_bytes().unwrap_or_else(|| {
         let mut bytes = ip.bucket_bytes();
         // The prefix length, then four octets: the last one goes.

@@ -13,18 +13,25 @@ mod delay;
 pub mod dial;
 pub mod engine;
 pub mod evidence;
+#[cfg(test)]
+mod first_day;
+mod guessing;
 pub mod inspect;
 mod keys;
 mod math;
 mod outcome;
 mod pending;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod rows;
 mod seen;
+mod sender;
 mod state;
 mod table;
 pub mod tuning;
 mod velocity;
+mod vocabulary;
 mod words;
 
 pub use asked::{Asked, Event, TextTraits};

@@ -47,12 +47,10 @@ impl Engine {
         let Some(mut message) = self.outstanding.remove(id) else { return };
         let last = stage + 1 == CHECKS;
         message.stage = u8::try_from(stage).unwrap_or(u8::MAX);
-        if !message.confirmed {
-            let by = if message.failed { NEVER } else { self.delay.by(stage) };
-            self.tell(&mut message, Standing::Waiting(by));
-            if last {
-                self.settle(&message, 0.0);
-            }
+        let by = if message.failed { NEVER } else { self.delay.by(stage) };
+        self.tell(&mut message, Standing::Waiting(by));
+        if last {
+            self.settle(&message, 0.0);
         }
         self.outstanding.put_back(id, message);
     }
@@ -60,9 +58,6 @@ impl Engine {
     /// The code was confirmed: this message and the one that it repeats.
     pub(super) fn confirmed(&mut self, id: u64) {
         let Some(message) = self.outstanding.get(id) else { return };
-        if message.confirmed {
-            return;
-        }
         let (number, repeats) = (message.number, message.repeats);
         // People who ask again confirm later: what is learned is the time from the first message on.
         let first = self.outstanding.get(repeats).unwrap_or(message);
@@ -81,23 +76,20 @@ impl Engine {
 
     fn confirm_one(&mut self, id: u64) {
         let Some(mut message) = self.outstanding.remove(id) else { return };
-        if !message.confirmed {
-            message.confirmed = true;
-            self.tell(&mut message, Standing::Confirmed);
-            // After the last checkpoint the baseline already counts it as unconfirmed: leave it at that.
-            if usize::from(message.stage) + 1 < CHECKS {
-                self.settle(&message, 1.0);
-            }
-            self.release(&message, false);
+        self.tell(&mut message, Standing::Confirmed);
+        // After the last checkpoint the baseline already counts it as unconfirmed: leave it at that.
+        if usize::from(message.stage) + 1 < CHECKS {
+            self.settle(&message, 1.0);
         }
-        self.outstanding.put_back(id, message);
+        self.release(&message, false);
+        self.unpin(&message);
     }
 
     /// A receipt says that the message did not arrive: there is nothing to wait for. It excuses nobody, since
     /// numbers that were made up fail as well; when a route is down the control group shows it.
     pub(super) fn failed(&mut self, id: u64) {
         let Some(mut message) = self.outstanding.remove(id) else { return };
-        if !message.confirmed && !message.failed {
+        if !message.failed {
             message.failed = true;
             self.tell(&mut message, Standing::Waiting(NEVER));
             if let Some(usual) = message.bookings.first().map(|b| f64::from(b.usual)) {
@@ -110,9 +102,12 @@ impl Engine {
     /// Nothing more is expected of the message.
     pub(super) fn forget(&mut self, id: u64) {
         let Some(message) = self.outstanding.remove(id) else { return };
-        if !message.confirmed {
-            self.release(&message, true);
-        }
+        self.release(&message, true);
+        self.unpin(&message);
+    }
+
+    /// Its rows may be forgotten as far as this message is concerned.
+    fn unpin(&mut self, message: &Pending) {
         for booking in &message.bookings {
             if let Some(row) = self.keys.at_mut(booking.place) {
                 row.pins = row.pins.saturating_sub(1);

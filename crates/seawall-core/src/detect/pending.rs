@@ -44,7 +44,6 @@ pub(super) struct Pending {
     /// What was thought of it when it was sent.
     pub probability: f32,
     pub price: i64,
-    pub confirmed: bool,
     /// A receipt said that it did not arrive.
     pub failed: bool,
     /// The next checkpoint.
@@ -58,14 +57,16 @@ pub(super) struct Pending {
     pub health: [u64; 2],
     /// Keys of exposure.
     pub exposed: Vec<u64>,
-    /// Client keys that answer for wrong codes.
+    /// Client keys that answer for wrong codes, and how many there were.
     pub guessers: Vec<u64>,
+    pub wrong: u8,
 }
 
 /// How long a message is remembered: confirmations after it are lost, exposure ends with it (ms).
 pub(super) const REMEMBERED: i64 = 3_600_000;
 
-/// All outstanding messages with their checkpoints. Every checkpoint is the same time after sending, so each
+/// All outstanding messages with their checkpoints; a message that is confirmed is gone, and its checkpoints
+/// find nothing. Every checkpoint is the same time after sending, so each
 /// has a queue in order of sending, and no heap is needed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Outstanding {
@@ -95,6 +96,10 @@ impl Outstanding {
         self.messages.get(&id)
     }
 
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Pending> {
+        self.messages.get_mut(&id)
+    }
+
     pub(super) fn remove(&mut self, id: u64) -> Option<Pending> {
         self.messages.remove(&id)
     }
@@ -108,15 +113,26 @@ impl Outstanding {
         self.messages.len()
     }
 
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        let beside = |m: &Pending| {
+            m.bookings.capacity() * size_of::<Booking>()
+                + (m.exposed.capacity() + m.guessers.capacity()) * size_of::<u64>()
+        };
+        let queues: usize = self.queues.iter().map(VecDeque::capacity).sum();
+        self.messages.capacity() * (size_of::<(u64, Pending)>() + 1) * 8 / 7
+            + self.messages.values().map(beside).sum::<usize>()
+            + queues * size_of::<(i64, u64)>()
+    }
+
     /// The earliest checkpoint up to `now`; of two at the same time, the later stage first.
     pub(super) fn due(&mut self, now: i64) -> Option<Due> {
         let fronts = self.queues.iter().enumerate().rev();
         let first = fronts.filter_map(|(stage, queue)| queue.front().map(|&(at, id)| Due { at, id, stage }));
         let due = first.min_by_key(|due| due.at).filter(|due| due.at <= now)?;
         self.queues.get_mut(due.stage)?.pop_front();
-        if let (Some(next), Some(message)) = (self.queues.get_mut(due.stage + 1), self.messages.get(&due.id))
-        {
-            next.push_back((message.at + checkpoint(due.stage + 1), due.id));
+        if let Some(next) = self.queues.get_mut(due.stage + 1) {
+            next.push_back((due.at - checkpoint(due.stage) + checkpoint(due.stage + 1), due.id));
         }
         Some(due)
     }
@@ -153,7 +169,6 @@ mod tests {
             cohort: Cohort::Fresh,
             probability: 0.0,
             price: 0,
-            confirmed: false,
             failed: false,
             stage: 0,
             repeats: 0,
@@ -162,6 +177,7 @@ mod tests {
             health: [0; 2],
             exposed: Vec::new(),
             guessers: Vec::new(),
+            wrong: 0,
         }
     }
 

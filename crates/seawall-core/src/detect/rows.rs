@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::booking::WORLD;
 use super::math::exp2;
 use super::state::single;
 use super::table::Row;
@@ -147,36 +148,59 @@ impl Row for ExposureRow {
     }
 }
 
-/// Confirmations of the control group against what was expected of it, with a half-life of 90 minutes.
+/// Confirmations of the control group against what was expected of it, with a half-life of 90 minutes, or
+/// of 30 over everything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct HealthRow {
     pub key: u64,
     at: u32,
     confirmed: f32,
     expected: f32,
+    /// The same with a half-life of a week: people who confirmed before fail less than others.
+    usual_confirmed: f32,
+    usual_expected: f32,
 }
 
 const HEALTH: f64 = 5400.0;
+/// The same for everything together, where much is heard in little time.
+const HEALTH_OF_ALL: f64 = 1800.0;
 /// Confirmations that the assumption of health is worth.
 const HEALTHY: f64 = 6.0;
+/// Confirmations that the assumption is worth that the control group confirms like everybody.
+const USUAL: f64 = 50.0;
 
 impl HealthRow {
     pub(super) fn new(key: u64, now: u32) -> Self {
         HealthRow { key, at: now, ..Self::default() }
     }
 
+    /// What is left of what was known of lately.
+    fn left(&self, now: u32) -> f64 {
+        let half_life = if self.key == WORLD { HEALTH_OF_ALL } else { HEALTH };
+        exp2(-f64::from(now.saturating_sub(self.at)) / half_life)
+    }
+
     pub(super) fn add(&mut self, now: u32, confirmed: f64, expected: f64) {
-        let factor = exp2(-f64::from(now.saturating_sub(self.at)) / HEALTH);
+        let factor = self.left(now);
         self.confirmed = single(f64::from(self.confirmed) * factor + confirmed);
         self.expected = single(f64::from(self.expected) * factor + expected);
+        let slowly = exp2(-f64::from(now.saturating_sub(self.at)) / WEEK);
+        self.usual_confirmed = single(f64::from(self.usual_confirmed) * slowly + confirmed);
+        self.usual_expected = single(f64::from(self.usual_expected) * slowly + expected);
         self.at = now;
     }
 
-    /// Confirmed over expected, shrunk towards `assumed`.
+    /// What the control group usually confirms of what is expected of everybody.
+    fn usual(&self) -> f64 {
+        let (confirmed, expected) = (f64::from(self.usual_confirmed), f64::from(self.usual_expected));
+        ((confirmed + USUAL) / (expected + USUAL)).clamp(0.8, 1.25)
+    }
+
+    /// Confirmed over what is usual, shrunk towards `assumed`.
     pub(super) fn health(&self, now: u32, assumed: f64) -> f64 {
-        let factor = exp2(-f64::from(now.saturating_sub(self.at)) / HEALTH);
+        let factor = self.left(now);
         let (c, e) = (f64::from(self.confirmed) * factor, f64::from(self.expected) * factor);
-        ((c + HEALTHY * assumed) / (e + HEALTHY)).min(1.0)
+        ((c + HEALTHY * assumed) / (e * self.usual() + HEALTHY)).min(1.0)
     }
 }
 

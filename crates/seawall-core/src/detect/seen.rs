@@ -169,6 +169,9 @@ impl Row for Seen {
     fn worth(&self) -> u64 {
         u64::from(self.last)
     }
+    fn beside(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>()
+    }
 }
 
 #[cfg(test)]

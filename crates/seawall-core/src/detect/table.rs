@@ -24,6 +24,10 @@ pub(super) trait Row: Default {
     fn past_use(&self, now: u32) -> bool;
     /// How much would be lost with it; the lowest goes first.
     fn worth(&self) -> u64;
+    /// Bytes that the row holds beside itself.
+    fn beside(&self) -> usize {
+        0
+    }
 }
 
 /// See the module.
@@ -61,6 +65,13 @@ impl<T: Row> Table<T> {
         self.rows.len() - self.free.len()
     }
 
+    /// Bytes of memory: rows, what they hold, free places and index (a place and a byte of control each).
+    pub(super) fn bytes(&self) -> usize {
+        let rows = self.rows.capacity() * size_of::<T>() + self.rows.iter().map(Row::beside).sum::<usize>();
+        rows + self.free.capacity() * size_of::<u32>()
+            + self.index.capacity() * (size_of::<u32>() + 1) * 8 / 7
+    }
+
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -92,9 +103,17 @@ impl<T: Row> Table<T> {
             return place;
         }
         self.make_room(now);
+        if self.len() > to_usize(self.max) {
+            // It has grown while everything was in use: back to the bound, row by row.
+            self.make_room(now);
+        }
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
+                if self.rows.len() == self.rows.capacity() {
+                    // Doubling would waste up to half of the memory.
+                    self.rows.reserve_exact(self.rows.len() / 8 + 64);
+                }
                 self.rows.push(T::default());
                 u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
             }

@@ -4,7 +4,10 @@ use super::asked::Asked;
 use super::assess::Suspect;
 use super::concentration::Hot;
 use super::evidence::{Family, KeyKind, Signal};
+use super::guessing::Guessed;
+use super::keys::Cohort;
 use super::rows::Standing;
+use super::sender::Unlike;
 use super::state::single;
 use super::velocity::Fast;
 use std::net::IpAddr;
@@ -13,13 +16,25 @@ use std::net::IpAddr;
 pub(super) fn outcome(asked: &Asked, suspect: &Suspect) -> Signal {
     let key = name(asked, suspect.kind);
     let detail = format!(
-        "{}: {:.0} of {:.0} confirmed where {} are expected",
+        "{}{}: {:.0} of {:.0} confirmed where {} are expected",
         titled(suspect.kind, &key),
+        if suspect.kind.is_wide() { whose(suspect.cohort) } else { "" },
         suspect.confirmed,
         suspect.trials.max(suspect.confirmed),
         amount(suspect.expected),
     );
     signal(Family::Outcome, suspect.kind, key, suspect.probability, suspect.trials, suspect.expected, detail)
+}
+
+/// Whose requests a wide key speaks of: each group is tested by itself.
+fn whose(cohort: Cohort) -> &'static str {
+    match cohort {
+        Cohort::Hosted => " from data centres, VPNs and proxies",
+        Cohort::Abroad => " from abroad",
+        Cohort::Home => " to known numbers from where they live",
+        Cohort::Known | Cohort::Trusted => " to known numbers from elsewhere",
+        Cohort::Settled | Cohort::Established | Cohort::Fresh => "",
+    }
 }
 
 /// `14 numbers from 13 networks in 6 h where 0.3 are expected`.
@@ -57,6 +72,33 @@ pub(super) fn pestered(asked: &Asked, standing: Standing, probability: f64) -> S
         standing.asks, standing.changes, standing.unconfirmed
     );
     signal(Family::Outcome, KeyKind::Number, key, probability, f64::from(standing.asks), 1.0, detail)
+}
+
+/// `14 of 16 codes wrong where 1.6 are expected`.
+pub(super) fn guessing(asked: &Asked, guessed: &Guessed) -> Signal {
+    let key = name(asked, guessed.kind);
+    let expected = 0.1 * guessed.checks;
+    let detail = format!(
+        "{}: {:.0} of {:.0} codes wrong where {} are expected",
+        titled(guessed.kind, &key),
+        guessed.wrong,
+        guessed.checks,
+        amount(expected)
+    );
+    signal(Family::Guessing, guessed.kind, key, guessed.probability, guessed.wrong, expected, detail)
+}
+
+/// `writes to unknown numbers with links to new hosts from a new network`.
+pub(super) fn sender(asked: &Asked, unlike: &Unlike) -> Signal {
+    let key = asked.api_key.clone();
+    let host = if unlike.new_host { " with links to hosts that it never used" } else { "" };
+    let network = if unlike.new_network { " from a network that it never came from" } else { "" };
+    let text = if unlike.off_template { " in words that it never uses" } else { "" };
+    let usual = unlike.usual_unknown;
+    let detail = format!(
+        "API key {key}: writes to unknown numbers{host}{network}{text}; usually {usual:.0} of 100 of its numbers are unknown"
+    );
+    signal(Family::Sender, KeyKind::ApiKey, key, unlike.probability, 100.0, usual, detail)
 }
 
 /// What address and number are.

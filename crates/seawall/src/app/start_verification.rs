@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seawall_core::code::{Code, CodeShape};
+use seawall_core::limit::Mode;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Client, Operation, Request, Terms};
@@ -21,6 +22,9 @@ use super::send_messages::price;
 use super::who::Caller;
 use super::{App, Refusal, texts};
 
+/// Characters of a code while codes are guessed at.
+const LONGER: u8 = 8;
+
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub struct StartVerification {
@@ -32,6 +36,8 @@ pub struct StartVerification {
     pub channel: Channel,
     /// What the code looks like.
     pub shape: CodeShape,
+    /// The caller left the length to us: it grows while codes are guessed at.
+    pub free_length: bool,
     /// A code given by the caller instead.
     pub given_code: Option<Code>,
     /// How long the code is valid.
@@ -108,7 +114,7 @@ async fn attempt(
     }
     let mut verification = match &screened.open {
         Some(open) => resent(app, open.clone(), ask, &screened),
-        None => begun(app, ask, &screened)?,
+        None => begun(app, ask, sized, &screened)?,
     };
     if let Some(at) = screened.next_back_off(app, now).await {
         verification.lifecycle.retry_at = verification.lifecycle.retry_at.max(at);
@@ -168,14 +174,37 @@ pub fn render(template: &str, code: &str, brand: Option<&str>) -> String {
     template.replace("{brand}", brand.unwrap_or_default()).replace("{code}", code)
 }
 
-fn begun(app: &App, ask: &StartVerification, screened: &Screened) -> Result<VerificationRecord, Refusal> {
+/// The code's shape: as asked for, or longer while codes are guessed at, where that costs no further segment.
+fn shape(app: &App, ask: &StartVerification, sized: &Segmentation, screened: &Screened) -> CodeShape {
+    let guessed = screened.facts.evidence.known().is_some_and(|evidence| evidence.longer_code);
+    let enforced = app.snapshot.load().policy.detection.mode == Mode::Enforce;
+    if !guessed || !enforced || !ask.free_length || ask.shape.length() >= LONGER {
+        return ask.shape;
+    }
+    let fits = |shape: &CodeShape| {
+        let text = render(
+            &ask.lines.compose(&ask.template),
+            &"0".repeat(usize::from(shape.length())),
+            ask.brand.as_deref(),
+        );
+        segment(&text, ask.encoding).is_ok_and(|longer| longer.segments == sized.segments)
+    };
+    CodeShape::new(ask.shape.kind(), LONGER).ok().filter(fits).unwrap_or(ask.shape)
+}
+
+fn begun(
+    app: &App,
+    ask: &StartVerification,
+    sized: &Segmentation,
+    screened: &Screened,
+) -> Result<VerificationRecord, Refusal> {
     let checks = app.config.verification.max_checks;
     Ok(VerificationRecord {
         id: app.ids.beside(screened.id)?,
         subaccount: ask.subaccount.clone(),
         to: ask.to.msisdn,
         lifecycle: Lifecycle::begin(screened.at, ask.ttl, ask.resend_interval, checks, screened.channel()),
-        shape: ask.shape,
+        shape: shape(app, ask, sized, screened),
         key_id: app.store.vault.key_id(),
         given_code: ask.given_code.as_ref().map(|code| code.reveal().to_owned()),
         callback_url: ask.callback_url.clone(),

@@ -4,7 +4,7 @@
 use seawall_core::policy::TextPolicy;
 use seawall_core::request::MessageTraits;
 use seawall_core::segments::EncodingChoice;
-use seawall_core::text::{gsm, look_alike, template, urls};
+use seawall_core::text::{gsm, look_alike, template, urls, words};
 
 use super::entities::{Template, TemplateKind};
 use super::snapshot::Snapshot;
@@ -12,7 +12,8 @@ use super::snapshot::Snapshot;
 /// The traits of a text that a caller sends.
 pub fn of_message(snapshot: &Snapshot, subaccount: &str, text: &str, source: Option<&str>) -> MessageTraits {
     let mut followed = registered(snapshot, subaccount, TemplateKind::Notification);
-    traits(text, source, followed.find(|t| template::follows(text, &t.text)))
+    let followed = followed.find(|t| template::follows(text, &t.text));
+    MessageTraits { words: words::hashes(text), ..traits(text, source, followed) }
 }
 
 /// The traits of a code's text. Its template is registered when it is one of the saved ones, word for word.
@@ -38,6 +39,7 @@ fn traits(text: &str, source: Option<&str>, followed: Option<&Template>) -> Mess
         source: source.map(str::to_owned),
         template: followed.map(|t| t.name.clone()),
         url_hosts: if plain && !text.contains(['.', ':']) { Vec::new() } else { urls::hosts(text) },
+        words: Vec::new(),
         unicode: !plain,
         look_alike: if plain { None } else { look_alike::find(text).map(look_alike::LookAlike::describe) },
     }

@@ -57,6 +57,7 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
         to: destination(&fields)?,
         channel,
         shape: shape(app, &fields)?,
+        free_length: fields.whole("codeLength", 3, 10)?.is_none(),
         given_code: None,
         ttl: ttl.unwrap_or(app.config.verification.default_ttl),
         resend_interval: Duration::from_secs(fields.whole("resendingInterval", 10, 7200)?.unwrap_or(10)),

@@ -102,6 +102,7 @@ fn asked(
         to: read::number(&request.to, request.country.as_deref())?,
         channel,
         shape: shape.map_err(|error| read::invalid("code_length", error.to_string()))?,
+        free_length: request.code_length.is_none(),
         given_code: None,
         ttl: read::duration("ttl", request.ttl.as_deref(), TTL_LEAST..=TTL_MOST, bounds.default_ttl)?,
         resend_interval: read::duration(
