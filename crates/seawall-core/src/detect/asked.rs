@@ -70,6 +70,12 @@ pub struct TextTraits {
 }
 
 impl Asked {
+    /// Whether somebody behind an address asks for it. A text that a server sends of its own accord is the
+    /// sender's doing: how numbers of blocks and countries fare otherwise says nothing about it.
+    pub(super) fn of_a_user(&self) -> bool {
+        self.operation == Operation::VerifyStart || self.ip.is_some()
+    }
+
     /// What is known of a request when its facts have been gathered.
     pub fn of(
         request: &Request,

@@ -15,6 +15,7 @@ use super::tuning::Tuning;
 use super::velocity::Fast;
 use super::words;
 use crate::decision::Verdict;
+use crate::request::Operation;
 
 /// A key under suspicion.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,7 @@ impl Engine {
         let sender = findings.unlike.map_or(0.0, |u| u.probability.min(MOST_OUTCOME));
         let guessed = findings.guessed.map_or(0.0, |g| g.probability.min(MOST_OUTCOME));
         let side = |s: &Option<Suspect>| s.map_or(0.0, |s| s.probability);
-        let combined = |number: f64, client: f64, guessed: f64| {
+        let combined = |number: f64, client: f64, guessed: f64, concentration: f64| {
             let innocent = (1.0 - self.tuning.prior)
                 * (1.0 - number.min(MOST_OUTCOME))
                 * (1.0 - client.min(MOST_OUTCOME))
@@ -88,14 +89,17 @@ impl Engine {
                 * (1.0 - guessed);
             sigmoid(logit(1.0 - innocent) + findings.odds)
         };
-        let probability = combined(side(&findings.number), side(&findings.client), guessed);
+        let probability = combined(side(&findings.number), side(&findings.client), guessed, concentration);
         let narrow_guess =
             if findings.guessed.is_some_and(|g| Tuning::narrow(g.kind)) { guessed } else { 0.0 };
-        let narrow = combined(findings.narrow_number, findings.narrow_client, narrow_guess);
+        let narrow = |concentration: f64| {
+            combined(findings.narrow_number, findings.narrow_client, narrow_guess, concentration)
+        };
+        let blocking = if findings.hot.is_some_and(|hot| hot.pair()) { 0.0 } else { concentration };
         Evidence {
             probability: single(probability),
-            narrow: single(narrow),
-            ceiling: ceiling(narrow, concentration),
+            narrow: single(narrow(concentration)),
+            ceiling: ceiling(narrow(blocking)),
             explained: explained(&findings, concentration),
             signals: self.signals(asked, &findings, concentration, velocity),
             exposure: self.exposures(asked, &keys, cohort),
@@ -120,6 +124,7 @@ impl Engine {
             let class = (k.kind.has_classes() && cohort.unknown()).then(|| k.of_class(cohort));
             (k.in_cohort(cohort.tested_with()), class)
         });
+        let wide = wide.filter(|_| asked.of_a_user());
         for (key, class) in narrow.chain(wide) {
             let Some(suspect) = self.suspect(key, class, cohort) else { continue };
             let of_number = matches!(
@@ -142,13 +147,13 @@ impl Engine {
                 *narrow = narrow.max(suspect.probability);
             }
         }
-        if cohort.unknown() {
+        if cohort.unknown() && asked.of_a_user() {
             found.hot = self.concentration(asked, keys);
         }
         found.unlike = self.unlike(asked, keys);
         (found.guessed, found.longer_code) = self.guessing(asked, keys, cohort);
         found.fast = self.velocity(keys);
-        if cohort != Cohort::Trusted {
+        if cohort != Cohort::Trusted && asked.operation == Operation::VerifyStart {
             found.pestered = self.pestered(keys);
         }
         found
@@ -352,7 +357,7 @@ fn explained(found: &Findings, concentration: f64) -> Explained {
     }
 }
 
-/// Nothing but narrow evidence blocks.
-fn ceiling(narrow: f64, _concentration: f64) -> Verdict {
+/// Nothing but narrow evidence blocks, and two neighbouring numbers alone do not.
+fn ceiling(narrow: f64) -> Verdict {
     if narrow >= 0.5 { Verdict::Block } else { Verdict::Alternative }
 }

@@ -32,14 +32,19 @@ impl Engine {
         let cohort = self.cohort(asked, &keys);
         let repeats = self.repeated(&keys);
         let now = self.seconds();
+        if asked.of_a_user() {
+            self.note_spreads(&keys, cohort, probability, now);
+        }
+        if asked.operation != Operation::VerifyStart {
+            // Nobody confirms a text, and nobody asks for it again.
+            self.note_sender(asked, &keys);
+            return;
+        }
         let first = self.note_number(id, &keys, repeats, now);
-        self.note_spreads(&keys, cohort, probability, now);
         if first {
             self.note_asked(&keys, cohort, explained, now);
         }
-        self.note_sender(asked, &keys);
-        let expects = asked.operation == Operation::VerifyStart && id != 0;
-        if !expects {
+        if id == 0 {
             return;
         }
         let bookings = match (repeats, first) {
@@ -74,7 +79,10 @@ impl Engine {
         let keys = Keys::of(asked);
         let cohort = self.cohort(asked, &keys);
         let now = self.seconds();
-        self.note_sender(asked, &keys);
+        if asked.operation != Operation::VerifyStart {
+            self.note_sender(asked, &keys);
+            return;
+        }
         let explained = self.explains(asked, &keys, cohort);
         if explained == Explained::Block {
             self.heat(&keys, now);

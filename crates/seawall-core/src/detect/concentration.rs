@@ -65,6 +65,11 @@ impl Hot {
             && self.campaign < 1.0
     }
 
+    /// Two numbers: it happens.
+    pub(super) fn pair(&self) -> bool {
+        self.spread.numbers <= 2
+    }
+
     /// Whether it all came from one place.
     pub(super) fn coherent(&self) -> bool {
         few_addresses(&self.spread)

@@ -10,6 +10,7 @@ const MANTISSA: u64 = (1 << 52) - 1;
 const ONE: u64 = 1023 << 52;
 
 /// Natural logarithm; anything not above zero counts as the smallest normal number.
+#[inline]
 pub(crate) fn ln(x: f64) -> f64 {
     let bits = x.max(f64::MIN_POSITIVE).to_bits();
     let mut exponent = f64_of(i64::try_from(bits >> 52).unwrap_or(0) - 1023);
@@ -28,12 +29,14 @@ pub(crate) fn ln(x: f64) -> f64 {
 }
 
 /// `e^x`, flat outside of ±700.
+#[inline]
 pub(crate) fn exp(x: f64) -> f64 {
     exp2(x.clamp(-700.0, 700.0) * LOG2_E)
 }
 
 /// `2^x`, flat outside of ±1020.
 #[allow(clippy::cast_possible_truncation, reason = "between -1020 and 1020")]
+#[inline]
 pub(crate) fn exp2(x: f64) -> f64 {
     let x = x.clamp(-1020.0, 1020.0);
     let whole = (x + if x < 0.0 { -0.5 } else { 0.5 }) as i64;

@@ -2,8 +2,8 @@
 //! without a clock and without randomness: the same events give the same evidence on every node.
 //!
 //! Reading order: [`asked`] (what goes in), [`evidence`] (what comes out), `engine`, `booking` (a message is
-//! sent), `outcome` (it is confirmed, or not), `concentration`, `velocity`, and `assess`, which makes one
-//! probability of it all.
+//! sent), `outcome` (it is confirmed, or not), `concentration`, `velocity`, `guessing`, `sender`, and `assess`, which
+//! makes one probability of it all.
 
 pub mod asked;
 mod assess;
@@ -13,6 +13,8 @@ mod delay;
 pub mod dial;
 pub mod engine;
 pub mod evidence;
+#[cfg(test)]
+mod example;
 #[cfg(test)]
 mod first_day;
 mod guessing;
@@ -28,6 +30,8 @@ mod rows;
 mod seen;
 mod sender;
 mod state;
+#[cfg(test)]
+mod stories;
 mod table;
 pub mod tuning;
 mod velocity;

@@ -6,16 +6,13 @@ use proptest::prelude::*;
 use super::asked::{Asked, Event, TextTraits};
 use super::engine::{Bounds, Engine};
 use super::evidence::{Evidence, Explained};
+use super::example::{START, code};
 use super::tuning::Tuning;
 use crate::client_ip::ClientIp;
 use crate::country::Country;
-use crate::intel::IpFacts;
-use crate::message::Channel;
 use crate::msisdn::Msisdn;
 use crate::request::Operation;
 use crate::time::Timestamp;
-
-const START: i64 = 1_767_225_600_000;
 
 /// One step of a random history; what it means depends on what came before.
 #[derive(Clone, Debug)]
@@ -36,35 +33,24 @@ fn step() -> impl Strategy<Value = Step> {
 fn asked(step: &Step, at: i64) -> Asked {
     let block = [998_934_120_000, 998_934_130_000, 447_400_120_000][usize::from(step.who % 3)];
     let texts = step.from.is_multiple_of(5);
-    Asked {
-        at: Timestamp::from_millis(at),
-        operation: if texts { Operation::SmsSend } else { Operation::VerifyStart },
-        msisdn: Msisdn::from_u64(block + u64::from(step.who / 3 % 700)).unwrap(),
-        country: Country::parse(if step.who % 3 == 2 { "GB" } else { "UZ" }).unwrap(),
-        operator: (!step.who.is_multiple_of(7)).then(|| format!("op {}", step.who % 3)),
-        disposable: false,
-        subaccount: format!("acme_{}", step.from % 2),
-        api_key: "key_1".to_owned(),
-        user: None,
-        ip: (!step.from.is_multiple_of(11))
-            .then(|| ClientIp::parse(&format!("203.0.{}.{}", step.from % 4, step.from % 32)).unwrap()),
-        ip_facts: IpFacts {
-            asn: Some(u32::from(step.from % 3)),
-            hosting: step.from % 9 == 1,
-            ..IpFacts::default()
-        },
-        caller: ClientIp::parse(&format!("198.51.{}.7", step.about % 3)),
-        user_agent: Some(format!("agent {}", step.about % 4)),
-        fingerprint: step.about.is_multiple_of(2).then(|| format!("print {}", step.about % 5)),
-        known: step.about % 4 == 1,
-        trusted: step.about % 8 == 1,
-        price: 50_000,
-        channel: Channel::Sms,
-        text: texts.then(|| TextTraits {
-            url_hosts: vec![format!("h{}.example", step.about % 6)],
-            ..TextTraits::default()
-        }),
-    }
+    let from = (step.from % 4, step.from % 32);
+    let ip = (!step.from.is_multiple_of(11)).then(|| format!("203.0.{}.{}", from.0, from.1));
+    let mut asked = code(0, ip.as_deref(), 0);
+    asked.at = Timestamp::from_millis(at);
+    asked.operation = if texts { Operation::SmsSend } else { Operation::VerifyStart };
+    asked.msisdn = Msisdn::from_u64(block + u64::from(step.who / 3 % 700)).unwrap();
+    asked.country = Country::parse(if step.who % 3 == 2 { "GB" } else { "UZ" }).unwrap();
+    asked.operator = (!step.who.is_multiple_of(7)).then(|| format!("op {}", step.who % 3));
+    asked.subaccount = format!("acme_{}", step.from % 2);
+    asked.ip_facts.asn = Some(u32::from(step.from % 3));
+    asked.ip_facts.hosting = step.from % 9 == 1;
+    asked.caller = ClientIp::parse(&format!("198.51.{}.7", step.about % 3));
+    asked.user_agent = Some(format!("agent {}", step.about % 4));
+    asked.fingerprint = step.about.is_multiple_of(2).then(|| format!("print {}", step.about % 5));
+    (asked.known, asked.trusted) = (step.about % 4 == 1, step.about % 8 == 1);
+    let url_hosts = vec![format!("h{}.example", step.about % 6)];
+    asked.text = texts.then(|| TextTraits { url_hosts, ..TextTraits::default() });
+    asked
 }
 
 /// Folds the steps in as the gateway would: what is assessed is then sent or refused.

@@ -70,6 +70,7 @@ pub(super) struct Standing {
 const AT_HOME: u32 = 30 * DAY;
 
 impl Row for NumberRow {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }
@@ -134,6 +135,7 @@ pub(super) fn f64_of(n: i64) -> f64 {
 }
 
 impl Row for ExposureRow {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }
@@ -205,6 +207,7 @@ impl HealthRow {
 }
 
 impl Row for HealthRow {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }
@@ -316,6 +319,7 @@ fn slot(hour: u32) -> usize {
 }
 
 impl Row for VolumeRow {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }

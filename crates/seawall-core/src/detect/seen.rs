@@ -154,6 +154,7 @@ impl Seen {
 }
 
 impl Row for Seen {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }

@@ -14,6 +14,8 @@ const SUSPICION: f64 = 12.0 * 3600.0;
 const BASELINE: f64 = 7.0 * 86_400.0;
 /// Baselines fade so slowly that it is enough to look now and then (seconds).
 const BASELINE_STEP: u32 = 900;
+/// So do the others, compared with this (seconds): busy keys are spared the arithmetic of every message.
+const FADING_STEP: u32 = 5;
 /// Suspicion and two-sided sum stop here.
 pub(super) const MOST: f64 = 22.0;
 
@@ -68,8 +70,9 @@ impl KeyState {
     }
 
     /// Lets everything fade to `now`.
+    #[inline]
     pub(super) fn fade(&mut self, now: u32) {
-        if now > self.at {
+        if now >= self.at.saturating_add(FADING_STEP) {
             let fading = Fading::over(now - self.at, self.kind());
             self.suspicion.iter_mut().for_each(|s| *s = times(*s, fading.suspicion));
             self.balance = times(self.balance, fading.slow);
@@ -161,6 +164,7 @@ const WEAK_IDLE: u32 = 2 * 86_400;
 const ANY_IDLE: u32 = 28 * 86_400;
 
 impl Row for KeyState {
+    #[inline]
     fn key(&self) -> u64 {
         self.key
     }

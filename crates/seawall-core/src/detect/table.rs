@@ -76,23 +76,28 @@ impl<T: Row> Table<T> {
         self.evicted
     }
 
+    #[inline]
     pub(super) fn place(&self, key: u64) -> Option<u32> {
         self.index.find(key, |&p| key_at(&self.rows, p) == key).copied()
     }
 
+    #[inline]
     pub(super) fn find(&self, key: u64) -> Option<&T> {
         self.at(self.place(key)?)
     }
 
+    #[inline]
     pub(super) fn find_mut(&mut self, key: u64) -> Option<&mut T> {
         let place = self.place(key)?;
         self.at_mut(place)
     }
 
+    #[inline]
     pub(super) fn at(&self, place: u32) -> Option<&T> {
         self.rows.get(to_usize(place))
     }
 
+    #[inline]
     pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut T> {
         self.rows.get_mut(to_usize(place))
     }
@@ -160,10 +165,12 @@ impl<T: Row> Table<T> {
     }
 }
 
+#[inline]
 fn key_at<T: Row>(rows: &[T], place: u32) -> u64 {
     rows.get(to_usize(place)).map_or(0, Row::key)
 }
 
+#[inline]
 fn to_usize(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
