@@ -59,8 +59,12 @@ const UNCONFIRMED: f64 = 1.2;
 const CAMPAIGN: f64 = 1.0;
 /// The share of an attack that a key may hold although it asks for no more than usual: who pumps asks for more.
 const CALM: f64 = 0.1;
-/// Usual trials of a week that an address or a network of few people has.
-const FEW_SHARE: f64 = 40.0;
+/// Two-sided sum from which on one address is no office: some three more silent people than confirmations. Below
+/// it a challenge lets people go on, and their confirmations speak.
+const OFFICE_PROVEN: f64 = 2.5;
+/// What the logarithm of an address's confirmations adds to its alarm, and at most.
+const PEOPLE: f64 = 1.5;
+const MOST_PEOPLE: f64 = 6.0;
 /// Trials from which on a key's baseline tells what is usual there.
 const WATCHED: f64 = 40.0;
 /// What is below is not worth a signal.
@@ -200,12 +204,13 @@ impl Engine {
         })
     }
 
-    /// The alarm of a key. An address or a network that many share is tested as often as they ask, so it takes
-    /// more: by the logarithm of its usual trials.
+    /// The alarm of a key. Behind an address or a network where people confirmed live many: it is tested as often as
+    /// they ask, and a few who are silent in a row are to be expected. So it takes more, by the logarithm of their
+    /// confirmations of a week.
     pub(super) fn alarm_of(&self, kind: KeyKind, row: &KeyState) -> f64 {
         let shared = matches!(kind, KeyKind::Ip | KeyKind::Network);
-        let usual = if shared { ln(1.0 + f64::from(row.base_trials) / FEW_SHARE) } else { 0.0 };
-        self.tuning.alarm(kind) + usual
+        let people = if shared { PEOPLE * ln(1.0 + f64::from(row.base_confirmed)) } else { 0.0 };
+        self.tuning.alarm(kind) + people.min(MOST_PEOPLE)
     }
 
     /// What is missing among the requests of one cohort, which may be innocent of what is missing in all. Little
@@ -237,14 +242,16 @@ impl Engine {
             [&found.number, &found.client].into_iter().flatten().map(|s| s.probability).fold(0.0, f64::max);
         let velocity = found.fast.map_or(0.0, |f| f.probability);
         let Some(hot) = &found.hot else {
-            return (0.0, if outcome < 0.3 { velocity.min(self.tuning.velocity_cap) } else { velocity });
+            return (0.0, velocity.min(self.velocity_cap(outcome)));
         };
         let alone = hot.balance < 1.0 && outcome < 0.3;
         let many = hot.spread.numbers >= 8 || hot.campaign >= CAMPAIGN;
         let diverse = many && 2 * hot.spread.networks > hot.spread.numbers;
         let waiting = hot.open >= 3 && hot.probability > 0.6 && hot.balance > -2.0;
-        let cap = if hot.coherent() && outcome < 0.3 && hot.balance < 1.0 {
-            if hot.balance < 0.0 { self.tuning.coherent_cap } else { self.tuning.lone_cap }
+        // Where other blocks are under attack, one address is no office for long.
+        let office = if hot.campaign < CAMPAIGN { OFFICE_PROVEN } else { 0.0 };
+        let cap = if hot.coherent() && outcome < 0.3 && hot.balance < office.max(1.0) {
+            if hot.balance < office { self.tuning.coherent_cap } else { self.tuning.lone_cap }
         } else if !alone || waiting {
             1.0
         } else if diverse {
@@ -253,8 +260,14 @@ impl Engine {
             self.tuning.lone_cap
         };
         let concentration = hot.probability.min(cap).min(MOST_OUTCOME);
-        let alone = outcome < 0.3 && concentration < 0.3;
-        (concentration, if alone { velocity.min(self.tuning.velocity_cap) } else { velocity })
+        (concentration, velocity.min(self.velocity_cap(outcome.max(concentration))))
+    }
+
+    /// Velocity says the more, the surer another family is: by its square, since a busy address has more chances
+    /// of a few silent people in a row.
+    fn velocity_cap(&self, other: f64) -> f64 {
+        let least = self.tuning.velocity_cap;
+        least + (1.0 - least) * other * other
     }
 
     /// Log-odds of what is known beforehand.

@@ -27,9 +27,9 @@ pub struct Tuning {
     pub least_expected: f64,
     /// Most that concentration alone may say of one network (an office).
     pub coherent_cap: f64,
-    /// The same of several, and of nearly as many as numbers (proxies).
+    /// The same of several networks: another channel, not a block.
     pub lone_cap: f64,
-    /// See [`Tuning::lone_cap`].
+    /// The same of nearly as many networks as numbers (proxies).
     pub diverse_cap: f64,
     /// Most that velocity alone may say.
     pub velocity_cap: f64,
@@ -59,9 +59,9 @@ impl Default for Tuning {
             clustering: 0.35,
             look_elsewhere: 0.75,
             excess: 3.0,
-            least_expected: 0.004,
+            least_expected: 0.003,
             coherent_cap: 0.2,
-            lone_cap: 0.5,
+            lone_cap: 0.7,
             diverse_cap: 0.9,
             velocity_cap: 0.2,
             hosting: 1.4,
