@@ -11,6 +11,7 @@ mod sources;
 mod test;
 mod tidy;
 mod tools;
+mod train_check;
 mod waf;
 
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),
+    ("train-check", "lints and tests of training models, which takes minutes to build", train_check::run),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
     let (name, rest) = arguments.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
         eprintln!("usage: cargo xtask COMMAND\n");
-        COMMANDS.iter().for_each(|(name, what, _)| eprintln!("  {name:8} {what}"));
+        COMMANDS.iter().for_each(|(name, what, _)| eprintln!("  {name:11} {what}"));
         return ExitCode::from(2);
     };
     match command(rest) {

@@ -7,6 +7,7 @@ use crate::detect::Evidence;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
 use crate::list::ListHit;
+use crate::model::Opinion;
 use crate::time::Timestamp;
 use crate::velocity::Velocities;
 
@@ -100,6 +101,9 @@ pub struct Facts {
     /// What detection thinks of it.
     #[serde(skip_serializing_if = "Fact::not_asked")]
     pub evidence: Fact<Evidence>,
+    /// What trained models think of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opinions: Vec<Opinion>,
     /// What happened at the end user's address lately.
     #[serde(skip_serializing_if = "Fact::not_asked")]
     pub address: Fact<AddressHistory>,

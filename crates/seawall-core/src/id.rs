@@ -66,6 +66,8 @@ pub enum IdKind {
     Plan,
     /// A budget.
     Budget,
+    /// `mdl_`: a trained model
+    Model,
 }
 
 impl IdKind {
@@ -95,6 +97,7 @@ impl IdKind {
             Self::Rule => "rule_",
             Self::Plan => "pln_",
             Self::Budget => "bud_",
+            Self::Model => "mdl_",
         }
     }
 }

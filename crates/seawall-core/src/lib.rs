@@ -26,6 +26,7 @@ pub mod limit;
 pub mod list;
 pub mod lookup;
 pub mod message;
+pub mod model;
 pub mod money;
 pub mod msisdn;
 pub mod period;

@@ -9,10 +9,10 @@ mod lent;
 
 use serde::{Deserialize, Serialize};
 
-pub use lent::{Clue, Clues, Names, Pairs, Text};
+pub use lent::{Cause, Clue, Clues, Names, Pairs, Text};
 
 use crate::country::Country;
-use crate::detect::Evidence;
+use crate::detect::{Background, Evidence};
 use crate::facts::{Facts, History};
 use crate::intel::{IpFacts, NumberFacts};
 use crate::message::Channel;
@@ -167,6 +167,9 @@ pub struct Suspicion<'a> {
     /// Its causes, the strongest first.
     #[serde(borrow, default, skip_serializing_if = "Clues::is_empty")]
     pub signals: Clues<'a>,
+    /// What is remembered of its narrow keys.
+    #[serde(default, skip_serializing_if = "Background::is_empty")]
+    pub background: Background,
 }
 
 fn yes() -> bool {
@@ -266,6 +269,10 @@ impl Message<'_> {
 
 impl<'a> From<&'a Evidence> for Suspicion<'a> {
     fn from(evidence: &'a Evidence) -> Self {
-        Suspicion { probability: evidence.probability, signals: Clues::Lent(&evidence.signals) }
+        Suspicion {
+            probability: evidence.probability,
+            signals: Clues::Lent(&evidence.signals),
+            background: evidence.background,
+        }
     }
 }

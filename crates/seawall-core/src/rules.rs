@@ -6,6 +6,7 @@ mod country;
 pub(crate) mod detection;
 mod limits;
 mod lists;
+mod model;
 mod number;
 pub(crate) mod operator;
 mod opt_out;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[(&str, Rule)] = &[
     ("sending-window", sending_window::check),
     ("opt-out", opt_out::check),
     ("detection", detection::check),
+    ("model", model::check),
     ("resend", resend::check),
     ("risk-check", risk_check::check),
     ("budgets", budgets::check),

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::app::outbox::Outbox;
 use crate::app::snapshot::Snapshot;
 use crate::app::{
-    App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, recorder, reload, who,
+    App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, models, recorder, reload, who,
 };
 use crate::clock::Clock;
 use crate::config::Config;
@@ -122,6 +122,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         recorder: recorder::Recorder::default(),
         detection,
         velocities: crate::app::velocities::Velocity::default(),
+        models: models::Models::default(),
         grants: crate::app::grants::Grants::default(),
         intel,
         lists: lists::Lists::default(),
@@ -138,6 +139,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         draining: AtomicBool::new(false),
         config,
     });
+    models::load(&app.store, &app.models).await.map_err(|e| e.to_string())?;
     reload::reload(&app).await?;
     lists::load(&app).await.map_err(|e| e.to_string())?;
     reload::refill(&app).await.map_err(|e| e.to_string())?;

@@ -109,6 +109,7 @@ impl Engine {
             exposure: self.exposures(asked, &keys, cohort),
             price: asked.price,
             longer_code: findings.longer_code,
+            background: self.background(&keys),
         }
     }
 

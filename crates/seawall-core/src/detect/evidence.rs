@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::background::Background;
 use crate::decision::Verdict;
 
 /// Which independent kind of observation speaks.
@@ -152,6 +153,9 @@ pub struct Evidence {
     pub price: i64,
     /// Codes should be longer than usual: guessing is under way.
     pub longer_code: bool,
+    /// What is remembered of its narrow keys; decides nothing here.
+    #[serde(default)]
+    pub background: Background,
 }
 
 impl Default for Evidence {
@@ -165,6 +169,7 @@ impl Default for Evidence {
             exposure: Vec::new(),
             price: 0,
             longer_code: false,
+            background: Background::default(),
         }
     }
 }

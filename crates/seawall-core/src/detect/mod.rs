@@ -7,6 +7,7 @@
 
 pub mod asked;
 mod assess;
+pub mod background;
 mod booking;
 mod concentration;
 mod delay;
@@ -20,7 +21,7 @@ mod first_day;
 mod guessing;
 pub mod inspect;
 mod keys;
-mod math;
+pub(crate) mod math;
 mod outcome;
 mod pending;
 mod plan;
@@ -39,6 +40,7 @@ mod vocabulary;
 mod words;
 
 pub use asked::{Asked, Event, TextTraits};
+pub use background::{Background, Figure};
 pub use engine::{Bounds, Engine, Size, SnapshotError};
 pub use evidence::{Evidence, Explained, Exposure, Family, KeyKind, Signal};
 pub use tuning::Tuning;

@@ -211,6 +211,37 @@ pub struct Clue<'a> {
     pub expected: f32,
 }
 
+/// One cause, wherever it comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cause<'a> {
+    /// What kind of observation.
+    pub family: Family,
+    /// What it is about.
+    pub kind: KeyKind,
+    /// Which one.
+    pub key: &'a str,
+    /// What it alone would make the probability.
+    pub probability: f32,
+    /// How much was seen.
+    pub seen: f32,
+    /// How much was to be expected.
+    pub expected: f32,
+}
+
+impl<'a> From<&'a Signal> for Cause<'a> {
+    fn from(signal: &'a Signal) -> Self {
+        let Signal { family, kind, ref key, probability, seen, expected, .. } = *signal;
+        Cause { family, kind, key, probability, seen, expected }
+    }
+}
+
+impl<'a> From<&'a Clue<'_>> for Cause<'a> {
+    fn from(clue: &'a Clue<'_>) -> Self {
+        let Clue { family, kind, ref key, probability, seen, expected } = *clue;
+        Cause { family, kind, key: key.as_str(), probability, seen, expected }
+    }
+}
+
 impl<'a> From<&'a Signal> for Clue<'a> {
     fn from(signal: &'a Signal) -> Self {
         let Signal { family, kind, ref key, probability, seen, expected, .. } = *signal;
@@ -236,6 +267,14 @@ impl Clues<'_> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Cause<'_>> {
+        (0..self.len()).filter_map(|at| match self {
+            Clues::Lent(signals) => signals.get(at).map(Cause::from),
+            Clues::Read(clues) => clues.get(at).map(Cause::from),
+        })
     }
 
     /// The kind of observation that one of them is.

@@ -48,6 +48,8 @@ pub mod collection {
     pub const SUSPENSIONS: &str = "suspensions";
     /// Rules.
     pub const RULES: &str = "rules";
+    /// Trained models.
+    pub const MODELS: &str = "models";
     /// Export jobs.
     pub const EXPORTS: &str = "exports";
 }

@@ -22,6 +22,7 @@ pub mod idempotency;
 pub mod init;
 pub mod intel;
 pub mod lists;
+pub mod models;
 pub mod outbox;
 pub mod outcome;
 pub mod phone;
@@ -72,6 +73,8 @@ pub struct App {
     pub recorder: recorder::Recorder,
     /// Evidence about campaigns.
     pub detection: detection::Detection,
+    /// Trained models.
+    pub models: models::Models,
     /// What is known of addresses and numbers.
     pub intel: intel::Intel,
     /// Lists in force.

@@ -10,6 +10,7 @@ use seawall_core::facts::{Fact, Facts, History, Needs};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::limit::{Charge, ChargeKind, Charged, Counts, Dimensions, Exceeded, Room};
 use seawall_core::message::Channel;
+use seawall_core::model::Opinion;
 use seawall_core::policy::Policy;
 use seawall_core::reason::ReasonCode;
 use seawall_core::recorded::Recorded;
@@ -85,6 +86,7 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     let asked = learns.then(|| asked(&request, &facts, now));
     if let Some(asked) = &asked {
         facts.evidence = Fact::Known(app.detection.assess(asked));
+        facts.opinions = app.models.judge(&request, &facts, &policy.detection, now);
     }
     let mut decision = decide(policy, &request, &facts, now);
     let (mut charged, mut failures, mut room) = (Vec::new(), Vec::new(), None);
@@ -267,6 +269,8 @@ struct ShownFacts<'a> {
     resend_after: &'a Fact<Option<Timestamp>>,
     #[serde(skip_serializing_if = "Fact::not_asked")]
     address: Fact<AddressHistory>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    models: &'a [Opinion],
     #[serde(skip_serializing_if = "says_empty")]
     limits: &'a Fact<Vec<Exceeded>>,
     /// The decision that it redeems.
@@ -370,6 +374,7 @@ impl Screened {
             opt_out: &self.facts.opt_out,
             resend_after: &self.facts.resend_after,
             address: self.facts.address,
+            models: &self.facts.opinions,
             limits: &self.facts.limits,
             redeems: self.request.terms.redeems.map(|id| id.show(IdKind::Decision)),
         })

@@ -9,12 +9,14 @@ mod init;
 mod key;
 mod list;
 mod log;
+mod model;
 mod output;
 mod rule;
 mod serve;
 mod simulate;
 mod subaccount;
 mod suspension;
+mod train;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,6 +74,10 @@ enum Command {
     Backtest(backtest::BacktestArgs),
     /// Show every check that would run for a number, or that ran for a decision.
     Explain(explain::ExplainArgs),
+    /// Train a model on this installation's own traffic.
+    Train(train::TrainArgs),
+    /// Add, compare, enforce and delete trained models.
+    Model(model::ModelArgs),
     /// Write a trace of simulated traffic.
     Simulate(simulate::SimulateArgs),
     /// Print a completion script.
@@ -148,6 +154,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Rule(args) => block_on(rule::run(args))?,
         Command::Backtest(args) => block_on(backtest::run(args))?,
         Command::Explain(args) => block_on(explain::run(args))?,
+        Command::Train(args) => block_on(train::run(args))?,
+        Command::Model(args) => block_on(model::run(args))?,
         Command::Simulate(args) => simulate::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "seawall", &mut std::io::stdout());
@@ -191,6 +199,9 @@ mod tests {
             "rule enforce uz",
             "backtest --rule draft.toml --since 14d --json",
             "simulate --list --json",
+            "train --since 30d --out m.json --calibration isotonic --json",
+            "model import m.json --features map.json --name fraud",
+            "model enforce fraud",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

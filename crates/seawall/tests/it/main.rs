@@ -32,6 +32,7 @@ mod lists;
 #[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]
 #[path = "../../src/app/intel/testing.rs"]
 mod mmdb;
+mod models;
 mod native_codes;
 mod native_decisions;
 mod native_idempotency;

@@ -9,6 +9,7 @@ mod errors;
 mod explain;
 mod lists;
 mod messages;
+mod models;
 mod opt_outs;
 mod page;
 mod patch;
@@ -52,6 +53,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::list))
         .routes(routes!(stats::overview))
         .routes(routes!(rules::run))
+        .routes(routes!(models::create).layer(DefaultBodyLimit::max(models::AT_MOST)))
+        .routes(routes!(models::list))
+        .routes(routes!(models::get, models::patch, models::delete))
+        .routes(routes!(models::samples))
         .routes(routes!(sandbox::received, sandbox::answered))
         .routes(routes!(sandbox::clock))
 }
