@@ -16,7 +16,8 @@ use serde_json::Value;
 const ROWS: u16 = 2_000;
 
 fn main() {
-    let given = std::env::args().nth(1).map(|path| std::fs::read_to_string(path).expect("the model can be read"));
+    let given =
+        std::env::args().nth(1).map(|path| std::fs::read_to_string(path).expect("the model can be read"));
     let document = given.map_or_else(copies, |text| serde_json::from_str(&text).expect("the model is JSON"));
     let document: Document = serde_json::from_value(document).expect("the model is as XGBoost writes it");
     let names = [("a", "engine.probability"), ("b", "number.asks"), ("c", "client.hosting")];
@@ -24,22 +25,28 @@ fn main() {
     let model = document.model(&names, Calibration::default()).expect("the model can be asked");
     let rows: Vec<Vec<f32>> = (0..ROWS).map(|n| row(&model, n)).collect();
     println!("{} trees over {} features", model.ensemble().trees(), model.features().len());
-    let answer = per_row(&rows, |row| drop(black_box(model.probability(row))));
-    let why = per_row(&rows, |row| drop(black_box(contributions(model.ensemble(), row))));
+    let answer = per_row(&rows, |row| {
+        black_box(model.probability(row));
+    });
+    let why = per_row(&rows, |row| {
+        black_box(contributions(model.ensemble(), row));
+    });
     println!("{answer:.1} µs to answer, {why:.0} µs to say why");
 }
 
 fn copies() -> Value {
     let text = include_str!("../tests/data/xgboost_3_2.json");
     let mut whole: Value = serde_json::from_str(text).expect("the fixture is JSON");
-    let trees = whole.pointer_mut("/model/learner/gradient_booster/model/trees").and_then(Value::as_array_mut);
+    let trees =
+        whole.pointer_mut("/model/learner/gradient_booster/model/trees").and_then(Value::as_array_mut);
     let trees = trees.expect("the fixture has trees");
     *trees = std::iter::repeat_n(trees.clone(), 20).flatten().collect();
     whole.get_mut("model").expect("the fixture has a model").take()
 }
 
 fn row(model: &Model, n: u16) -> Vec<f32> {
-    let value = |at: usize| f32::from(u8::try_from((usize::from(n) * 31 + at * 17) % 23).unwrap_or(0)) / 7.0 - 1.0;
+    let value =
+        |at: usize| f32::from(u8::try_from((usize::from(n) * 31 + at * 17) % 23).unwrap_or(0)) / 7.0 - 1.0;
     (0..model.features().len()).map(value).collect()
 }
 

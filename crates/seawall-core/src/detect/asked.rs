@@ -6,7 +6,7 @@ use crate::client_ip::ClientIp;
 use crate::country::Country;
 use crate::detect::evidence::Explained;
 use crate::facts::History;
-use crate::intel::price::{UNLISTED_MICROS, list_price_micros};
+use crate::intel::price::likely_price;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::message::Channel;
 use crate::msisdn::Msisdn;
@@ -110,18 +110,11 @@ impl Asked {
             fingerprint: client.fingerprint.clone().or_else(|| client.ja4.clone()),
             known: past.known,
             trusted: past.trusted,
-            price: request.price.unwrap_or_else(|| likely_price(request)),
+            price: request.price.unwrap_or_else(|| likely_price(request.country, request.segments)),
             channel: request.channel,
             text: (request.operation != Operation::VerifyStart).then(text),
         }
     }
-}
-
-/// What a message costs about whose price nobody entered, in micro-units.
-fn likely_price(request: &Request) -> i64 {
-    list_price_micros(request.country)
-        .unwrap_or(UNLISTED_MICROS)
-        .saturating_mul(request.segments.max(1).into())
 }
 
 /// What happened. The engine is a fold over these, in the order in which they are given.

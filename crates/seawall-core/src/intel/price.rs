@@ -18,6 +18,11 @@ pub fn list_price_micros(country: Country) -> Option<i64> {
     rest.split(',').next()?.parse().ok()
 }
 
+/// What a message costs about whose price nobody entered, in micro-units.
+pub fn likely_price(country: Country, segments: u8) -> i64 {
+    list_price_micros(country).unwrap_or(UNLISTED_MICROS).saturating_mul(segments.max(1).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

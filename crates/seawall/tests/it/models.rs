@@ -49,8 +49,7 @@ async fn users(gateway: &Gateway, from: usize, count: usize) {
 
 async fn confirm(gateway: &Gateway, n: usize) {
     let to = format!("+659{:03}{:04}", 100 + (n * 37) % 800, (n * 7919) % 10_000);
-    let client =
-        json!({"ip": format!("{}.{}.9", ["116.86", "116.87", "116.88", "119.74", "219.74"][n % 5], n % 250), "user_agent": format!("app {}", n % 20)});
+    let client = json!({"ip": format!("{}.{}.9", ["116.86", "116.87", "116.88", "119.74", "219.74"][n % 5], n % 250), "user_agent": format!("app {}", n % 20)});
     let begun = gateway.api("POST", "/v1/verifications", Some(json!({"to": to, "client": client}))).await;
     let begun = begun.expect(201);
     let code = gateway.code(&to, 1).await;
@@ -134,10 +133,14 @@ async fn a_model_decides_once_it_has_proved_better() {
     detection(&gateway, "enforce").await;
     let stopped = attack(&gateway, 7, 1).await.expect(403);
     assert_eq!(reason(&stopped)["mode"], "enforce", "{stopped}");
+    let alone = json!({"to": "+4915112345678", "client": {"ip": "34.9.200.7", "user_agent": "other"}});
+    let alone = gateway.api("POST", "/v1/verifications", Some(alone)).await.expect(403);
+    assert_eq!(alone["code"], "campaign-model", "where the engine knows nothing yet: {alone}");
     confirm(&gateway, 9_001).await;
     let back = json!({"state": "shadow"});
     gateway.admin("PATCH", "/admin/v1/models/fraud", Some(back)).await.expect(200);
-    attack(&gateway, 8, 2).await.expect(201);
+    let other = json!({"to": "+4915112345679", "client": {"ip": "34.9.201.7", "user_agent": "other"}});
+    gateway.api("POST", "/v1/verifications", Some(other)).await.expect(201);
     gateway.admin("DELETE", "/admin/v1/models/fraud", None).await.expect(204);
     gateway.admin("GET", "/admin/v1/models/fraud", None).await.expect(404);
 }

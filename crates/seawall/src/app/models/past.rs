@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use seawall_core::detect::asked::UNKNOWN_PRICE;
 use seawall_core::detect::dial::DetectionPolicy;
+use seawall_core::intel::price::likely_price;
 use seawall_core::model::Subject;
 use seawall_core::model::label::{Alarms, Excluded, Key, Label, Outcome, label};
 use seawall_core::reason::ReasonCode;
@@ -103,7 +103,10 @@ impl Reading {
         match label(&outcome, &keys, &self.alarms, self.now) {
             Err(why) => take.excluded(why, scanned.count),
             Ok(label) => {
-                let price = facts.price.or(scanned.price.map(|(micros, _)| micros)).unwrap_or(UNKNOWN_PRICE);
+                let price = facts
+                    .price
+                    .or(scanned.price.map(|(micros, _)| micros))
+                    .unwrap_or_else(|| likely_price(facts.country, facts.segments));
                 take.labelled(&Labelled {
                     subject: Subject { facts: &facts, block: scanned.block, client_ip: scanned.client_ip },
                     at: scanned.at,
