@@ -2,8 +2,8 @@
 //!
 //! A limit per address that stops a flood of one person would stop them. So an address earns room by what
 //! happened there in the last seven days: for every [`PER_STEP`] different numbers that confirmed a code,
-//! one more time the quota, up to [`MOST_WIDENED`] times; and the plain quota goes on for each device there
-//! (address and fingerprint together). An address where less than half of the numbers confirm has not
+//! one more time the quota, up to [`MOST_WIDENED`] times; each fingerprint there may use half of that. (A
+//! fingerprint is often a model of phone rather than one device, so that many people of a campus share it.) An address where less than half of the numbers confirm has not
 //! earned anything: that is what pumping looks like.
 //!
 //! Two codes an hour for every user, with the built-in limit of 20: a thousand users who ask for three codes
@@ -35,7 +35,7 @@ impl AddressHistory {
         if u64::from(self.confirmed) * 2 < u64::from(self.numbers) {
             return 1;
         }
-        (self.confirmed / PER_STEP).clamp(1, MOST_WIDENED)
+        (1 + self.confirmed / PER_STEP).min(MOST_WIDENED)
     }
 }
 
@@ -136,8 +136,9 @@ mod tests {
     #[test]
     fn an_address_earns_room_by_confirmed_numbers_only() {
         assert_eq!(history(0, 0).widened(), 1);
-        assert_eq!(history(19, 19).widened(), 1);
-        assert_eq!(history(45, 40).widened(), 4);
+        assert_eq!(history(9, 9).widened(), 1);
+        assert_eq!(history(19, 19).widened(), 2);
+        assert_eq!(history(45, 40).widened(), 5);
         assert_eq!(history(5000, 4000).widened(), MOST_WIDENED);
         assert_eq!(history(81, 40).widened(), 1, "less than half confirm");
         assert_eq!(history(100_000, 100).widened(), 1);

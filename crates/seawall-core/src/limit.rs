@@ -146,10 +146,11 @@ impl Limit {
                 charge(seed ^ u64::from(factor), subject, quota, kept, self)
             })
             .collect();
-        // At a shared address the plain quota goes on, for each device.
+        // At a shared address one fingerprint may use half of the room.
         if let (true, Some(ip), Some(print)) = (widened > 1, dimensions.ip, dimensions.print) {
             let device = index.counter(ip, print);
-            all.push(charge(seed ^ u64::from(DEVICE), device, self.quota, self.quota, self));
+            let quota = self.quota.saturating_mul(widened.div_ceil(2));
+            all.push(charge(seed ^ u64::from(DEVICE), device, quota, self.quota.saturating_mul(most), self));
         }
         all.into_iter()
     }

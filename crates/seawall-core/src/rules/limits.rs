@@ -63,10 +63,13 @@ fn limit_reason(limit: &Limit, facts: &Facts, one: &Exceeded, now: Timestamp) ->
 fn note(limit: &Limit, facts: &Facts, quota: u64) -> String {
     let widened = facts.address.known().map_or(1, |address| address.widened());
     let plain = u64::from(limit.quota);
-    match (quota == plain, widened > 1 && limit.per.is(Per::ClientIp)) {
-        (true, true) => " for one device at a shared address".to_owned(),
+    let shared = widened > 1 && limit.per.is(Per::ClientIp);
+    match (quota == plain, shared) {
+        (_, true) if quota == plain * u64::from(widened.div_ceil(2)) => {
+            format!(" for one fingerprint at a shared address (quota {plain} → {quota})")
+        }
+        (_, true) => format!(" (shared address: quota {plain} → {quota})"),
         (true, false) => String::new(),
-        (false, true) => format!(" (shared address: quota {plain} → {quota})"),
         (false, false) => format!(" (network: quota {plain} → {quota})"),
     }
 }

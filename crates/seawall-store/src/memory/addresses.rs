@@ -74,7 +74,7 @@ mod tests {
     fn an_address_is_remembered_for_a_week() {
         let addresses = Addresses::default();
         (0..40).for_each(|number| addresses.note(7, number, true, at(0)));
-        assert_eq!(addresses.history(7, at(1)).widened(), 4);
+        assert_eq!(addresses.history(7, at(1)).widened(), 5);
         assert_eq!(addresses.history(8, at(1)).widened(), 1);
         assert_eq!(addresses.history(7, at(168)).widened(), 1);
     }
