@@ -24,13 +24,13 @@ pub struct Bounds {
     pub keys: u32,
     /// Blocks, addresses and networks whose distinct numbers are remembered (48 bytes and 8 a number).
     pub spreads: u32,
-    /// Numbers sent to within a day (32 bytes each).
+    /// Numbers sent to within a day, or confirmed within 30 (48 bytes each, index included some 55).
     pub numbers: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { keys: 1_800_000, spreads: 600_000, numbers: 1_500_000 }
+        Bounds { keys: 1_800_000, spreads: 600_000, numbers: 1_100_000 }
     }
 }
 
