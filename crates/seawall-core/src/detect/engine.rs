@@ -24,7 +24,7 @@ pub struct Bounds {
     pub keys: u32,
     /// Blocks, addresses and networks whose distinct numbers are remembered (48 bytes and 8 a number).
     pub spreads: u32,
-    /// Numbers sent to within a day, or confirmed within 30 (48 bytes each, index included some 55).
+    /// Numbers sent to within a day, or confirmed within 30 (40 bytes each, index included some 46).
     pub numbers: u32,
 }
 
