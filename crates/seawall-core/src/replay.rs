@@ -4,37 +4,70 @@
 //! The rules, the windows and the engine are those of the live gateway; what differs is where facts come from
 //! and that nothing leaves. It never looks at the truth that a trace may carry: only [`Summary`] does.
 
+mod addresses;
 mod feedback;
+mod reading;
 mod summary;
+mod velocities;
 mod windows;
+
+use std::collections::BTreeMap;
+use std::hash::Hasher;
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 
-pub use summary::{Attack, Campaign, Legit, Summary};
+pub use summary::{Attack, Campaign, Legit, Summary, Unlabelled};
 
 use crate::blind::BlindIndex;
-use crate::client_ip::ClientIp;
+use crate::country::Country;
 use crate::decide::{charges, decide, needs};
 use crate::decision::{Decision, Verdict};
 use crate::detect::inspect::Inspected;
 use crate::detect::{Asked, Engine, Event, Evidence};
 use crate::facts::{Fact, Facts, History};
-use crate::intel::{IpFacts, ip, number};
-use crate::limit::{BACK_OFF, Dimensions};
-use crate::msisdn::{Msisdn, MsisdnError, ParsedNumber};
-use crate::policy::{Policy, SubaccountPolicy};
+use crate::intel::number;
+use crate::limit::{BACK_OFF, Charge, ChargeKind, Counts, Dimensions};
+use crate::list::{ListIndex, Subject};
+use crate::msisdn::{Msisdn, MsisdnError};
+use crate::policy::{Policy, SubaccountPolicy, built_in_limits};
 use crate::request::{Operation, Request};
 use crate::time::Timestamp;
 use crate::trace::{Check, IfSent, Line, Op};
-use feedback::{Ahead, What};
+use addresses::Addresses;
+use feedback::{Ahead, Follows, What};
+use velocities::Counted;
 use windows::Windows;
 
-/// The subaccount of a line that names none.
-const SUBACCOUNT: &str = "default";
-/// The API key of every line.
-const KEY: &str = "key_replay";
+/// Not sent again before, as both dialects have it when a request does not say.
+const RESEND_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a message can be checked.
+const CHECKABLE: Duration = Duration::from_secs(24 * 3600);
+/// Messages after which those that can no longer be checked are forgotten.
+const SWEEP_AFTER: usize = 1 << 16;
+
+/// What an operator sets up, as far as a replay knows it.
+#[derive(Clone)]
+pub struct Setting {
+    /// What `decide` takes.
+    pub policy: Policy,
+    /// What holds for subaccounts that the policy does not name.
+    pub others: SubaccountPolicy,
+    /// Lists with their entries.
+    pub lists: ListIndex,
+    /// What a message costs whose line has no price, in micro-units.
+    pub prices: BTreeMap<Country, i64>,
+}
+
+impl Default for Setting {
+    /// A new installation.
+    fn default() -> Self {
+        let policy = Policy { limits: built_in_limits(), ..Policy::default() };
+        let (lists, others) = (ListIndex::default(), SubaccountPolicy::default());
+        Setting { policy, others, lists, prices: BTreeMap::new() }
+    }
+}
 
 /// Why a line cannot be replayed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,8 +87,13 @@ pub enum ReplayError {
     #[error("`to`: {0}")]
     Number(#[from] MsisdnError),
     /// An address that cannot be read.
-    #[error("`client.ip` is `{0}`; one IPv4 or IPv6 address without port is needed")]
-    Address(String),
+    #[error("`{field}` is `{value}`; one IPv4 or IPv6 address without port is needed")]
+    Address {
+        /// Which.
+        field: &'static str,
+        /// As written.
+        value: String,
+    },
 }
 
 /// What was decided of one line.
@@ -71,16 +109,18 @@ pub struct Decided {
 
 /// A replay in progress.
 pub struct Replay {
-    policy: Policy,
+    setting: Setting,
     range_digits: Vec<u8>,
     index: BlindIndex,
     windows: Windows,
+    addresses: Addresses,
+    velocities: Counted,
     engine: Engine,
     ahead: Ahead,
     names: HashSet<u64>,
     sent: HashMap<u64, Sent>,
-    /// By the engine's id.
-    numbers: HashMap<u64, Msisdn>,
+    /// Unconfirmed codes by subaccount and number, and when they were sent.
+    open: HashMap<(u64, Msisdn), Timestamp>,
     verified: HashMap<Msisdn, Timestamp>,
     last: Timestamp,
     ids: u64,
@@ -89,24 +129,35 @@ pub struct Replay {
 /// A message that was sent.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
-    id: u64,
+    at: Timestamp,
+    follows: Follows,
 }
 
 impl Replay {
-    /// Under a policy. A challenge is asked for, whatever the policy has set up: the trace says who passes.
-    pub fn new(mut policy: Policy, engine: Engine) -> Self {
-        policy.subaccounts.values_mut().for_each(|own| own.challenges = true);
-        let range_digits = policy.range_digits();
+    /// Under a policy, with nothing else set up.
+    pub fn new(policy: Policy, engine: Engine) -> Self {
+        Self::under(Setting { policy, ..Setting::default() }, engine)
+    }
+
+    /// Under everything that is set up. A challenge is asked for, whatever the policy has set up: the trace says
+    /// who passes.
+    pub fn under(mut setting: Setting, engine: Engine) -> Self {
+        setting.policy.subaccounts.values_mut().for_each(|own| own.challenges = true);
+        setting.others.challenges = true;
+        let range_digits = setting.policy.range_digits();
+        let velocities = Counted::new(setting.policy.rules.needs().velocities);
         Replay {
-            policy,
+            setting,
             range_digits,
             index: BlindIndex::new([7; 16]),
             windows: Windows::default(),
+            addresses: Addresses::default(),
+            velocities,
             engine,
             ahead: Ahead::default(),
             names: HashSet::new(),
             sent: HashMap::new(),
-            numbers: HashMap::new(),
+            open: HashMap::new(),
             verified: HashMap::new(),
             last: Timestamp::default(),
             ids: 0,
@@ -120,39 +171,34 @@ impl Replay {
 
     /// What the engine holds about the keys of a line that asks for a message.
     pub fn inspect(&self, line: &Line<'_>) -> Vec<Inspected> {
-        let to = match &line.op {
-            Op::VerifyStart(start) => &start.to,
-            Op::SmsSend(sms) => &sms.to,
+        let read = match &line.op {
+            Op::VerifyStart(start) => reading::start(line, start),
+            Op::SmsSend(sms) => reading::sms(line, sms),
             Op::VerifyCheck(_) => return Vec::new(),
         };
-        let Ok(request) = self.as_request(line, Operation::VerifyStart, to) else { return Vec::new() };
-        let ip = request.client.ip.map(|ip| ip_facts(line, ip));
-        let number = Msisdn::parse(to, None).map(|n| number::facts(&n)).unwrap_or_default();
-        let history = self.history(&request, false);
-        self.engine.inspect(&Asked::of(&request, ip, Some(&number), history, line.t))
+        let Ok(request) = read else { return Vec::new() };
+        let facts = self.looked_up(line, &request, false);
+        let history = facts.history.known().copied().unwrap_or_default();
+        self.engine.inspect(&Asked::of(&request, facts.ip, facts.number.as_ref(), history, line.t))
     }
 
-    /// Decides the next line.
+    /// Decides the next line. After an error the replay is over: what the line was to change is not known.
     pub fn step(&mut self, line: &Line<'_>) -> Result<Decided, ReplayError> {
         self.accept(line)?;
         while let Some(due) = self.ahead.due(line.t) {
-            self.fold(due.id, due.what, Timestamp::from_millis(due.due));
+            self.fold(due.follows, due.what, Timestamp::from_millis(due.due));
         }
         match &line.op {
-            Op::VerifyCheck(check) => Ok(self.check(check, line.t)),
+            Op::VerifyCheck(check) => self.check(line, check),
             Op::VerifyStart(start) => {
-                let mut request = self.request(line, Operation::VerifyStart, &start.to)?;
-                request.price = start.price_micros.and_then(|p| i64::try_from(p).ok());
+                let request = self.enter(reading::start(line, start)?);
                 let passes = start.if_challenged.is_some_and(|if_challenged| if_challenged.passes);
-                Ok(self.send(line, request, start.known_number, start.if_sent, passes))
+                Ok(self.send(line, &request, start.known_number, start.if_sent, passes))
             }
             Op::SmsSend(sms) => {
-                let mut request = self.request(line, Operation::SmsSend, &sms.to)?;
-                request.price = sms.price_micros.and_then(|p| i64::try_from(p).ok());
-                request.message.url_hosts = crate::text::urls::hosts(&sms.text);
-                request.message.words = crate::text::words::hashes(&sms.text);
-                let follows = sms.if_sent.unwrap_or_default();
-                Ok(self.send(line, request, sms.known_number, follows, false))
+                let request = self.enter(reading::sms(line, sms)?);
+                let passes = sms.if_challenged.is_some_and(|if_challenged| if_challenged.passes);
+                Ok(self.send(line, &request, sms.known_number, sms.if_sent.unwrap_or_default(), passes))
             }
         }
     }
@@ -166,47 +212,42 @@ impl Replay {
         if new { Ok(()) } else { Err(ReplayError::Repeated(line.id.chars().take(80).collect())) }
     }
 
-    fn request(&mut self, line: &Line<'_>, op: Operation, to: &str) -> Result<Request, ReplayError> {
-        let request = self.as_request(line, op, to)?;
-        if !self.policy.subaccounts.contains_key(&request.subaccount) {
-            let own = SubaccountPolicy { challenges: true, ..SubaccountPolicy::default() };
-            self.policy.subaccounts.insert(request.subaccount.clone(), own);
+    /// Its subaccount is set up like all others unless it has a policy of its own, and its message costs what
+    /// the price list says unless the line does.
+    fn enter(&mut self, mut request: Request) -> Request {
+        let subaccounts = &mut self.setting.policy.subaccounts;
+        if !subaccounts.contains_key(&request.subaccount) {
+            subaccounts.insert(request.subaccount.clone(), self.setting.others.clone());
         }
-        Ok(request)
-    }
-
-    /// The line as the live gateway would see it.
-    fn as_request(&self, line: &Line<'_>, op: Operation, to: &str) -> Result<Request, ReplayError> {
-        let number = Msisdn::parse(to, None)?;
-        let subaccount = line.subaccount.as_deref().unwrap_or(SUBACCOUNT);
-        let address = |text: &str| ClientIp::parse(text).ok_or_else(|| ReplayError::Address(text.to_owned()));
-        let caller = line.caller.as_ref().and_then(|c| c.ip.as_deref()).map(address).transpose()?;
-        let caller = caller.unwrap_or_else(|| ClientIp::from_ip(std::net::Ipv4Addr::LOCALHOST.into()));
-        let mut request = Request::new(op, subaccount, KEY, &number, caller);
-        request.client.ip = line.client.ip.as_deref().map(address).transpose()?;
-        let own = |text: &Option<crate::trace::Text<'_>>| text.as_deref().map(str::to_owned);
-        request.client.user_agent = own(&line.client.user_agent);
-        request.client.fingerprint = own(&line.client.fingerprint);
-        request.client.device_token = own(&line.client.device_token);
-        Ok(request)
+        request.price = request.price.or_else(|| self.setting.prices.get(&request.country).copied());
+        request
     }
 
     fn send(
         &mut self,
         line: &Line<'_>,
-        request: Request,
+        request: &Request,
         known: bool,
         follows: IfSent,
         passes: bool,
     ) -> Decided {
-        let (facts, asked) = self.gather(line, &request, known);
+        let dimensions = Dimensions::of(request, &self.index, &self.range_digits);
+        let mut facts = self.gather(line, request, &dimensions, known);
+        let keys = self.velocities.keys(&self.index, &dimensions, request, &facts);
+        facts.velocities = self.velocities.look(keys.as_ref(), line.t);
+        let history = facts.history.known().copied().unwrap_or_default();
+        let asked = Asked::of(request, facts.ip, facts.number.as_ref(), history, line.t);
+        if needs(&self.setting.policy, request).evidence {
+            facts.evidence = Fact::Known(self.engine.assess(&asked));
+        }
         let evidence = facts.evidence.known().cloned().unwrap_or_default();
-        let decision = self.screen(&request, facts, passes, line.t);
+        let decision = self.screen(request, facts, &dimensions, passes, line.t);
         let challenged = decision.verdict == Verdict::Challenge && decision.enforced;
         let sent = decision.verdict < Verdict::Alternative && (!challenged || passes);
         let price = asked.price;
         if sent {
-            self.dispatch(line, asked, &evidence, follows);
+            self.dispatch(line, asked, &evidence, &dimensions, follows);
+            self.velocities.sent(keys, self.ids, line.t);
         } else if challenged {
             self.engine.observe(&Event::Challenged { asked: Box::new(asked) });
         } else {
@@ -215,32 +256,33 @@ impl Replay {
         Decided { decision, sent, price }
     }
 
-    fn gather(&mut self, line: &Line<'_>, request: &Request, known: bool) -> (Facts, Asked) {
-        let history = self.history(request, known);
-        let ip = request.client.ip.map(|ip| ip_facts(line, ip));
-        let parsed = ParsedNumber {
-            msisdn: request.to,
-            country: request.country,
-            kind: request.kind,
-            valid: request.valid,
-        };
-        let number = number::facts(&parsed);
-        let asked = Asked::of(request, ip, Some(&number), history, line.t);
-        let evidence = match needs(&self.policy, request).evidence {
-            true => Fact::Known(self.engine.assess(&asked)),
-            false => Fact::NotAsked,
-        };
-        let facts = Facts {
-            lists: Fact::Known(Vec::new()),
-            history: Fact::Known(history),
-            ip,
-            number: Some(number),
+    /// Room 4 of the live gateway, without evidence.
+    fn gather(&self, line: &Line<'_>, request: &Request, dimensions: &Dimensions, known: bool) -> Facts {
+        let needs = needs(&self.setting.policy, request);
+        let mut facts = self.looked_up(line, request, known);
+        if needs.lists {
+            let subject = Subject::of(request, facts.ip.as_ref(), facts.number.as_ref());
+            facts.lists = Fact::Known(self.setting.lists.hits(&subject, line.t));
+        }
+        if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
+            facts.address = Fact::Known(self.addresses.history(ip, line.t));
+        }
+        if needs.open_verification {
+            let sent = self.open.get(&(dimensions.sub, request.to));
+            facts.resend_after = Fact::Known(sent.map(|at| at.plus(RESEND_INTERVAL)));
+        }
+        facts
+    }
+
+    /// What is known without asking anybody.
+    fn looked_up(&self, line: &Line<'_>, request: &Request, known: bool) -> Facts {
+        Facts {
+            history: Fact::Known(self.history(request, known)),
+            ip: request.client.ip.map(|ip| reading::ip_facts(line, ip)),
+            number: Some(number::facts(&request.number())),
             opt_out: Fact::Known(false),
-            resend_after: Fact::Known(None),
-            evidence,
             ..Facts::default()
-        };
-        (facts, asked)
+        }
     }
 
     fn history(&self, request: &Request, known: bool) -> History {
@@ -252,12 +294,19 @@ impl Replay {
         }
     }
 
-    /// Rooms 4 and 5 of the live gateway: decide, charge in one step, decide again. A challenge that is passed
-    /// charges when the request goes on, which here is at once.
-    fn screen(&mut self, request: &Request, mut facts: Facts, passes: bool, now: Timestamp) -> Decision {
-        let first = decide(&self.policy, request, &facts, now);
-        let dimensions = Dimensions::of(request, &self.index, &self.range_digits);
-        let all = charges(&self.policy, request, &facts, &dimensions, &self.index, now);
+    /// Room 5 of the live gateway: decide, charge in one step, decide again. A challenge that is passed charges
+    /// when the request goes on, which here is at once.
+    fn screen(
+        &mut self,
+        request: &Request,
+        mut facts: Facts,
+        dimensions: &Dimensions,
+        passes: bool,
+        now: Timestamp,
+    ) -> Decision {
+        let policy = &self.setting.policy;
+        let first = decide(policy, request, &facts, now);
+        let all = charges(policy, request, &facts, dimensions, &self.index, now);
         let challenged = first.verdict == Verdict::Challenge && first.enforced;
         let sends = first.verdict < Verdict::Alternative && (!challenged || passes);
         facts.limits = Fact::Known(if sends {
@@ -267,41 +316,103 @@ impl Replay {
             self.windows.charge_always(&all, now);
             exceeded
         });
-        decide(&self.policy, request, &facts, now)
+        // Limits that all have room say nothing, so the decision stands.
+        let room = facts.limits.known().is_some_and(Vec::is_empty);
+        if room { first } else { decide(policy, request, &facts, now) }
     }
 
-    fn dispatch(&mut self, line: &Line<'_>, asked: Asked, evidence: &Evidence, follows: IfSent) {
+    fn dispatch(
+        &mut self,
+        line: &Line<'_>,
+        asked: Asked,
+        evidence: &Evidence,
+        dimensions: &Dimensions,
+        after: IfSent,
+    ) {
         self.ids += 1;
-        let id = self.ids;
-        self.sent.insert(name_hash(&line.id), Sent { id });
-        self.numbers.insert(id, asked.msisdn);
+        let follows = Follows { id: self.ids, to: asked.msisdn, sub: dimensions.sub, ip: dimensions.ip };
+        if asked.operation == Operation::VerifyStart {
+            self.remember(name_hash(&line.id), Sent { at: line.t, follows });
+            if let Some(ip) = dimensions.ip {
+                self.addresses.note(ip, dimensions.to, false, line.t);
+            }
+        }
         let (probability, explained) = (evidence.probability, evidence.explained);
-        self.engine.observe(&Event::Sent { id, asked: Box::new(asked), probability, explained });
-        self.ahead.plan(line.t, &line.id, id, follows);
+        self.engine.observe(&Event::Sent { id: self.ids, asked: Box::new(asked), probability, explained });
+        self.ahead.plan(line.t, &line.id, follows, after);
     }
 
-    fn fold(&mut self, id: u64, what: What, at: Timestamp) {
-        let event = match what {
+    fn remember(&mut self, name: u64, sent: Sent) {
+        if self.sent.len().is_multiple_of(SWEEP_AFTER) {
+            self.sent.retain(|_, old| old.at.plus(CHECKABLE) > sent.at);
+            self.open.retain(|_, at| at.plus(RESEND_INTERVAL) > sent.at);
+        }
+        self.sent.insert(name, sent);
+        self.open.insert((sent.follows.sub, sent.follows.to), sent.at);
+    }
+
+    fn fold(&mut self, follows: Follows, what: What, at: Timestamp) {
+        let id = follows.id;
+        self.engine.observe(&match what {
             What::Receipt(true) => Event::Delivered { id, at },
             What::Receipt(false) => Event::Failed { id, at },
             What::WrongCheck => Event::WrongCheck { id, at },
             What::Confirmed => Event::Confirmed { id, at },
-        };
-        self.engine.observe(&event);
-        if let (What::Confirmed, Some(&number)) = (what, self.numbers.get(&id)) {
-            self.verified.insert(number, at);
-            self.windows.clear(self.index.counter(BACK_OFF, self.index.msisdn(number)));
+        });
+        if what == What::Confirmed {
+            let number = self.index.msisdn(follows.to);
+            self.verified.insert(follows.to, at);
+            self.open.remove(&(follows.sub, follows.to));
+            self.windows.clear(self.index.counter(BACK_OFF, number));
+            self.velocities.confirmed(id, at);
+            if let Some(ip) = follows.ip {
+                self.addresses.note(ip, number, true, at);
+            }
         }
     }
 
-    /// A code of a request that was not sent does nothing.
-    fn check(&mut self, check: &Check<'_>, at: Timestamp) -> Decided {
-        if let Some(&Sent { id }) = self.sent.get(&name_hash(&check.of)) {
-            self.fold(id, if check.correct { What::Confirmed } else { What::WrongCheck }, at);
+    /// A code is presented. One of a request that was not sent, or a day ago, does nothing.
+    fn check(&mut self, line: &Line<'_>, check: &Check<'_>) -> Result<Decided, ReplayError> {
+        let version = self.setting.policy.version;
+        let mut decision = Decision { policy_version: version, enforced: true, ..Decision::default() };
+        let sent = self.sent.get(&name_hash(&check.of)).copied();
+        if let Some(sent) = sent.filter(|sent| sent.at.plus(CHECKABLE) > line.t) {
+            let request = self.enter(reading::check(line, sent.follows.to)?);
+            decision = self.screen_check(line, &request, check.correct);
+            if decision.verdict == Verdict::Allow {
+                let what = if check.correct { What::Confirmed } else { What::WrongCheck };
+                self.fold(sent.follows, what, line.t);
+            }
         }
-        let decision =
-            Decision { policy_version: self.policy.version, enforced: true, ..Decision::default() };
-        Decided { decision, sent: false, price: 0 }
+        Ok(Decided { decision, sent: false, price: 0 })
+    }
+
+    /// A wrong code counts in the windows of wrong codes, a right one does not; neither is looked at when one of
+    /// them is full.
+    fn screen_check(&mut self, line: &Line<'_>, request: &Request, correct: bool) -> Decision {
+        let dimensions = Dimensions::of(request, &self.index, &self.range_digits);
+        let mut facts = self.gather(line, request, &dimensions, false);
+        let policy = &self.setting.policy;
+        let all = charges(policy, request, &facts, &dimensions, &self.index, line.t);
+        let exceeded = self.windows.peek(&all, line.t);
+        let refused = exceeded.iter().any(|e| e.enforced);
+        for charge in &all {
+            let takes = charge.always || !(refused || correct && counts_failures(policy, charge));
+            if takes {
+                self.windows.add(charge, line.t);
+            }
+        }
+        facts.limits = Fact::Known(exceeded);
+        decide(policy, request, &facts, line.t)
+    }
+}
+
+fn counts_failures(policy: &Policy, charge: &Charge) -> bool {
+    match charge.kind {
+        ChargeKind::Limit(position) => {
+            policy.limits.get(position).is_some_and(|l| l.counts == Counts::Failures)
+        }
+        _ => false,
     }
 }
 
@@ -311,17 +422,5 @@ fn name_hash(name: &str) -> u64 {
     hasher.finish()
 }
 
-/// What the trace says of an address stands in for the tables.
-fn ip_facts(line: &Line<'_>, address: ClientIp) -> IpFacts {
-    let client = &line.client;
-    let mut facts = match (client.asn, client.country, client.hosting) {
-        (Some(_), Some(_), Some(_)) => IpFacts::default(),
-        _ => ip::facts(address),
-    };
-    facts.asn = client.asn.or(facts.asn);
-    facts.country = client.country.or(facts.country);
-    if let Some(hosting) = client.hosting {
-        (facts.hosting, facts.vpn) = (hosting, facts.vpn && hosting);
-    }
-    facts
-}
+#[cfg(test)]
+mod tests;

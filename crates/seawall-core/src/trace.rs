@@ -82,6 +82,8 @@ pub struct Sms<'a> {
     pub price_micros: Option<u64>,
     /// What follows if the message is sent.
     pub if_sent: Option<IfSent>,
+    /// What follows if a challenge is set.
+    pub if_challenged: Option<IfChallenged>,
 }
 
 /// What the end user's client showed of itself.

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::msisdn::Msisdn;
 use crate::time::Timestamp;
 use crate::trace::IfSent;
 
@@ -11,6 +12,10 @@ use crate::trace::IfSent;
 const RECEIPT_AFTER: i64 = 5_000;
 /// Wrong codes of somebody who never has the right one come at this pace (milliseconds).
 const WRONG_EVERY: i64 = 20_000;
+/// More wrong codes are as good as these.
+const MOST_WRONG: u32 = 100;
+/// A confirmation that comes later is as good as none: ten years, in milliseconds.
+const LATEST: i64 = 3650 * 86_400_000;
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +28,19 @@ pub(super) enum What {
     Confirmed,
 }
 
+/// Which message it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Follows {
+    /// The engine's name of the message.
+    pub id: u64,
+    /// The recipient.
+    pub to: Msisdn,
+    /// The subaccount, hashed.
+    pub sub: u64,
+    /// The address that asked for it, hashed.
+    pub ip: Option<u64>,
+}
+
 /// Feedback on one message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Feedback {
@@ -30,8 +48,7 @@ pub(super) struct Feedback {
     /// The request's name; equal times go by it.
     pub name: Box<str>,
     pub what: What,
-    /// The engine's name of the message.
-    pub id: u64,
+    pub follows: Follows,
 }
 
 /// Everything that lies ahead.
@@ -40,22 +57,22 @@ pub(super) struct Ahead(BinaryHeap<Reverse<Feedback>>);
 
 impl Ahead {
     /// What follows on a message sent at `at`.
-    pub fn plan(&mut self, at: Timestamp, name: &str, id: u64, follows: IfSent) {
+    pub fn plan(&mut self, at: Timestamp, name: &str, follows: Follows, after: IfSent) {
         let at = at.as_millis();
         let mut push = |due: i64, what| {
-            self.0.push(Reverse(Feedback { due, name: name.into(), what, id }));
+            self.0.push(Reverse(Feedback { due, name: name.into(), what, follows }));
         };
-        if let Some(delivered) = follows.delivered {
+        if let Some(delivered) = after.delivered {
             push(at + RECEIPT_AFTER, What::Receipt(delivered));
         }
-        let right = follows.confirm_after_ms.map(|after| i64::try_from(after).unwrap_or(i64::MAX / 4));
-        let wrong = i64::from(follows.wrong_checks.min(100));
+        let right = after.confirm_after_ms.map(|ms| i64::try_from(ms).unwrap_or(LATEST).min(LATEST));
+        let wrong = i64::from(after.wrong_checks.min(MOST_WRONG));
         for n in 1..=wrong {
-            let after = right.map_or(n * WRONG_EVERY, |right| right * n / (wrong + 1));
-            push(at + after, What::WrongCheck);
+            let pause = right.map_or(n * WRONG_EVERY, |right| right * n / (wrong + 1));
+            push(at + pause, What::WrongCheck);
         }
         if let Some(right) = right {
-            push(at.saturating_add(right), What::Confirmed);
+            push(at + right, What::Confirmed);
         }
     }
 
@@ -70,13 +87,26 @@ impl Ahead {
 mod tests {
     use super::*;
 
+    fn about(id: u64) -> Follows {
+        Follows { id, to: Msisdn::from_e164("+6591234567").unwrap(), sub: 1, ip: None }
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let mut ahead = Ahead::default();
+        let after =
+            IfSent { confirm_after_ms: Some(u64::MAX), wrong_checks: u32::MAX, delivered: Some(true) };
+        ahead.plan(Timestamp::MAX, "a", about(1), after);
+        assert_eq!(ahead.0.len(), 102);
+    }
+
     #[test]
     fn feedback_comes_by_time_and_then_by_name() {
         let mut ahead = Ahead::default();
         let at = Timestamp::from_millis(1000);
-        let follows = IfSent { confirm_after_ms: Some(9000), wrong_checks: 2, delivered: None };
-        ahead.plan(at, "b", 1, follows);
-        ahead.plan(at, "a", 2, IfSent { wrong_checks: 0, ..follows });
+        let after = IfSent { confirm_after_ms: Some(9000), wrong_checks: 2, delivered: None };
+        ahead.plan(at, "b", about(1), after);
+        ahead.plan(at, "a", about(2), IfSent { wrong_checks: 0, ..after });
         let mut seen = Vec::new();
         while let Some(f) = ahead.due(Timestamp::from_millis(20_000)) {
             seen.push((f.due, f.name.to_string(), f.what));

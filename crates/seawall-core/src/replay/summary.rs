@@ -20,11 +20,15 @@ pub struct Summary {
     pub legit: Legit,
     /// Requests of attackers.
     pub attack: Attack,
+    /// Of the requests that are counted as real users', those of which the trace does not say it.
+    #[serde(skip_serializing_if = "Unlabelled::is_empty")]
+    pub unlabelled: Unlabelled,
     #[serde(skip)]
     warm_until: Option<Timestamp>,
 }
 
-/// How real users fared. Only requests that ask for a message are counted.
+/// How real users fared. Only requests that ask for a message are counted; what is not said to be an attack's is
+/// taken for a real user's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Legit {
     /// How many.
@@ -41,6 +45,21 @@ pub struct Legit {
     pub blocked_pct: f64,
     /// Percent asked to prove something.
     pub challenged_pct: f64,
+    /// How many were sent.
+    pub sent: u64,
+}
+
+/// Requests of which nobody says whose they were: those of a real log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Unlabelled {
+    /// How many.
+    pub n: u64,
+    /// How many were sent.
+    pub sent: u64,
+    /// What those cost, in micro-units.
+    pub cost_sent_micros: i64,
+    /// What the others would have cost.
+    pub cost_stopped_micros: i64,
 }
 
 /// How attackers fared.
@@ -92,7 +111,12 @@ impl Summary {
         }
         let verdict = decided.decision.verdict;
         match line.truth.as_ref().filter(|truth| truth.attack) {
-            None => self.legit.add(verdict),
+            None => {
+                self.legit.add(verdict, decided.sent);
+                if line.truth.is_none() {
+                    self.unlabelled.add(decided);
+                }
+            }
             Some(truth) => {
                 let name = truth.campaign.as_ref().map_or("unnamed", |name| name);
                 self.attack.add(name, line.t, verdict, decided);
@@ -115,8 +139,9 @@ impl Summary {
 }
 
 impl Legit {
-    fn add(&mut self, verdict: Verdict) {
+    fn add(&mut self, verdict: Verdict, sent: bool) {
         self.n += 1;
+        self.sent += u64::from(sent);
         match verdict {
             Verdict::Allow => {}
             Verdict::Challenge => self.challenged += 1,
@@ -124,6 +149,19 @@ impl Legit {
             Verdict::Throttle => self.delayed += 1,
             Verdict::Block => self.blocked += 1,
         }
+    }
+}
+
+impl Unlabelled {
+    fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    fn add(&mut self, decided: &Decided) {
+        self.n += 1;
+        self.sent += u64::from(decided.sent);
+        let cost = if decided.sent { &mut self.cost_sent_micros } else { &mut self.cost_stopped_micros };
+        *cost = cost.saturating_add(decided.price);
     }
 }
 

@@ -41,7 +41,8 @@ impl Windows {
         charges.iter().filter(|charge| charge.always).for_each(|charge| self.add(charge, now));
     }
 
-    fn add(&mut self, charge: &Charge, now: Timestamp) {
+    /// Charges one, whatever it holds.
+    pub fn add(&mut self, charge: &Charge, now: Timestamp) {
         self.sweep(now);
         let (held, end) = match self.keys.remove(&charge.key) {
             Some((times, end)) => (Some(times), end),

@@ -106,6 +106,7 @@ impl Request {
                     known_number: known,
                     price_micros: Some(price_micros),
                     if_sent: None,
+                    if_challenged: None,
                 })
             }
         };

@@ -98,6 +98,7 @@ impl<'a> Wire<'a> {
             known_number: self.known_number.unwrap_or(false),
             price_micros: self.price_micros,
             if_sent: self.if_sent,
+            if_challenged: self.if_challenged,
         })
     }
 }
@@ -178,6 +179,7 @@ impl<'a> Out<'a> {
                 known_number: Some(sms.known_number),
                 price_micros: sms.price_micros,
                 if_sent: sms.if_sent,
+                if_challenged: sms.if_challenged,
                 ..self
             },
         }

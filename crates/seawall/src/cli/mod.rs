@@ -11,6 +11,7 @@ mod list;
 mod log;
 mod model;
 mod output;
+mod replay;
 mod rule;
 mod serve;
 mod simulate;
@@ -80,6 +81,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Write a trace of simulated traffic.
     Simulate(simulate::SimulateArgs),
+    /// Decide a trace or a provider's log again.
+    Replay(replay::ReplayArgs),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -157,6 +160,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Train(args) => block_on(train::run(args))?,
         Command::Model(args) => block_on(model::run(args))?,
         Command::Simulate(args) => simulate::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "seawall", &mut std::io::stdout());
             Ok(())
@@ -202,6 +206,8 @@ mod tests {
             "train --since 30d --out m.json --calibration isotonic --json",
             "model import m.json --features map.json --name fraud",
             "model enforce fraud",
+            "replay t.jsonl --policy p.toml --warmup-until 2026-01-12T00:00:00Z --out d.jsonl --json",
+            "replay - --format twilio-verify-json",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

@@ -41,6 +41,7 @@ mod native_refusals;
 mod native_verifications;
 mod operation;
 mod plans;
+mod replay;
 mod rules;
 mod simulate;
 mod smpp_peer;
