@@ -4,6 +4,7 @@ mod bench;
 mod crash;
 mod data;
 mod deny;
+mod detection;
 mod live;
 mod retries;
 mod slow;

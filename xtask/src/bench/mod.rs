@@ -54,12 +54,15 @@ impl Scale {
 /// Runs what is named, or everything but `build`. `--quick` measures less; `--binary=PATH` measures a gateway that
 /// was built before, with `examples/floor` beside it.
 pub fn run(arguments: &[String]) -> Result<(), String> {
+    if let Some(rest) = arguments.strip_prefix(&["detection".to_owned()]) {
+        return crate::detection::run(rest);
+    }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let built = arguments.iter().find_map(|argument| argument.strip_prefix("--binary="));
     let names: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
     if let Some(unknown) = names.iter().find(|name| !NAMES.contains(name) && **name != "build") {
-        return Err(format!("no benchmark `{unknown}`: {}, build", NAMES.join(", ")));
+        return Err(format!("no benchmark `{unknown}`: {}, build, detection", NAMES.join(", ")));
     }
     if names == ["build"] {
         report::print(&[state::cold_build()?]);

@@ -69,6 +69,11 @@ impl Simulation {
         Simulation { world, conditions, arrivals, rng, ahead, actors, untold }
     }
 
+    /// Whether what it will ask for depends on what it is told.
+    pub fn adapts(&self) -> bool {
+        self.actors.iter().any(|cast| cast.actor.listens())
+    }
+
     /// When the warm-up ends; attacks begin later.
     pub fn warmup_until(&self) -> Timestamp {
         Timestamp::from_millis(TEST_FROM)

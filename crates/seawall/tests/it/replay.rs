@@ -70,7 +70,6 @@ fn decisions_are_byte_identical_without_truth() {
         let plain = done(&replay(&unlabelled(&trace), &[]));
         assert!(labelled == plain, "{scenario}");
         assert_eq!(labelled.lines().count(), std::fs::read_to_string(&trace).unwrap().lines().count());
-        assert!(labelled == done(&replay(&trace, &[])), "{scenario} twice");
     }
 }
 
@@ -298,8 +297,15 @@ fn attempts() -> String {
             "channel_data": {"to": to, "message_status": "delivered"},
         })
     };
-    let people = (0..560)
-        .map(|n| one(n, 1 + n / 20, 60 * (n % 20), format!("+659{:07}", n * 7919 % 9_999_999), n % 8 != 0));
+    let people = (0..560).map(|n| {
+        one(
+            n,
+            1 + n / 20,
+            60 * (n % 20),
+            format!("+659{:07}", 1_000_000 + n * n * 48_271 % 7_999_993),
+            n % 8 != 0,
+        )
+    });
     let pumping = (0..200).map(|n| one(1000 + n, 28, 1200 + n / 2, format!("+99890123{n:04}"), false));
     json!({"attempts": people.chain(pumping).collect::<Vec<_>>(), "meta": {"page": 0}}).to_string()
 }

@@ -23,7 +23,7 @@ use crate::app::collections::rules::Rules;
 use crate::app::collections::subaccounts::Subaccounts;
 use crate::app::collections::suspensions::{StoredSuspension, Suspensions as AllSuspensions};
 use crate::app::collections::{self, Collection, Wrong, settings};
-use crate::app::entities::collection;
+use crate::app::entities::{Subaccount, collection};
 use crate::app::lists::entries;
 use crate::config::{Config, Overrides};
 use crate::serve;
@@ -178,9 +178,9 @@ async fn list(app: &App, actor: &Actor, one: &Value) -> Result<(), Wrong> {
 async fn challenge_everybody(app: &App) -> Result<(), Wrong> {
     for document in app.store.directory.documents(collection::SUBACCOUNTS).await? {
         let mut changed = document.clone();
-        if let Some(Value::Object(policy)) = changed.body.get_mut("policy") {
-            policy.insert("challenges".to_owned(), true.into());
-        }
+        let mut whole: Subaccount = read_back(document.body.clone())?;
+        whole.policy.challenges = true;
+        changed.body = serde_json::to_value(whole).unwrap_or_default();
         let audit = Actor::system().entry(app.now(), "subaccounts.update", &document.id, Value::Null);
         app.store.directory.replace(changed, audit).await?;
     }

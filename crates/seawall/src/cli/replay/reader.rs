@@ -62,7 +62,7 @@ impl Reader {
                 break;
             }
         }
-        match serde_json::from_slice(&self.buffer) {
+        match serde_json::from_slice(self.buffer.trim_ascii_end()) {
             Ok(line) => Ok(Some(line)),
             Err(error) => Err(Failure::Wrong(malformed(&self.name, self.line, &error))),
         }

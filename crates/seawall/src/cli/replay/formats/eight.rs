@@ -2,7 +2,7 @@
 
 use seawall_core::trace::{IfSent, Line, Op, Sms, Text, To};
 
-use super::record::{Learned, Made, Passed, Record, Wrong};
+use super::record::{EVERYBODY, Learned, Made, Passed, Record, Wrong};
 use super::value;
 
 /// One message. Its text may be masked, which hides what it links to and nothing else.
@@ -26,7 +26,7 @@ pub(super) fn message(record: &Record) -> Result<Made, Wrong> {
         known_number: false,
         price_micros,
         if_sent: Some(IfSent { delivered, ..IfSent::default() }),
-        if_challenged: None,
+        if_challenged: EVERYBODY,
     });
     let subaccount = record.get(&["subaccountid"]).map(|id| Text::from(id.to_owned()));
     let line =

@@ -43,6 +43,7 @@ impl Notes {
         let mut said = vec![
             "What the log could not tell:".to_owned(),
             "- who asked: without client addresses and devices, limits per address, proxies and client velocity were not judged".to_owned(),
+            "- who would have passed a challenge: everybody was taken to, so that challenges save nothing here".to_owned(),
             "- what the provider had refused already: only what it logged was replayed".to_owned(),
         ];
         if !self.confirmations {

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use seawall_core::trace::Line;
+use seawall_core::trace::{IfChallenged, Line};
+
+/// No log knows who would have passed a challenge. Everybody, says ours: then challenges save nothing, and no
+/// good user is lost to them.
+pub(super) const EVERYBODY: Option<IfChallenged> = Some(IfChallenged { passes: true });
 
 /// Where something is wrong in a log, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use seawall_core::trace::{IfSent, Line, Op, Sms, Start, Text, To};
 
-use super::record::{Learned, Made, Passed, Record, Wrong};
+use super::record::{EVERYBODY, Learned, Made, Passed, Record, Wrong};
 use super::value;
 
 /// A confirmation whose time the log does not tell comes so long after sending (milliseconds).
@@ -32,7 +32,7 @@ pub(super) fn message(record: &Record) -> Result<Made, Wrong> {
         known_number: false,
         price_micros: value::price(record, &["price"], &["priceunit"], &mut learned)?,
         if_sent: Some(IfSent { delivered: value::delivered(record.get(&["status"])), ..IfSent::default() }),
-        if_challenged: None,
+        if_challenged: EVERYBODY,
     });
     let subaccount = record.get(&["messagingservicesid", "accountsid"]);
     Ok(Made::Line(Box::new(line(t, id, subaccount, op)), learned))
@@ -58,7 +58,7 @@ pub(super) fn attempt(record: &Record) -> Result<Made, Wrong> {
         known_number: false,
         price_micros: value::price(record, &["price.value"], &["price.currency"], &mut learned)?,
         if_sent,
-        if_challenged: None,
+        if_challenged: EVERYBODY,
     });
     Ok(Made::Line(Box::new(line(t, id, record.get(&["servicesid"]), op)), learned))
 }
