@@ -11,7 +11,9 @@
 //! A factor multiplies every threshold of volume but those per number, which protect a person and not a bill.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use hashbrown::HashMap;
 
 use seawall_core::country::Country;
 use seawall_core::decision::{Decision, Verdict};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use seawall_core::country::Country;
 use seawall_core::decision::Verdict;
 use seawall_core::detect::Engine;
 use seawall_core::replay::{Decided, Replay, Setting};
@@ -11,7 +12,7 @@ use seawall_core::trace::{Line, Op};
 use super::baseline::Baseline;
 use super::defence::Defence;
 use super::score::{Outcome, Score};
-use super::seen::Seen;
+use super::seen::{self, Seen};
 
 /// What is to be run.
 pub(crate) struct Job<'a> {
@@ -58,9 +59,11 @@ impl Job<'_> {
         while let Some(request) = simulation.next_request() {
             let id = request.id;
             let line = request.into_line();
-            let seen = Seen::of(&line);
+            let number = seen::number(&line);
+            let seen = number.as_ref().and_then(|number| Seen::of(&line, number));
+            let country = number.map(|number| number.country);
             for player in &mut players {
-                if let Some(decided) = player.step(&line, seen.as_ref()) {
+                if let Some(decided) = player.step(&line, seen.as_ref(), country) {
                     simulation.tell(id, fate(&decided));
                 }
             }
@@ -97,7 +100,7 @@ impl Player {
     }
 
     /// What it decides; nothing where it has no say, or where a line cannot be decided at all.
-    fn step(&mut self, line: &Line<'_>, seen: Option<&Seen>) -> Option<Decided> {
+    fn step(&mut self, line: &Line<'_>, seen: Option<&Seen>, country: Option<Country>) -> Option<Decided> {
         let decided = match (&mut self.replay, &mut self.baseline) {
             (Some(replay), _) => {
                 let begun = Instant::now();
@@ -117,7 +120,7 @@ impl Player {
             },
             _ => return None,
         };
-        self.score.add(line, &decided);
+        self.score.add(line, country, &decided);
         Some(decided)
     }
 }

@@ -27,6 +27,8 @@ use score::Outcome;
 
 /// The one scenario that is run on the first seed alone: two million requests.
 const LARGE: &str = "scale_1m";
+/// Seeds on which the factors of the baselines are found.
+pub(crate) const TUNING_SEEDS: u64 = 2;
 /// Where the page goes.
 const PAGE: &str = "docs/benchmark.md";
 
@@ -62,12 +64,18 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     }
     let (calm, attacks): (Vec<&Scenario>, Vec<&Scenario>) =
         chosen.into_iter().partition(|s| s.kind == Kind::HardNegative);
-    let ladder = Defence::ladder();
-    let mut outcomes = all(&jobs(&plan, &calm, &ladder), "hard negatives");
+    // The factors are found on the first seeds; the others are run with those alone.
+    let (first, later): (Vec<Job>, Vec<Job>) = jobs(&plan, &calm, &Defence::ladder())
+        .into_iter()
+        .partition(|job| job.seed < plan.first + TUNING_SEEDS);
+    let mut outcomes = all(&first, "hard negatives");
     let tuned = tuned::Tuned::of(&outcomes);
     outcomes.retain(|outcome| !outcome.defence.is_ladder() || tuned.chose(outcome.defence));
     let field = Defence::field(&tuned);
-    outcomes.extend(all(&jobs(&plan, &attacks, &field), "attacks"));
+    let later = later.into_iter().map(|job| Job { defences: field.clone(), ..job });
+    let rest: Vec<Job> = jobs(&plan, &attacks, &field).into_iter().chain(later).collect();
+    outcomes.extend(all(&rest, "all others"));
+    outcomes.sort_by_key(|one: &Outcome| (one.order, one.seed, one.defence.order()));
     let measured = Measured { plan, outcomes, tuned, seconds: begun.elapsed().as_secs_f64() };
     print!("{}", tables::terminal(&measured));
     if let Some(path) = &measured.plan.out {
@@ -127,7 +135,8 @@ fn all(jobs: &[Job<'_>], what: &str) -> Vec<Outcome> {
             let outcomes = job.run();
             if let Ok(mut done) = done.lock() {
                 done.extend(outcomes);
-                eprintln!("{what}: {} {} done", job.scenario.name, job.seed);
+                let at = next.load(Ordering::Relaxed).min(jobs.len());
+                eprintln!("{what}, {at} of {}: {} {}", jobs.len(), job.scenario.name, job.seed);
             }
         }
     };
@@ -136,9 +145,7 @@ fn all(jobs: &[Job<'_>], what: &str) -> Vec<Outcome> {
             scope.spawn(work);
         }
     });
-    let mut done = done.into_inner().unwrap_or_default();
-    done.sort_by_key(|one: &Outcome| (one.order, one.seed, one.defence.order()));
-    done
+    done.into_inner().unwrap_or_default()
 }
 
 #[cfg(test)]

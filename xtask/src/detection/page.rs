@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::bars::{Bar, bars};
 use super::defence::Defence;
-use super::{LARGE, Measured, tables};
+use super::{LARGE, Measured, TUNING_SEEDS, tables};
 
 /// The commit after which no threshold was touched.
 const FROZEN: &str = "Detection thresholds frozen";
@@ -119,9 +119,9 @@ fn tuning(measured: &Measured) -> String {
         "\"As configured\" turns away far more real users than Seawall does, so a second version of each baseline is tuned to
 ours: one factor on all its thresholds of volume (limits per number stay: they protect people). *Turned away* is
 measured alike for all: a request of a real user that brought no message, whether it was blocked, told to wait, sent
-elsewhere or lost to a challenge. Over all hard negatives and seeds of this page Seawall turns away {:.3} %; of the
-factors below the strictest one is taken that turns away no more (the loosest, where none does). The seeds are those of
-the page, which favours the baselines.\n\n",
+elsewhere or lost to a challenge. Over all hard negatives of the first {TUNING_SEEDS} seeds Seawall turns away {:.3} %; of
+the factors below the strictest one is taken that turns away no more (the loosest, where none does). These seeds are
+seeds of the page, which favours the baselines.\n\n",
         measured.tuned.ours
     )
 }

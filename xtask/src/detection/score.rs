@@ -1,14 +1,13 @@
 //! How one defence fared in one scenario with one seed.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use seawall_core::country::Country;
 use seawall_core::decision::Verdict;
-use seawall_core::msisdn::Msisdn;
 use seawall_core::replay::{Decided, Summary};
 use seawall_core::sim::Kind;
 use seawall_core::time::Timestamp;
-use seawall_core::trace::{Line, Op};
+use seawall_core::trace::Line;
 
 use super::defence::Defence;
 
@@ -66,23 +65,15 @@ impl Score {
         Score { summary: Summary::new(Some(warm_until)), warm_until, near, burst }
     }
 
-    /// Counts one line.
-    pub fn add(&mut self, line: &Line<'_>, decided: &Decided) {
+    /// Counts one line, which asks for a message to that country or is none of those.
+    pub fn add(&mut self, line: &Line<'_>, country: Option<Country>, decided: &Decided) {
         self.summary.add(line, decided);
-        let to = match &line.op {
-            Op::VerifyStart(start) => &start.to,
-            Op::SmsSend(sms) => &sms.to,
-            Op::VerifyCheck(_) => return,
-        };
-        if line.t < self.warm_until {
-            return;
-        }
+        let Some(country) = country.filter(|_| line.t >= self.warm_until) else { return };
         let attack = line.truth.as_ref().is_some_and(|truth| truth.attack);
         if attack {
             self.burst.add(line.t, decided);
         }
-        let Ok(number) = Msisdn::parse(to, None) else { return };
-        self.bystander(number.country, attack, line, decided);
+        self.bystander(country, attack, line, decided);
     }
 
     fn bystander(&mut self, country: Country, attack: bool, line: &Line<'_>, decided: &Decided) {

@@ -5,11 +5,21 @@ use std::hash::{Hash, Hasher};
 
 use seawall_core::country::Country;
 use seawall_core::intel::number;
-use seawall_core::msisdn::Msisdn;
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::trace::{IfSent, Line, Op};
 
 /// The price of a message without one, as the engine takes it.
 const UNKNOWN_PRICE: i64 = 50_000;
+
+/// The number that a line asks for a message to.
+pub(crate) fn number(line: &Line<'_>) -> Option<ParsedNumber> {
+    let to = match &line.op {
+        Op::VerifyStart(start) => &start.to,
+        Op::SmsSend(sms) => &sms.to,
+        Op::VerifyCheck(_) => return None,
+    };
+    Msisdn::parse(to, None).ok()
+}
 
 /// A request for a code.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +41,13 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Of a line that asks for a code.
-    pub fn of(line: &Line<'_>) -> Option<Self> {
+    /// Of a line that asks for a code for that number.
+    pub fn of(line: &Line<'_>, parsed: &ParsedNumber) -> Option<Self> {
         let Op::VerifyStart(start) = &line.op else { return None };
-        let parsed = Msisdn::parse(&start.to, None).ok()?;
         let number = parsed.msisdn.as_u64();
         let client = &line.client;
         let ip = client.forwarded_for.as_ref().or(client.ip.as_ref()).map(|ip| hash(&**ip));
-        let operator = number::operator(&parsed).map_or("none", |operator| operator.name);
+        let operator = number::operator(parsed).map_or("none", |operator| operator.name);
         let country = parsed.country;
         Some(Seen {
             at: line.t.as_millis(),

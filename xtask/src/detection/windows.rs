@@ -1,6 +1,8 @@
 //! What the baselines count: sends in sliding windows, and conversion by minute.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 /// A minute, milliseconds.
 const MINUTE: i64 = 60_000;
