@@ -107,7 +107,8 @@ fn told(begin: &[u8]) -> Format {
 
 fn import(text: &str, format: Format) -> Result<Imported, Wrong> {
     let records = match format {
-        Format::EightCsv | Format::TwilioMessagesCsv => csv::records(text)?,
+        Format::EightCsv => csv::records(text, &["umid", "msisdn", "createdat"])?,
+        Format::TwilioMessagesCsv => csv::records(text, &["sid", "to"])?,
         _ => json::records(text)?,
     };
     let make: fn(&Record) -> Result<Made, Wrong> = match format {

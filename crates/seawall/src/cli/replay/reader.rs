@@ -82,7 +82,9 @@ impl Reader {
 fn malformed(name: &str, line: u64, error: &serde_json::Error) -> String {
     let text = error.to_string();
     let problem = text.split(" at line ").next().unwrap_or(&text);
-    format!("{name}, line {line}, column {}: {}", error.column(), masked(problem))
+    // What is missing has no column.
+    let column = if error.column() > 0 { format!(", column {}", error.column()) } else { String::new() };
+    format!("{name}, line {line}{column}: {}", masked(problem))
 }
 
 /// Errors repeat what was written there; a full number is not repeated.

@@ -2,14 +2,17 @@
 
 use super::record::{Record, Wrong, plain};
 
-/// The rows behind the header.
-pub(super) fn records(text: &str) -> Result<Vec<Record>, Wrong> {
+/// The rows behind the header, which has at least these columns.
+pub(super) fn records(text: &str, needed: &[&str]) -> Result<Vec<Record>, Wrong> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut rows = Rows::of(text);
     let Some((_, header)) = rows.next().transpose()? else {
         return Err(Wrong::new("line 1", "is empty; a header with the names of the columns is needed"));
     };
     let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
+    if let Some(missing) = needed.iter().find(|needed| !names.iter().any(|name| name == *needed)) {
+        return Err(Wrong::new("line 1", format!("has no column `{missing}`; is it another format?")));
+    }
     let mut records = Vec::new();
     for row in rows {
         let (line, cells) = row?;
@@ -114,7 +117,7 @@ mod tests {
     #[test]
     fn rows_know_their_line() {
         let text = "\u{feff}Sid,Price Unit,Body\r\nSM1,USD,\"two\r\nlines, \"\"quoted\"\"\"\r\n\r\nSM2,,x";
-        let records = records(text).unwrap();
+        let records = records(text, &["sid"]).unwrap();
         let seen: Vec<_> = records.iter().map(|r| (r.place.as_str(), r.get(&["sid"]).unwrap())).collect();
         assert_eq!(seen, [("line 2", "SM1"), ("line 5", "SM2")]);
         assert_eq!(records[0].get(&["body"]), Some("two\r\nlines, \"quoted\""));
@@ -123,10 +126,11 @@ mod tests {
 
     #[test]
     fn what_is_no_table_is_said_with_its_line() {
-        let wrong = |text: &str| records(text).unwrap_err().to_string();
+        let wrong = |text: &str| records(text, &["a"]).unwrap_err().to_string();
         assert_eq!(wrong(""), "line 1: is empty; a header with the names of the columns is needed");
         assert_eq!(wrong("a,b\n1,2\n1\n"), "line 3: has 1 columns, the header has 2");
         assert_eq!(wrong("a,b\n1,\"2\n3"), "line 2: begins a quote that never ends");
-        assert_eq!(records("a;b\n1;2\n").unwrap().len(), 1);
+        assert_eq!(wrong("b,c\n"), "line 1: has no column `a`; is it another format?");
+        assert_eq!(records("a;b\n1;2\n", &["a"]).unwrap().len(), 1);
     }
 }

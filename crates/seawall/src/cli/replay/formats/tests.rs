@@ -121,6 +121,8 @@ fn what_is_wrong_is_named_with_line_and_column() {
         "record 1 (`conversionstatus`): `maybe` is neither converted nor unconverted"
     );
     let text = EIGHT.replace("umid", "id");
+    assert_eq!(wrong(&text, Format::EightCsv), "line 1: has no column `umid`; is it another format?");
+    let text = EIGHT.replace("u2,acme", ",acme");
     assert_eq!(wrong(&text, Format::EightCsv), "line 2: `umid` is missing or empty");
     let masked = EIGHT.replace("6591234567", "659123xxxx").replace("+998901234567", "99890123xxxx");
     assert!(wrong(&masked, Format::EightCsv).contains("ask the provider for an export with full numbers"));
