@@ -141,7 +141,7 @@ fn what_is_wrong_is_named_with_its_line_and_ends_with_2() {
         (LINE.replace("r1", "r2").replace("\"to\"", "\"too\""), "line 2: missing field `to`"),
         (
             LINE.replace("r1", "r2").replace("\"+6591234567\"", "6591234567"),
-            "line 2, column 80: invalid type: integer `659123xxxx`",
+            "line 2, column 73: invalid type: integer `659123xxxx`",
         ),
         (LINE.replace("r1", "r2").replace("+6591234567", "+12"), "line 2: `to`: "),
         (LINE.replace("r1", "r2").replace("10:00:00Z", "25:00"), "is not an RFC 3339 time"),
