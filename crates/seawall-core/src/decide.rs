@@ -11,6 +11,7 @@ use crate::policy::{BACK_OFF_WINDOW, Policy};
 use crate::reason::{Class, Reason, ReasonCode};
 use crate::request::{Operation, Request};
 use crate::rules;
+pub use crate::rules::operator::{Answers, ask};
 use crate::time::Timestamp;
 
 /// Which facts the rules will ask for.
@@ -66,6 +67,18 @@ pub fn charges(
 /// Decides. Total: it cannot fail, block, or read a clock. Facts that were not asked for decide nothing,
 /// facts that are unavailable refuse.
 pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp) -> Decision {
+    conclude(policy, request, facts, &ask(policy, request, facts, now), now)
+}
+
+/// Decides, given what the operator's rules said: they see everything but limits, and so are asked once for a
+/// request that is decided before and after its limits are charged.
+pub fn conclude(
+    policy: &Policy,
+    request: &Request,
+    facts: &Facts,
+    answers: &Answers,
+    now: Timestamp,
+) -> Decision {
     let mut reasons = Vec::new();
     let mut waits = Vec::new();
     let mut report = |reason, at: Option<Timestamp>| {
@@ -76,7 +89,7 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
     for (_, rule) in rules::ALL {
         rule(policy, request, facts, now, &mut report);
     }
-    let missing = rules::operator::check(policy, request, facts, now, &mut report);
+    rules::operator::report(policy, answers, now, &mut report);
     if policy.observes(now) {
         observe(&mut reasons);
     }
@@ -92,7 +105,7 @@ pub fn decide(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp)
         risk: facts.evidence.known().map_or(0, rules::risk),
         retry_at: retry_at.filter(|_| verdict == Verdict::Throttle),
         policy_version: policy.version,
-        missing,
+        missing: answers.missing.clone(),
     }
 }
 

@@ -51,6 +51,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     rest::hooks_are_leased(&open().ledger).await?;
     rest::recovery_marks_what_nobody_can_know(&open().ledger).await?;
     rest::checkpoints_are_kept_until_forgotten(&open().ledger).await?;
+    rest::allows_are_charged_until_they_are_redeemed(&open().ledger).await?;
     rest::the_newest_row_and_the_census_are_right(&open().ledger).await?;
     rest::retention_erases_in_steps(&open().ledger).await?;
     entries::entries_are_added_changed_and_removed(&open().directory).await?;

@@ -48,8 +48,9 @@ impl RuleSet {
         self.needs
     }
 
-    /// Asks every rule that applies; `matched` is told each that matches. Returns what was missing.
-    pub fn ask(&self, seen: &Seen<'_>, now: Timestamp, matched: &mut dyn FnMut(&Rule)) -> Vec<Missing> {
+    /// Asks every rule that applies; `matched` is told the position of each that matches. Returns what
+    /// was missing.
+    pub fn ask(&self, seen: &Seen<'_>, now: Timestamp, matched: &mut dyn FnMut(usize)) -> Vec<Missing> {
         let mut missing = Vec::new();
         let applying = self
             .rules
@@ -59,7 +60,7 @@ impl RuleSet {
         for (position, rule) in applying {
             let outcome = rule.program.run(seen);
             if outcome.matched {
-                matched(rule);
+                matched(position);
             }
             if outcome.missing != 0 {
                 missing.push(Missing { rule: position, attributes: outcome.missing });

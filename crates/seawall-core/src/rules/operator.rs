@@ -9,22 +9,32 @@ use crate::request::Request;
 use crate::rule::{Action, Missing, Rule, Seen};
 use crate::time::Timestamp;
 
-/// Asks them, and returns what they looked for and did not find.
-pub(crate) fn check(
-    policy: &Policy,
-    request: &Request,
-    facts: &Facts,
-    now: Timestamp,
-    report: &mut Report<'_>,
-) -> Vec<Missing> {
+/// What the rules said. It does not depend on limits, so that they need not be asked again once these are known.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Positions of those that matched.
+    matched: Vec<usize>,
+    /// What they looked for and did not find.
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// Asks them.
+pub fn ask(policy: &Policy, request: &Request, facts: &Facts, now: Timestamp) -> Answers {
     if policy.rules.is_empty() || !request.terms.risk_check {
-        return Vec::new();
+        return Answers::default();
     }
+    let mut matched = Vec::new();
     let seen = Seen::live(request, facts, now);
-    policy.rules.ask(&seen, now, &mut |rule| {
+    let missing = policy.rules.ask(&seen, now, &mut |position| matched.push(position));
+    Answers { matched, missing }
+}
+
+/// Every one that matched is a reason.
+pub(crate) fn report(policy: &Policy, answers: &Answers, now: Timestamp, report: &mut Report<'_>) {
+    for rule in answers.matched.iter().filter_map(|position| policy.rules.rules().get(*position)) {
         let retry_at = (rule.action == Action::Throttle).then(|| now.plus(rule.retry_after));
         report(reason(rule), retry_at);
-    })
+    }
 }
 
 fn reason(rule: &Rule) -> Reason {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
+use seawall_core::limit::Dimensions;
 use seawall_core::message::MessageState;
 use seawall_core::reason::ReasonCode;
 
@@ -12,8 +13,8 @@ use super::Backend;
 use super::directory::{audit, document};
 use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
 use crate::records::{
-    Acceptance, AuditEntry, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, MessageFilter, OptOut,
-    Page, Recovery, Retention,
+    Acceptance, Allowed, AuditEntry, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, MessageFilter,
+    OptOut, Page, Recovery, Retention,
 };
 use crate::{Ledger, Result, StoreError};
 
@@ -207,5 +208,42 @@ pub(super) async fn evidence_is_a_stream(ledger: &Arc<dyn Ledger>) -> Result<()>
     assert!(ledger.evidence_after(0).await?.is_empty());
     let next = ledger.append_evidence(b"four".to_vec()).await?;
     assert!(next > *third, "a number is never used again");
+    Ok(())
+}
+
+pub(super) async fn allows_are_charged_until_they_are_redeemed(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    let allow = |ms: i64, to: u64| Allowed {
+        id: id(ms),
+        subaccount: "main".to_owned(),
+        segments: 2,
+        dimensions: Dimensions { op: 1, to, ip: Some(9), ..Dimensions::default() },
+    };
+    // More batches than are read at once.
+    let mut given = Vec::new();
+    for n in 0..40u8 {
+        let two = vec![allow(i64::from(n) * 10, u64::from(n)), allow(i64::from(n) * 10 + 5, 1000)];
+        given.extend(two.clone());
+        ledger.record_allows(two, at(-5)).await?;
+    }
+    let redeemed = given.first().map(|allow| allow.id).unwrap_or_else(|| id(0));
+    let mut sent = message(500, 1, "x")?;
+    sent.dimensions.redeems = Some(redeemed.row().cast_unsigned());
+    ledger.accept(Acceptance { messages: vec![sent], ..Acceptance::default() }).await?;
+    ledger.note_known(7, at(100)).await?;
+    assert_eq!(
+        ledger.past_allows(at(0)).await?,
+        given.split_off(1),
+        "all but the redeemed one, as they were"
+    );
+    assert_eq!(ledger.past_allows(at(390)).await?.len(), 2);
+    let mut seen = Vec::new();
+    ledger
+        .past_charges(at(0), &mut |charge| seen.push((charge.at, charge.confirmed, charge.dimensions.to)))
+        .await?;
+    assert_eq!(seen.len(), 80, "79 allows and the message that redeemed one");
+    assert_eq!(seen.first().map(|(at, ..)| *at), Some(at(0)), "charged when the allow was given");
+    assert!(seen.contains(&(at(70), true, 7)) && seen.contains(&(at(80), false, 8)));
+    ledger.record_allows(vec![allow(600, 1)], at(395)).await?;
+    assert_eq!(ledger.past_allows(at(0)).await?.len(), 3, "what no window needs is forgotten");
     Ok(())
 }

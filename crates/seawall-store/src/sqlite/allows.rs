@@ -13,6 +13,9 @@ use crate::packed::{self, Packed, pack_bytes, unpack_bytes};
 use crate::records::Allowed;
 use crate::{PastCharge, Result};
 
+/// Batches read at once; each holds the allows of about a second.
+const BATCHES: u16 = 16;
+
 /// Packs allows; they hold keyed hashes and the subaccount's name, and so need no seal.
 pub(super) fn pack(allows: &[Allowed]) -> Vec<u8> {
     let mut out = Vec::with_capacity(allows.len() * 160);
@@ -44,13 +47,17 @@ pub(super) fn record(turn: &Turn<'_>, newest: i64, body: &[u8], forget_before: T
     Ok(())
 }
 
-/// Those given since an instant, in the order in which they were written.
-pub(super) fn since(view: View<'_>, since: Timestamp) -> Result<Vec<Allowed>> {
-    let mut select = view.conn.prepare_cached("SELECT body FROM allows WHERE row >= ?1 ORDER BY row")?;
-    let mut rows = select.query([Id::first_row(since)])?;
+/// The next of those given since an instant, in the order in which they were written, from the batch of a row
+/// on, and where the batches after them begin.
+pub(super) fn since(view: View<'_>, since: Timestamp, row: i64) -> Result<(Vec<Allowed>, Option<i64>)> {
+    let sql = "SELECT row, body FROM allows WHERE row >= ?1 ORDER BY row LIMIT ?2";
+    let mut select = view.conn.prepare_cached(sql)?;
+    let mut rows = select.query(params![row, BATCHES])?;
     let (mut found, damaged) = (Vec::new(), || damaged("an allow"));
+    let (mut read, mut next) = (0, row);
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(0)?.as_blob().map_err(|_| damaged())?;
+        (read, next) = (read + 1, row.get::<_, i64>(0)? + 1);
+        let body = row.get_ref(1)?.as_blob().map_err(|_| damaged())?;
         let mut from = packed::begun(body).ok_or_else(damaged)?;
         while !from.is_empty() {
             let allow = unpack(&mut from).ok_or_else(damaged)?;
@@ -59,7 +66,7 @@ pub(super) fn since(view: View<'_>, since: Timestamp) -> Result<Vec<Allowed>> {
             }
         }
     }
-    Ok(found)
+    Ok((found, (read == BATCHES).then_some(next)))
 }
 
 /// An allow as windows are filled from it. A confirmation that was reported for its number ended its back-off.

@@ -52,13 +52,15 @@ impl Ledger for SqliteStore {
     }
 
     async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>> {
-        let read = move |view: View<'_>| {
-            let gone: HashSet<u64> = allows::redeemed(view, since)?.into_iter().collect();
-            let mut found = allows::since(view, since)?;
-            found.retain(|allow| !gone.contains(&allow.id.row().cast_unsigned()));
-            Ok(found)
-        };
-        self.db.list(read).await
+        let gone = self.db.list(move |view| allows::redeemed(view, since)).await?;
+        let gone: HashSet<u64> = gone.into_iter().collect();
+        let (mut found, mut next) = (Vec::new(), Some(Id::first_row(since)));
+        while let Some(row) = next {
+            let (allows, after) = self.db.list(move |view| allows::since(view, since, row)).await?;
+            found.extend(allows.into_iter().filter(|allow| !gone.contains(&allow.id.row().cast_unsigned())));
+            next = after;
+        }
+        Ok(found)
     }
 
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
@@ -199,12 +201,18 @@ impl Ledger for SqliteStore {
             sends.into_iter().for_each(&mut *each);
             (next, confirmed) = (after, map);
         }
-        let rest = move |view: View<'_>| {
-            let mut left = allows::since(view, since)?;
-            left.retain(|allow| !gone.contains(&allow.id.row().cast_unsigned()));
-            Ok(left.into_iter().map(|allow| allows::charge(view, allow)).collect::<Vec<_>>())
-        };
-        self.db.list(rest).await?.into_iter().for_each(each);
+        next = Some(Id::first_row(since));
+        while let Some(row) = next {
+            let chunk = move |view: View<'_>| {
+                let (allows, after) = allows::since(view, since, row)?;
+                let charges = allows.into_iter().map(|allow| (allow.id.row(), allows::charge(view, allow)));
+                Ok((charges.collect::<Vec<_>>(), after))
+            };
+            let (charges, after) = self.db.list(chunk).await?;
+            let left = charges.into_iter().filter(|(row, _)| !gone.contains(&row.cast_unsigned()));
+            left.for_each(|(_, charge)| each(charge));
+            next = after;
+        }
         Ok(())
     }
 

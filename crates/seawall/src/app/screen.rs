@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use seawall_core::address::AddressHistory;
-use seawall_core::decide::{charges, decide, needs};
+use seawall_core::decide::{ask, charges, conclude, needs};
 use seawall_core::decision::{Decision, Verdict};
 use seawall_core::detect::{Asked, Event};
 use seawall_core::facts::{Fact, Facts, History, Needs};
@@ -76,11 +76,8 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         facts.address = fact(app.store.counters.address(ip, now).await);
     }
     let keys = app.velocities.keys(index, dimensions.to, &request, &facts);
-    if let Some(before) = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now))
-        && needs.velocities
-    {
-        facts.velocities = Fact::Known(before);
-    }
+    let before = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now));
+    facts.velocities = before.filter(|_| needs.velocities).map_or(Fact::NotAsked, Fact::Known);
     // Nothing goes to a test number, so nothing is learned from it.
     let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();
     let asked = learns.then(|| asked(&request, &facts, now));
@@ -88,7 +85,8 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         facts.evidence = Fact::Known(app.detection.assess(asked));
         facts.opinions = app.models.judge(&request, &facts, &policy.detection, now);
     }
-    let mut decision = decide(policy, &request, &facts, now);
+    let answers = ask(policy, &request, &facts, now);
+    let mut decision = conclude(policy, &request, &facts, &answers, now);
     let (mut charged, mut failures, mut room) = (Vec::new(), Vec::new(), None);
     if needs.limits {
         let all = charges(policy, &request, &facts, &dimensions, index, now);
@@ -103,7 +101,7 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         facts.limits = answer.map(|answer| answer.exceeded);
         // Limits that all have room say nothing, so the decision stands.
         if !facts.limits.known().is_some_and(Vec::is_empty) {
-            decision = decide(policy, &request, &facts, now);
+            decision = conclude(policy, &request, &facts, &answers, now);
         }
         if sends && decision.send.is_some() {
             note_number(app, &request, &dimensions, now).await;
