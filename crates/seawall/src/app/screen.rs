@@ -89,16 +89,9 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     let mut decision = conclude(policy, &request, &facts, &answers, now);
     let (mut charged, mut failures, mut room) = (Vec::new(), Vec::new(), None);
     if needs.limits {
-        let all = charges(policy, &request, &facts, &dimensions, index, now);
         let sends = decision.send.is_some() && !request.dry_run;
-        let answer = charge(app, &all, sends, now).await;
-        if let Fact::Known(answer) = &answer {
-            room = answer.tightest.and_then(|room| named(policy, room));
-            if sends {
-                app.alarms.note_spent(policy, &answer.spent, now);
-            }
-        }
-        facts.limits = answer.map(|answer| answer.exceeded);
+        let all = charges(policy, &request, &facts, &dimensions, index, now);
+        (facts.limits, room) = within_limits(app, policy, &all, sends, now).await;
         // Limits that all have room say nothing, so the decision stands.
         if !facts.limits.known().is_some_and(Vec::is_empty) {
             decision = conclude(policy, &request, &facts, &answers, now);
@@ -134,6 +127,24 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         charged,
         failures,
     }))
+}
+
+/// Charges the limits; gives those without room, and how much room the tightest has left.
+async fn within_limits(
+    app: &App,
+    policy: &Policy,
+    all: &[Charge],
+    sends: bool,
+    now: Timestamp,
+) -> (Fact<Vec<Exceeded>>, Option<NamedRoom>) {
+    let answer = charge(app, all, sends, now).await;
+    if let Fact::Known(answer) = &answer
+        && sends
+    {
+        app.alarms.note_spent(policy, &answer.spent, now);
+    }
+    let room = answer.known().and_then(|answer| named(policy, answer.tightest?));
+    (answer.map(|answer| answer.exceeded), room)
 }
 
 /// What was met is counted, for those who look at lists and rules.
