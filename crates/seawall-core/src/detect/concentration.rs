@@ -60,7 +60,7 @@ impl Hot {
     /// A few neighbouring numbers from one address, in a country without history: somebody tries things out.
     fn one_person(&self) -> bool {
         self.unfamiliar
-            && few_addresses(&self.spread)
+            && self.spread.addresses == 1
             && self.spread.numbers <= ONE_PERSON
             && self.campaign < 1.0
     }
@@ -76,8 +76,10 @@ impl Hot {
     }
 }
 
+/// One address, or one and a stranger who happens to have a number beside the office's.
 fn few_addresses(spread: &Spread) -> bool {
-    spread.addresses == 1 || (spread.addresses == 2 && spread.numbers > 8)
+    let stranger = spread.elsewhere <= 1 && spread.numbers >= 3;
+    spread.addresses == 1 || (spread.addresses == 2 && (stranger || spread.numbers > 8))
 }
 
 impl Engine {

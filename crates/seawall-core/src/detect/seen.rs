@@ -67,6 +67,8 @@ pub(super) struct Spread {
     pub networks: u32,
     /// Distinct addresses.
     pub addresses: u32,
+    /// Numbers from another address than the current one.
+    pub elsewhere: u32,
     /// Distance to the nearest other number; 0 when there is none.
     pub gap: u32,
     /// Over how many seconds: the window asked for, or less when only the newest are remembered.
@@ -127,6 +129,7 @@ impl Seen {
             addresses.count(u32::from(mark.address));
             if mark.number() != number {
                 all.numbers += 1;
+                all.elsewhere += u32::from(u32::from(mark.address) != from.address & LOW);
                 let gap = mark.number().abs_diff(number);
                 all.gap = if all.gap == 0 { gap } else { all.gap.min(gap) };
             }
@@ -187,7 +190,10 @@ mod tests {
         }
         let from = From { network: 3, address: 7 };
         let spread = seen.spread(50, 86_400, 103, from, 1 << 20);
-        assert_eq!(spread, Spread { numbers: 4, networks: 3, addresses: 2, gap: 2, span: 86_400 });
+        assert_eq!(
+            spread,
+            Spread { numbers: 4, networks: 3, addresses: 2, elsewhere: 2, gap: 2, span: 86_400 }
+        );
         let inside = seen.spread(50, 86_400, 103, from, 1000);
         assert_eq!((inside.numbers, inside.gap), (3, 2), "2000 is in another thousand");
         let later = seen.spread(86_400 + 25, 86_400, 103, from, 1 << 20);
