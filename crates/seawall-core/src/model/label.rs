@@ -181,6 +181,9 @@ pub enum Excluded {
     Unconfirmed,
     /// Detection was not asked, so most of what a model looks at is missing.
     NoEvidence,
+    /// An operator ruled that there was an attack, and yet its code was confirmed: a bystander, or an attacker who
+    /// confirms.
+    Disputed,
     /// Its record cannot be read.
     Unreadable,
     /// There are more samples than are taken; the newest are.
@@ -197,6 +200,7 @@ impl Excluded {
             Excluded::TooYoung => "its code may still be confirmed",
             Excluded::Unconfirmed => "nobody confirmed it, and nothing was suspicious: people forget codes",
             Excluded::NoEvidence => "detection was not asked",
+            Excluded::Disputed => "an operator ruled that there was an attack, and yet its code was confirmed",
             Excluded::Unreadable => "its record cannot be read",
             Excluded::TooMany => "there are more samples than are taken; the newest are",
         }
@@ -233,7 +237,7 @@ pub fn label(outcome: &Outcome, keys: &[Key], alarms: &Alarms, now: Timestamp) -
     }
     let alarmed = alarms.around(keys, outcome.probability, outcome.at);
     match alarmed {
-        // A campaign that confirms some of its codes is still one.
+        Alarmed::Ruled(_) if outcome.confirmed => Err(Excluded::Disputed),
         Alarmed::Ruled(at) => Ok(Label::Bad(at, 1.0)),
         _ if outcome.confirmed => Ok(Label::Good),
         _ if now.since(outcome.at) < SETTLED => Err(Excluded::TooYoung),
@@ -304,6 +308,7 @@ mod tests {
             label(&outcome(0, confirmed), &keys(99_893_412), &alarms(vec![ruling(attack)]), at(600))
         };
         assert_eq!(of(false, false), Err(Excluded::Unconfirmed));
-        assert_eq!(of(true, true), Ok(Label::Bad(vec![Key::Block(99_893_412)], 1.0)));
+        assert_eq!(of(true, false), Ok(Label::Bad(vec![Key::Block(99_893_412)], 1.0)));
+        assert_eq!(of(true, true), Err(Excluded::Disputed));
     }
 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+#[cfg(not(feature = "train"))]
 use super::Failure;
 use super::admin::AdminArgs;
 
