@@ -43,6 +43,8 @@ pub struct Told {
 
 /// Steps of Newton's method; it has converged long before.
 const STEPS: usize = 50;
+/// Times that a step is halved.
+const HALVES: i32 = 30;
 /// Points of an isotonic map, at most.
 const MOST_POINTS: usize = 200;
 
@@ -80,27 +82,26 @@ impl Calibration {
         let count = |bad: bool| told.iter().filter(|t| t.bad == bad).map(|t| t.weight).sum::<f64>();
         let (good, bad) = (count(false), count(true));
         let target = |t: &Told| if t.bad { (bad + 1.0) / (bad + 2.0) } else { 1.0 / (good + 2.0) };
-        let (mut slope, mut offset) = (0.0, ln((bad + 1.0) / (good + 1.0)));
+        let mut at = [0.0, ln((bad + 1.0) / (good + 1.0))];
         for _ in 0..STEPS {
             let (mut g, mut h) = ([0.0; 2], [1e-9, 0.0, 1e-9]);
             for t in told {
-                let p = 1.0 / (1.0 + exp(-(slope * t.margin + offset)));
-                let (error, curve) = (t.weight * (p - target(t)), t.weight * (p * (1.0 - p)).max(1e-12));
+                let p = 1.0 / (1.0 + exp(-(at[0] * t.margin + at[1])));
+                let (error, curve) = (t.weight * (p - target(t)), t.weight * p * (1.0 - p));
                 g = [g[0] + error * t.margin, g[1] + error];
                 h = [h[0] + curve * t.margin * t.margin, h[1] + curve * t.margin, h[2] + curve];
             }
             let determinant = h[0] * h[2] - h[1] * h[1];
-            if determinant.abs() < 1e-12 {
-                break;
-            }
-            // Damped: far from the solution a full step can overshoot.
             let step = [(h[2] * g[0] - h[1] * g[1]) / determinant, (h[0] * g[1] - h[1] * g[0]) / determinant];
-            slope -= step[0].clamp(-2.0, 2.0);
-            offset -= step[1].clamp(-2.0, 2.0);
-            if step[0].abs() + step[1].abs() < 1e-9 {
+            let cost =
+                |at: [f64; 2]| told.iter().map(|t| t.weight * surprise(at, t.margin, target(t))).sum::<f64>();
+            let next = shortened(at, step, cost);
+            if determinant.abs() < 1e-12 || next == at {
                 break;
             }
+            at = next;
         }
+        let [slope, offset] = at;
         Calibration::Platt { slope: slope.max(0.0), offset }
     }
 
@@ -123,6 +124,21 @@ impl Calibration {
         let points = pools.iter().filter(|p| p[2] > 0.0).map(|p| (p[0] / p[2], p[1] / p[2])).collect();
         Calibration::Isotonic { points: thinned(points) }
     }
+}
+
+/// How unlikely a label is: the logistic loss, written so that it does not overflow.
+fn surprise(at: [f64; 2], margin: f64, target: f64) -> f64 {
+    let z = at[0] * margin + at[1];
+    z.max(0.0) + ln(1.0 + exp(-z.abs())) - target * z
+}
+
+/// As much of a step of Newton's method as makes the labels likelier: far from the solution a whole one can
+/// overshoot. The place itself when none does.
+fn shortened(at: [f64; 2], step: [f64; 2], cost: impl Fn([f64; 2]) -> f64) -> [f64; 2] {
+    let now = cost(at);
+    let halves = (0..HALVES).map(|n| 0.5f64.powi(n));
+    let tried = halves.map(|share| [at[0] - share * step[0], at[1] - share * step[1]]);
+    tried.into_iter().find(|next| cost(*next) < now - 1e-12).unwrap_or(at)
 }
 
 /// At most as many points as are allowed, evenly chosen, the ends among them.
@@ -176,7 +192,8 @@ mod tests {
             let said: f64 = told.iter().map(|t| t.weight * map.probability(t.margin)).sum();
             let bad: f64 = told.iter().filter(|t| t.bad).map(|t| t.weight).sum();
             // The targets are moved towards the middle by at most one label of each kind.
-            prop_assert!((said - bad).abs() <= 2.5 || matches!(map, Calibration::Platt { slope: 0.0, .. }), "{said} {bad} of {all}");
+            let falls = matches!(map, Calibration::Platt { slope: 0.0, .. });
+            prop_assert!((said - bad).abs() <= 2.5 || falls, "{said} {bad} of {all}");
         }
     }
 
@@ -199,6 +216,17 @@ mod tests {
         for margin in [-3.0, 0.0, 2.0, 4.0] {
             assert!((steps.probability(margin) - law(margin)).abs() < 0.01);
         }
+    }
+
+    #[test]
+    fn labels_that_are_far_apart_are_told_apart() {
+        let of = |bad: bool, n: u32| {
+            let margin = if bad { 3.0 } else { -5.0 } + f64::from(n % 7) * 0.4;
+            Told { margin, bad, weight: if bad { 0.5 } else { 1.0 } }
+        };
+        let told: Vec<Told> = (0..1800).map(|n| of(n % 12 == 0, n)).collect();
+        let map = Calibration::platt(&told);
+        assert!(map.probability(-4.0) < 0.01 && map.probability(4.0) > 0.95, "{map:?}");
     }
 
     #[test]

