@@ -104,6 +104,10 @@ pub struct Facts {
     /// What trained models think of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opinions: Vec<Opinion>,
+    /// A lot from 0 to 99 that was drawn for the number, if it may be let through although detection would stop
+    /// it: see [`crate::detect::dial::DetectionPolicy::lets_through`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lot: Option<u8>,
     /// What happened at the end user's address lately.
     #[serde(skip_serializing_if = "Fact::not_asked")]
     pub address: Fact<AddressHistory>,

@@ -92,6 +92,8 @@ reasons! {
     CampaignChallenge = "campaign-challenge", Detection, Challenge, "Set up a challenge for the subaccount, or raise detection.user_value if good users are worth more to you.";
     /// A model trained on this installation's own traffic is as sure that the request belongs to a campaign as a block needs; the detail names what contributed most. In shadow until the model has proved better than the engine.
     CampaignModel = "campaign-model", Detection, Block, "Look at the named contributions; put the model back to shadow under /admin/v1/models, or add the range or address to an allow list.";
+    /// Detection would have stopped the message; it was sent all the same, to see whether it is confirmed.
+    Canary = "canary", Allow, Allow, "Nothing: this reason refuses nothing. Set detection.canary_percent to 0 if no such message is to be sent.";
     /// Too much money is out in messages that nobody has confirmed.
     ExposureBudget = "exposure-budget", Policy, Alternative, "Wait for confirmations, raise detection.exposure_budget, or set the country to `open` in the subaccount's country_policy.";
     /// The caller asked for the send without rules and detection, and its key or plan has the right to. Guardrails, policy and limits were asked.

@@ -164,6 +164,12 @@ pub struct Suspicion<'a> {
     /// Probability of belonging to a campaign, 0 to 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub probability: f32,
+    /// The same from narrow keys alone, which only may block.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub narrow: f32,
+    /// Whether the evidence was of a kind that may block at all.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_block: bool,
     /// Its causes, the strongest first.
     #[serde(borrow, default, skip_serializing_if = "Clues::is_empty")]
     pub signals: Clues<'a>,
@@ -271,8 +277,11 @@ impl<'a> From<&'a Evidence> for Suspicion<'a> {
     fn from(evidence: &'a Evidence) -> Self {
         Suspicion {
             probability: evidence.probability,
-            signals: Clues::Lent(&evidence.signals),
             background: evidence.background,
+            // What may block nothing need not be kept.
+            narrow: if evidence.probability > 0.0 { evidence.narrow } else { 0.0 },
+            may_block: evidence.ceiling >= crate::decision::Verdict::Block,
+            signals: Clues::Lent(&evidence.signals),
         }
     }
 }

@@ -28,6 +28,11 @@ pub struct DetectionPolicy {
     /// The same for a subaccount. Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subaccount_exposure_budget: Option<i64>,
+    /// Percent of the messages that would be stopped which are sent all the same, to see whether they are
+    /// confirmed.
+    pub canary_percent: u8,
+    /// No such message costs more than this, in micro-units.
+    pub canary_max_price: i64,
 }
 
 impl Default for DetectionPolicy {
@@ -40,6 +45,8 @@ impl Default for DetectionPolicy {
             exposure_budget: 20_000_000,
             operator_exposure_budget: None,
             subaccount_exposure_budget: None,
+            canary_percent: 0,
+            canary_max_price: 60_000,
         }
     }
 }
@@ -61,7 +68,42 @@ const HANDLING: f64 = 20_000.0;
 const AHEAD_CHALLENGE: f64 = 0.5;
 const AHEAD_ALTERNATIVE: f64 = 0.75;
 
+/// What is done with a request whose probability and price are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is sent.
+    Send,
+    /// The client has to prove something.
+    Challenge,
+    /// Another channel.
+    Alternative,
+    /// It is refused.
+    Block,
+}
+
 impl DetectionPolicy {
+    /// What this policy does. `all`: the probability, `narrow`: that from narrow keys alone, `may_block`: whether
+    /// the evidence is of a kind that may block at all, `price`: of the message, in micro-units. With the threshold
+    /// that it crossed.
+    pub fn answer(&self, all: f64, narrow: f64, may_block: bool, price: i64) -> (Answer, f64) {
+        let at = self.thresholds(price);
+        if all >= at.block && may_block && narrow >= at.block {
+            (Answer::Block, at.block)
+        } else if all >= at.alternative {
+            (Answer::Alternative, at.alternative)
+        } else if all >= at.challenge {
+            (Answer::Challenge, at.challenge)
+        } else {
+            (Answer::Send, 0.0)
+        }
+    }
+
+    /// Whether a message that would be stopped is sent all the same. `lot`: 0 to 99, drawn for a number that may
+    /// be let through; `None` for one that may not.
+    pub fn lets_through(&self, lot: Option<u8>, price: i64) -> bool {
+        lot.is_some_and(|lot| lot < self.canary_percent) && price <= self.canary_max_price
+    }
+
     /// The thresholds for a message of this price.
     #[allow(clippy::cast_precision_loss, reason = "money far below 2^53")]
     pub fn thresholds(&self, price: i64) -> Thresholds {

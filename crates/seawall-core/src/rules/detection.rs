@@ -3,7 +3,7 @@
 
 use super::{Report, of_subaccount};
 use crate::decision::Verdict;
-use crate::detect::dial::DetectionPolicy;
+use crate::detect::dial::{Answer, DetectionPolicy};
 use crate::detect::{Evidence, Exposure, KeyKind};
 use crate::facts::{Fact, Facts};
 use crate::limit::Mode;
@@ -32,7 +32,12 @@ pub(super) fn check(
         return;
     }
     if let Some(reason) = campaign(dial, evidence) {
-        report(reason.in_mode(dial.mode), None);
+        let stops = reason.code.verdict() > Verdict::Challenge && dial.mode == Mode::Enforce;
+        let canary = stops && dial.lets_through(facts.lot, evidence.price);
+        report(Reason { overruled: canary, ..reason.in_mode(dial.mode) }, None);
+        if canary {
+            report(Reason::new(ReasonCode::Canary, let_through(dial)), None);
+        }
     }
     let state = of_subaccount(policy, request).country_policy.state(request.country);
     for exposure in &evidence.exposure {
@@ -45,23 +50,27 @@ pub(super) fn check(
 
 /// What the probability of a campaign leads to, if anything.
 pub(crate) fn campaign(dial: &DetectionPolicy, evidence: &Evidence) -> Option<Reason> {
-    let at = dial.thresholds(evidence.price);
     let (all, narrow) = (f64::from(evidence.probability), f64::from(evidence.narrow));
-    let may_block = evidence.ceiling >= Verdict::Block && narrow >= at.block;
-    let (code, from) = if all >= at.block && may_block {
-        (ReasonCode::CampaignBlock, at.block)
-    } else if all >= at.alternative {
-        (ReasonCode::CampaignAlternative, at.alternative)
-    } else if all >= at.challenge {
-        (ReasonCode::CampaignChallenge, at.challenge)
-    } else {
-        return None;
+    let may_block = evidence.ceiling >= Verdict::Block;
+    let (answer, from) = dial.answer(all, narrow, may_block, evidence.price);
+    let code = match answer {
+        Answer::Block => ReasonCode::CampaignBlock,
+        Answer::Alternative => ReasonCode::CampaignAlternative,
+        Answer::Challenge => ReasonCode::CampaignChallenge,
+        Answer::Send => return None,
     };
     let causes: Vec<&str> = evidence.signals.iter().map(|signal| signal.detail.as_str()).collect();
     let mut reason = Reason::new(code, causes.join("; "));
     reason.key = evidence.signals.first().map(|signal| signal.key.clone());
     (reason.value, reason.limit) = (Some(percent(all)), Some(percent(from)));
     Some(reason)
+}
+
+fn let_through(dial: &DetectionPolicy) -> String {
+    format!(
+        "sent although detection would stop it: {} % of such messages are, to see whether they are confirmed",
+        dial.canary_percent
+    )
 }
 
 /// A probability in whole percent.
@@ -162,6 +171,28 @@ mod tests {
         assert_eq!(verdicts(&policy, evidence(0.99, 0.4))[0].0, ReasonCode::CampaignAlternative);
         assert_eq!(verdicts(&policy, evidence(0.2, 0.2))[0].0, ReasonCode::CampaignChallenge);
         assert!(verdicts(&policy, evidence(0.02, 0.02)).is_empty());
+    }
+
+    #[test]
+    fn a_canary_is_let_through_by_lot_and_never_a_dear_one() {
+        let mut policy = Policy::default();
+        (policy.detection.canary_percent, policy.detection.canary_max_price) = (2, 141_100);
+        let with_lot = |policy: &Policy, lot| {
+            let facts = Facts { evidence: Fact::Known(evidence(0.99, 0.99)), lot, ..Facts::default() };
+            let mut all = Vec::new();
+            let mut report = |reason: Reason, _| all.push((reason.code, reason.in_force()));
+            check(policy, &request(), &facts, Timestamp::default(), &mut report);
+            all
+        };
+        let stopped = vec![(ReasonCode::CampaignBlock, true)];
+        let canary = vec![(ReasonCode::CampaignBlock, false), (ReasonCode::Canary, true)];
+        assert_eq!(with_lot(&policy, Some(1)), canary);
+        assert_eq!(with_lot(&policy, Some(2)), stopped);
+        assert_eq!(with_lot(&policy, None), stopped, "an alarmed number draws no lot");
+        policy.detection.canary_max_price = 141_099;
+        assert_eq!(with_lot(&policy, Some(1)), stopped);
+        policy.detection.mode = Mode::Shadow;
+        assert!(with_lot(&policy, Some(1)).iter().all(|(code, _)| *code != ReasonCode::Canary));
     }
 
     #[test]

@@ -1,19 +1,27 @@
 //! Detection in the running gateway: the engine, the stream of events that it folds, and the snapshots from
-//! which a start goes on.
+//! which a start goes on. Beside the engine the same stream is folded into what operators look at ([`Watch`]):
+//! signals and incidents.
 //!
 //! A request is assessed before it is decided and booked as soon as it is: before it is on disk, so that the
 //! next request sees it. Events go to the ledger within a second, in batches; a snapshot says how far it has folded them, and
 //! a start folds the rest. What a crash can lose is the last second of evidence, never a message.
+
+pub mod happened;
+pub mod recent;
+mod watch;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use seawall_core::detect::{Asked, Engine, Event, Evidence, Size, Tuning};
 use seawall_core::id::Id;
+use seawall_core::time::Timestamp;
 use seawall_store::vault::Place;
 use seawall_store::{Store, StoreError};
 
 use super::App;
+use happened::{Happened, Note, Seen};
+pub use watch::Watch;
 
 /// Name of the snapshot in the data directory.
 pub const SNAPSHOT_FILE: &str = "evidence.snapshot";
@@ -28,10 +36,23 @@ pub struct Detection(Mutex<State>);
 #[derive(Default)]
 struct State {
     engine: Engine,
-    pending: Vec<Event>,
+    watch: Watch,
+    pending: Vec<Happened>,
     /// The batch up to which the engine has folded the ledger's stream.
     folded: u64,
     lost: u64,
+}
+
+impl State {
+    fn fold(&mut self, happened: &Happened) {
+        match happened {
+            Happened::Event(event, _) => self.engine.observe(event),
+            // Nothing is to be expected of it any more, and it speaks against nobody.
+            Happened::Unsent { id, at } => self.engine.observe(&Event::Failed { id: *id, at: *at }),
+            Happened::Note(_) => {}
+        }
+        self.watch.observe(happened);
+    }
 }
 
 /// The number by which events name a message.
@@ -51,8 +72,27 @@ impl Detection {
 
     /// Folds an event in, and keeps it for the ledger.
     pub fn observe(&self, event: Event) {
+        self.happened(Happened::Event(event, None));
+    }
+
+    /// The same for a request, with what became of it.
+    pub fn observe_request(&self, event: Event, seen: Seen) {
+        self.happened(Happened::Event(event, Some(Box::new(seen))));
+    }
+
+    /// A message that was decided to be sent was not sent after all.
+    pub fn unsent(&self, id: Id, at: Timestamp) {
+        self.happened(Happened::Unsent { id: event_id(id), at });
+    }
+
+    /// Something was done about an incident.
+    pub fn note(&self, note: Note) {
+        self.happened(Happened::Note(note));
+    }
+
+    fn happened(&self, event: Happened) {
         let mut state = self.state();
-        state.engine.observe(&event);
+        state.fold(&event);
         if state.pending.len() >= MOST_PENDING {
             let keep_from = MOST_PENDING / 10;
             state.pending.drain(..keep_from);
@@ -67,17 +107,22 @@ impl Detection {
         (state.engine.size(), state.lost)
     }
 
+    /// Asks signals and incidents.
+    pub fn watch<T>(&self, ask: impl FnOnce(&Watch) -> T) -> T {
+        ask(&self.state().watch)
+    }
+
     /// Asks the engine.
     pub fn with<T>(&self, ask: impl FnOnce(&Engine) -> T) -> T {
         ask(&self.state().engine)
     }
 
-    fn take(&self) -> Vec<Event> {
+    fn take(&self) -> Vec<Happened> {
         std::mem::take(&mut self.state().pending)
     }
 
     /// What could not be written comes before what has happened since.
-    fn give_back(&self, mut events: Vec<Event>) {
+    fn give_back(&self, mut events: Vec<Happened>) {
         let mut state = self.state();
         events.append(&mut state.pending);
         state.pending = events;
@@ -90,7 +135,7 @@ pub async fn flush(app: &App) -> bool {
     write(app, events).await
 }
 
-async fn write(app: &App, events: Vec<Event>) -> bool {
+async fn write(app: &App, events: Vec<Happened>) -> bool {
     if events.is_empty() {
         return true;
     }
@@ -111,9 +156,9 @@ async fn write(app: &App, events: Vec<Event>) -> bool {
 /// Writes a snapshot, and then forgets the part of the stream that it holds. Called by the one job that also
 /// flushes, so no batch is written in between.
 pub async fn snapshot(app: &App) {
-    let (events, engine) = {
+    let (events, engine, watch) = {
         let mut state = app.detection.state();
-        (std::mem::take(&mut state.pending), state.engine.clone())
+        (std::mem::take(&mut state.pending), state.engine.clone(), state.watch.clone())
     };
     if !write(app, events).await {
         return;
@@ -121,8 +166,8 @@ pub async fn snapshot(app: &App) {
     let folded = app.detection.state().folded;
     let (vault, dir) = (app.store.vault.clone(), app.config.data_dir().to_owned());
     let written = tokio::task::spawn_blocking(move || {
-        let mut plain = folded.to_be_bytes().to_vec();
-        plain.extend(engine.snapshot());
+        let snapshot = Snapshot { folded, engine: engine.snapshot(), watch: watch.snapshot() };
+        let plain = postcard::to_allocvec(&snapshot).unwrap_or_default();
         let sealed = vault.seal(PLACE, &plain)?;
         replace(&dir.join(SNAPSHOT_FILE), &sealed)
             .map_err(|e| StoreError::Unavailable(format!("cannot write {SNAPSHOT_FILE}: {e}")))
@@ -151,29 +196,37 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
 }
 
-/// The engine as it was: the snapshot, and the stream after it. A snapshot that cannot be read is told and
+/// What the file holds. Each part knows its own format, so that a new version of one does not cost the other.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Snapshot {
+    folded: u64,
+    engine: Vec<u8>,
+    watch: Vec<u8>,
+}
+
+/// Everything as it was: the snapshot, and the stream after it. A snapshot that cannot be read is told and
 /// passed over: the stream that is left is folded alone, and detection learns the rest anew.
 pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError> {
-    let (mut folded, mut engine) = read_snapshot(store, dir).unwrap_or_default();
+    let mut state = read_snapshot(store, dir).unwrap_or_default();
     let mut batches = 0u64;
     loop {
-        let next = store.ledger.evidence_after(folded).await?;
+        let next = store.ledger.evidence_after(state.folded).await?;
         let Some((last, _)) = next.last() else { break };
-        folded = *last;
+        state.folded = *last;
         for (seq, batch) in next {
-            match postcard::from_bytes::<Vec<Event>>(&batch) {
-                Ok(events) => events.iter().for_each(|event| engine.observe(event)),
+            match postcard::from_bytes::<Vec<Happened>>(&batch) {
+                Ok(events) => events.iter().for_each(|event| state.fold(event)),
                 Err(error) => tracing::warn!(seq, %error, "a batch of evidence cannot be read; passed over"),
             }
             batches += 1;
         }
     }
-    let size = engine.size();
+    let size = state.engine.size();
     tracing::info!(batches, keys = size.keys, outstanding = size.outstanding, "evidence restored");
-    Ok(Detection(Mutex::new(State { engine, folded, ..State::default() })))
+    Ok(Detection(Mutex::new(state)))
 }
 
-fn read_snapshot(store: &Store, dir: &Path) -> Option<(u64, Engine)> {
+fn read_snapshot(store: &Store, dir: &Path) -> Option<State> {
     let sealed = std::fs::read(dir.join(SNAPSHOT_FILE)).ok()?;
     let plain = match store.vault.open_sealed(PLACE, &sealed) {
         Ok(plain) => plain,
@@ -182,13 +235,16 @@ fn read_snapshot(store: &Store, dir: &Path) -> Option<(u64, Engine)> {
             return None;
         }
     };
-    let (folded, rest) = plain.split_at_checked(8)?;
-    let folded = folded.try_into().ok().map(u64::from_be_bytes)?;
-    match Engine::restore(Tuning::default(), rest) {
-        Ok(engine) => Some((folded, engine)),
-        Err(error) => {
-            tracing::warn!(%error, "the snapshot of the evidence is passed over");
-            None
-        }
+    let Ok(snapshot) = postcard::from_bytes::<Snapshot>(&plain) else {
+        tracing::warn!("{SNAPSHOT_FILE} is of another version; going on with the stream alone");
+        return None;
+    };
+    let engine = Engine::restore(Tuning::default(), &snapshot.engine)
+        .inspect_err(|error| tracing::warn!(%error, "the snapshot of the evidence is passed over"));
+    let watch = Watch::restore(&snapshot.watch);
+    if watch.is_none() {
+        tracing::warn!("the snapshot of signals and incidents is of another version, and is passed over");
     }
+    let (engine, watch) = (engine.unwrap_or_default(), watch.unwrap_or_default());
+    Some(State { engine, watch, folded: snapshot.folded, ..State::default() })
 }

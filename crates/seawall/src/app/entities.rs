@@ -12,6 +12,9 @@ use seawall_core::time::{Timestamp, span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::incidents::IncidentSettings;
+use super::signals::alerts::SignalSettings;
+
 /// Collections of the directory; the same words as in admin paths.
 pub mod collection {
     /// The account itself: one document.
@@ -405,6 +408,10 @@ pub struct Settings {
     pub observe_until: Option<Timestamp>,
     /// Fraud detection.
     pub detection: DetectionPolicy,
+    /// Alerts on volume, share and conversion.
+    pub signals: SignalSettings,
+    /// What is done about incidents by itself.
+    pub incidents: IncidentSettings,
 }
 
 /// Requests a second.

@@ -22,6 +22,8 @@ use serde::Serialize;
 
 use super::App;
 use super::detection::event_id;
+use super::detection::happened::Seen;
+use super::detection::recent::hashed;
 use super::snapshot::Snapshot;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
@@ -84,6 +86,7 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     if let Some(asked) = &asked {
         facts.evidence = Fact::Known(app.detection.assess(asked));
         facts.opinions = app.models.judge(&request, &facts, &policy.detection, now);
+        facts.lot = lot(app, policy, &dimensions, asked, now);
     }
     let answers = ask(policy, &request, &facts, now);
     let mut decision = conclude(policy, &request, &facts, &answers, now);
@@ -104,10 +107,12 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     }
     if let Some(redeemed) = request.terms.redeems {
         // Its place in the evidence goes over to the message.
-        app.detection.observe(Event::Failed { id: event_id(redeemed), at: now });
+        app.detection.unsent(redeemed, now);
     }
     if let Some(asked) = asked.filter(|_| !request.dry_run) {
-        app.detection.observe(event(id, asked, &facts, &decision));
+        let currency = snapshot.account.as_ref().map_or("USD", |account| account.currency.as_str());
+        let seen = Seen::of(&request, &facts, &decision, currency);
+        app.detection.observe_request(event(id, asked, &facts, &decision), seen);
     }
     if let Some(keys) = &keys {
         app.velocities.decided(keys, &request, &decision, now);
@@ -199,6 +204,21 @@ async fn gather(
 fn asked(request: &Request, facts: &Facts, now: Timestamp) -> Box<Asked> {
     let history = facts.history.known().copied().unwrap_or_default();
     Box::new(Asked::of(request, facts.ip, facts.number.as_ref(), history, now))
+}
+
+/// A lot for a number that may be let through although detection would stop it: the same all day, and nobody
+/// can tell which. A number that was stopped, or has an unconfirmed message out, draws none.
+fn lot(app: &App, policy: &Policy, dimensions: &Dimensions, asked: &Asked, now: Timestamp) -> Option<u8> {
+    if policy.detection.canary_percent == 0 {
+        return None;
+    }
+    let number = hashed(0, &asked.msisdn.as_u64());
+    if app.detection.watch(|watch| watch.is_alarmed(number)) {
+        return None;
+    }
+    let day = now.as_secs() / 86_400;
+    let drawn = app.store.vault.index().text(b'c', &format!("{} {day}", dimensions.to));
+    u8::try_from(drawn % 100).ok()
 }
 
 /// What detection learns of a decision at once. A message that is not sent after all is told by
@@ -336,7 +356,7 @@ impl Screened {
 
     /// What it charged is taken back: it will not be sent after all.
     pub async fn undo(&self, app: &App) {
-        app.detection.observe(Event::Failed { id: event_id(self.id), at: self.at });
+        app.detection.unsent(self.id, self.at);
         if let Err(error) = app.store.counters.refund(&self.charged, 1, self.at).await {
             tracing::error!(%error, "a charge could not be taken back; its window stays fuller than it should");
         }

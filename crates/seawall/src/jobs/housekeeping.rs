@@ -6,12 +6,15 @@ use std::time::Duration;
 use seawall_core::limit::Counts;
 use tokio::sync::watch;
 
-use crate::app::{App, alarms, detection, hits, lists, recorder};
+use crate::app::signals::alerts as signals;
+use crate::app::{App, alarms, detection, hits, incidents, lists, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
 /// Every so many seconds, a snapshot of the evidence is written: a start folds at most so much of the stream.
 const SNAPSHOT_EVERY: u64 = 300;
+/// Every so many seconds, unusual traffic is looked for.
+const SIGNALS_EVERY: u64 = 30;
 /// Every so many seconds, what is past its retention is erased.
 const PRUNE_EVERY: u64 = 60;
 
@@ -25,6 +28,10 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         };
         second += 1;
         recorder::flush(&app, longest_request_window(&app)).await;
+        incidents::tend::tend(&app).await;
+        if second.is_multiple_of(SIGNALS_EVERY) {
+            signals::tell(&app, app.now());
+        }
         alarms::flush(&app, stopping).await;
         if stopping || second.is_multiple_of(SNAPSHOT_EVERY) {
             detection::snapshot(&app).await;

@@ -15,12 +15,17 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::audit::Actor;
 use super::super::entities::{ApiRates, Settings, collection};
-use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape};
+use super::super::incidents::IncidentSettings;
+use super::super::signals::alerts::SignalSettings;
+use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, SignalsShape};
 use super::{TRIES, Wrong, enforce, merge, picked, read};
 
 /// The document's id.
 pub const SETTINGS_ID: &str = "settings";
 const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// More than this would be an attack let through.
+const MOST_CANARIES: u8 = 20;
 /// A billion of the currency.
 const MOST_MONEY: i64 = 1_000_000_000_000_000;
 
@@ -39,6 +44,12 @@ pub struct SettingsView {
     /// Fraud detection.
     #[schema(value_type = DetectionShape)]
     pub detection: DetectionPolicy,
+    /// Alerts on volume, share and conversion.
+    #[schema(value_type = SignalsShape)]
+    pub signals: SignalSettings,
+    /// What is done about incidents by itself.
+    #[schema(value_type = IncidentsShape)]
+    pub incidents: IncidentSettings,
 }
 
 fn view(settings: Settings) -> SettingsView {
@@ -47,6 +58,8 @@ fn view(settings: Settings) -> SettingsView {
         api_rates: settings.api_rates,
         observe_until: settings.observe_until,
         detection: settings.detection,
+        signals: settings.signals,
+        incidents: settings.incidents,
     }
 }
 
@@ -96,6 +109,7 @@ fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
     let amounts = [
         ("detection.user_value", Some(detection.user_value)),
         ("detection.exposure_budget", Some(detection.exposure_budget)),
+        ("detection.canary_max_price", Some(detection.canary_max_price)),
         ("detection.operator_exposure_budget", detection.operator_exposure_budget),
         ("detection.subaccount_exposure_budget", detection.subaccount_exposure_budget),
     ];
@@ -112,6 +126,38 @@ fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
             return Err(Wrong::field(field, "is a percentage, from 0 to 100"));
         }
     }
+    if detection.canary_percent > MOST_CANARIES {
+        return Err(Wrong::field("detection.canary_percent", format!("is a percentage, from 0 to {MOST_CANARIES}")));
+    }
+    Ok(())
+}
+
+/// A time-out has a length, a threshold makes sense.
+fn check_watch(settings: &Settings) -> Result<(), Wrong> {
+    let (signals, incidents) = (&settings.signals, &settings.incidents);
+    let whole = [
+        ("signals.least", signals.least, 1, 1_000_000),
+        ("signals.volume_percent", signals.volume_percent, 101, 100_000),
+        ("signals.share_points", signals.share_points, 1, 100),
+        ("signals.conversion_percent", signals.conversion_percent, 1, 100),
+        ("incidents.auto_suspend.after", incidents.auto_suspend.after, 1, 1_000_000),
+    ];
+    for (field, value, least, most) in whole {
+        if !(least..=most).contains(&value) {
+            return Err(Wrong::field(field, format!("{value} is out of range; use {least} to {most}")));
+        }
+    }
+    let minute = Duration::from_secs(60);
+    let spans = [
+        ("signals.again_after", signals.again_after),
+        ("incidents.quiet_after", incidents.quiet_after),
+        ("incidents.auto_suspend.for", incidents.auto_suspend.lasts),
+    ];
+    for (field, value) in spans {
+        if !(minute..=LONGEST_WAIT).contains(&value) {
+            return Err(Wrong::field(field, "is a duration from \"1m\" to \"7d\""));
+        }
+    }
     Ok(())
 }
 
@@ -124,6 +170,7 @@ fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
         return Err(Wrong::field("verification_backoff.delays", "a delay is at most \"24h\""));
     }
     check_detection(&settings.detection)?;
+    check_watch(&settings)?;
     if back_off.mode != Mode::Off && !(1..=1000).contains(&back_off.max_unconfirmed) {
         return Err(Wrong::field("verification_backoff.max_unconfirmed", "must be 1 to 1000"));
     }
@@ -193,6 +240,8 @@ mod tests {
             (json!({"detection": {"mode": "loud"}}), "detection.mode"),
             (json!({"detection": {"user_value": -1}}), "detection.user_value"),
             (json!({"detection": {"challenge_loss": 101}}), "detection.challenge_loss"),
+            (json!({"signals": {"least": 0}}), "signals.least"),
+            (json!({"incidents": {"auto_suspend": {"for": "8d"}}}), "incidents.auto_suspend.for"),
         ] {
             let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else {
                 panic!("{patch}")

@@ -279,6 +279,54 @@ pub struct TextPolicyShape {
     pub transliterate: bool,
 }
 
+/// When an operator is told of unusual traffic.
+#[derive(ToSchema)]
+#[schema(as = Signals)]
+pub struct SignalsShape {
+    /// Whether anything is told; true when absent.
+    pub alerts: Option<bool>,
+    /// Requests or codes below which nothing is told.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 50)]
+    pub least: Option<u32>,
+    /// Told when the last sixty minutes have this percentage of the requests of the same hour of the week.
+    #[schema(minimum = 101, maximum = 100_000, example = 400)]
+    pub volume_percent: Option<u32>,
+    /// Told when a key's share of all requests is so many percentage points above its usual one.
+    #[schema(minimum = 1, maximum = 100, example = 25)]
+    pub share_points: Option<u32>,
+    /// Told when the conversion of the last three hours is below this percentage of the usual one.
+    #[schema(minimum = 1, maximum = 100, example = 60)]
+    pub conversion_percent: Option<u32>,
+    /// The same is not told again before.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "6h")]
+    pub again_after: Option<String>,
+}
+
+/// What is done about incidents by itself.
+#[derive(ToSchema)]
+#[schema(as = IncidentSettings)]
+pub struct IncidentsShape {
+    /// Without a stopped request for so long, an incident is over.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "2h")]
+    pub quiet_after: Option<String>,
+    /// Suspensions of number ranges and single addresses that are made without being asked for.
+    pub auto_suspend: Option<AutoSuspendShape>,
+}
+
+/// Suspensions that are made without being asked for.
+#[derive(ToSchema)]
+#[schema(as = AutoSuspend)]
+pub struct AutoSuspendShape {
+    /// `off` on a new installation.
+    pub mode: Option<ModeShape>,
+    /// How many requests of a range or an address have to have been stopped.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 50)]
+    pub after: Option<u32>,
+    /// For how long it is suspended.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "6h")]
+    pub r#for: Option<String>,
+}
+
 /// How detection decides.
 #[derive(ToSchema)]
 #[schema(as = Detection)]
@@ -303,6 +351,13 @@ pub struct DetectionShape {
     pub operator_exposure_budget: Option<i64>,
     /// The same for a subaccount; `null`: none.
     pub subaccount_exposure_budget: Option<i64>,
+    /// Percent of the messages that detection would stop which are sent all the same, to see whether they are
+    /// confirmed; 0 when absent. Never to a number that was stopped or has an unconfirmed message out.
+    #[schema(maximum = 20, example = 0)]
+    pub canary_percent: Option<u8>,
+    /// No such message costs more than this, in micro-units.
+    #[schema(example = 60_000)]
+    pub canary_max_price: Option<i64>,
 }
 
 /// Hours of a recipient's day in which messages go out.

@@ -1,12 +1,13 @@
 //! The admin API, `/admin/v1/…`: JSON in snake_case, errors as problems (RFC 9457). What is set up
 //! ([`set_up`], [`settings`], [`opt_outs`]), what happened ([`decisions`], [`messages`], [`verifications`],
-//! [`audit`], [`stats`]), and the sandbox ([`sandbox`]). Each is a thin room around [`crate::app`].
+//! [`audit`], [`incidents`], [`stats`], [`signals`]), and the sandbox ([`sandbox`]). Each is a thin room around [`crate::app`].
 
 mod audit;
 mod auth;
 mod decisions;
 mod errors;
 mod explain;
+mod incidents;
 mod lists;
 mod messages;
 mod models;
@@ -18,6 +19,7 @@ mod rules;
 mod sandbox;
 mod set_up;
 mod settings;
+mod signals;
 mod stats;
 mod suspensions;
 mod verifications;
@@ -51,7 +53,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(verifications::list))
         .routes(routes!(verifications::get))
         .routes(routes!(audit::list))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::get, incidents::patch))
         .routes(routes!(stats::overview))
+        .routes(routes!(signals::list))
         .routes(routes!(rules::run))
         .routes(routes!(models::create).layer(DefaultBodyLimit::max(models::AT_MOST)))
         .routes(routes!(models::list))

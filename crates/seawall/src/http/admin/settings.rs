@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 use super::auth::Admin;
 use crate::app::App;
 use crate::app::collections::settings::{self, SettingsView};
-use crate::app::collections::shapes::{ApiRatesPatch, BackOffPatch};
+use crate::app::collections::shapes::{
+    ApiRatesPatch, BackOffPatch, DetectionShape, IncidentsShape, SignalsShape,
+};
 use crate::http::extract::Json;
 use crate::http::native::answers::Refused;
 use crate::http::native::whole;
@@ -23,10 +25,14 @@ pub struct SettingsPatch {
     verification_backoff: Option<BackOffPatch>,
     /// Requests a second; `null`: as in a new installation.
     api_rates: Option<ApiRatesPatch>,
-    /// Only `{"mode": "off"}` in this version.
-    #[schema(value_type = Option<Object>)]
-    detection: Option<Value>,
-    /// Only `null` in this version.
+    /// Fraud detection; `null`: as in a new installation.
+    detection: Option<DetectionShape>,
+    /// Alerts on volume, share and conversion; `null`: as in a new installation.
+    signals: Option<SignalsShape>,
+    /// What is done about incidents by itself; `null`: as in a new installation.
+    incidents: Option<IncidentsShape>,
+    /// Until then only guardrails refuse; `null`: detection and rules decide.
+    #[schema(format = DateTime)]
     observe_until: Option<String>,
 }
 
