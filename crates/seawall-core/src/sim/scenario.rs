@@ -55,6 +55,8 @@ pub struct Setup<'a> {
     pub actors: Vec<Box<dyn Actor>>,
     /// What the attack is called.
     pub campaign: &'static str,
+    /// How much later than in its own scenario it happens, milliseconds.
+    pub later: i64,
 }
 
 const fn row(name: &'static str, kind: Kind, what: &'static str, build: fn(&mut Setup)) -> Scenario {
@@ -137,7 +139,7 @@ pub(super) fn find(name: &str) -> Result<&'static Scenario, UnknownScenario> {
 impl<'a> Setup<'a> {
     pub(super) fn new(world: &'a mut World, seed: u64, campaign: &'static str) -> Self {
         let (rng, conditions) = (Rng::new(seed, campaign), Conditions::default());
-        Setup { world, rng, conditions, actors: Vec::new(), campaign }
+        Setup { world, rng, conditions, actors: Vec::new(), campaign, later: 0 }
     }
 
     /// How many requests a full number becomes at this size.
@@ -149,7 +151,7 @@ impl<'a> Setup<'a> {
     pub fn hour(&self, hours: f64) -> i64 {
         let span = f64::from(self.world.params.test_days) * DAY as f64;
         let hour = (span / 48.0).min(HOUR as f64);
-        TEST_FROM + (hours * hour) as i64
+        TEST_FROM + (hours * hour) as i64 + self.later
     }
 
     /// Some hours of the test.

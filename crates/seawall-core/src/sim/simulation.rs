@@ -52,6 +52,21 @@ impl Simulation {
         Ok(Self::with(world, seed, conditions, actors))
     }
 
+    /// Several attacks on one population, each so many milliseconds later than in its own scenario. What a
+    /// scenario changes about the population itself is left out.
+    pub fn several(attacks: &[(&str, i64)], seed: u64, params: Params) -> Result<Self, UnknownScenario> {
+        let mut world = World::new(seed, params);
+        let mut actors = Vec::new();
+        for (name, later) in attacks {
+            let entry = scenario::find(name)?;
+            let mut setup = Setup::new(&mut world, seed, entry.name);
+            setup.later = *later;
+            (entry.build)(&mut setup);
+            actors.append(&mut setup.actors);
+        }
+        Ok(Self::with(world, seed, Conditions::default(), actors))
+    }
+
     /// A quiet population with actors of one's own.
     pub fn around(seed: u64, params: Params, actors: Vec<Box<dyn Actor>>) -> Self {
         Self::with(World::new(seed, params), seed, Conditions::default(), actors)
@@ -329,6 +344,19 @@ mod tests {
             let early = attacks.iter().filter(|request| request.at < TEST_FROM).count();
             assert_eq!(early, if name == "poisoned_warmup" { 400 } else { 0 }, "{name}");
         }
+    }
+
+    #[test]
+    fn several_attacks_meet_one_population() {
+        let both = [("seq_block", 0), ("partial_30", 3 * super::super::HOUR)];
+        let simulation = Simulation::several(&both, 1, SMALL).unwrap();
+        let mut first = std::collections::BTreeMap::new();
+        for line in simulation {
+            let truth = line.truth.unwrap();
+            first.entry(truth.campaign.map(|name| name.to_string())).or_insert(line.t.as_millis());
+        }
+        let hour = |name: &str| (first[&Some(name.to_owned())] - TEST_FROM) / super::super::HOUR;
+        assert_eq!((first.len(), hour("seq_block"), hour("partial_30")), (3, 10, 12));
     }
 
     #[test]

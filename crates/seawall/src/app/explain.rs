@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use seawall_core::decide::charges;
+use seawall_core::detect::inspect::Inspected;
 use seawall_core::explain::{Change, Check, checks, would_change};
 use seawall_core::limit::{Charge, ChargeKind, Mode};
 use seawall_core::request::Request;
@@ -12,7 +13,8 @@ use seawall_store::Result;
 use serde::Serialize;
 
 use super::App;
-use super::screen::{Screened, screen};
+use super::number_history::{self, NumberHistory};
+use super::screen::{Screened, asked, screen};
 
 /// A request explained.
 #[derive(Debug)]
@@ -25,6 +27,10 @@ pub struct Explained {
     pub limits: Vec<Held>,
     /// Single changes that would lead to a milder verdict.
     pub would_change: Vec<Change>,
+    /// The number's own history.
+    pub history: NumberHistory,
+    /// What detection holds about the request's keys.
+    pub keys: Vec<Inspected>,
 }
 
 /// What a window holds.
@@ -58,7 +64,9 @@ pub async fn explain(app: &App, request: Request, now: Timestamp) -> Result<Expl
     let limits = all.iter().zip(held).map(|(charge, held)| named(policy, charge, held)).collect();
     let (checks, would_change) =
         (checks(policy, request, facts, now), would_change(policy, request, facts, now));
-    Ok(Explained { checks, limits, would_change, screened })
+    let history = number_history::of(app, request.to, now).await?;
+    let keys = app.detection.with(|engine| engine.inspect(&asked(request, facts, now)));
+    Ok(Explained { checks, limits, would_change, history, keys, screened })
 }
 
 fn named(

@@ -201,7 +201,7 @@ async fn gather(
 }
 
 /// The request as detection sees it.
-fn asked(request: &Request, facts: &Facts, now: Timestamp) -> Box<Asked> {
+pub(super) fn asked(request: &Request, facts: &Facts, now: Timestamp) -> Box<Asked> {
     let history = facts.history.known().copied().unwrap_or_default();
     Box::new(Asked::of(request, facts.ip, facts.number.as_ref(), history, now))
 }

@@ -91,10 +91,33 @@ fn lines(answer: &Value) -> Vec<String> {
         let (value, quota, mode) = (number("value"), number("quota"), text(&held, "mode"));
         lines.push(format!("limit \"{}\": {value} of {quota}{window} ({mode})", text(&held, "limit")));
     }
+    if let Some(history) = answer.get("history") {
+        lines.push(history_line(history));
+    }
     for change in each("would_change") {
         lines.push(format!("then {}: {}", text(&change, "verdict"), text(&change, "detail")));
     }
     lines
+}
+
+/// What is known of the number from its own past.
+fn history_line(history: &Value) -> String {
+    let number = |field: &str| history.get(field).and_then(Value::as_u64).unwrap_or_default();
+    let confirmed = match text(history, "last_confirmed_at") {
+        "" => "never confirmed a code".to_owned(),
+        at => format!("last confirmed a code at {at}"),
+    };
+    format!(
+        "number {confirmed}; asked for {} times ({} in 24 h) from {} networks: {} sent, {} refused, {} verified, \
+         {} unconfirmed",
+        number("asked"),
+        number("asked_24h"),
+        number("networks"),
+        number("sent"),
+        number("refused"),
+        number("verified"),
+        number("unconfirmed"),
+    )
 }
 
 #[cfg(test)]

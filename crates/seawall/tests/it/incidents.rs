@@ -49,7 +49,8 @@ async fn an_attack_is_one_incident_with_its_figures() {
     assert_eq!(all.len(), 1, "{all:?}");
     let one = &all[0];
     assert_eq!((&one["status"], &one["vector"]), (&json!("open"), &json!("number_ranges")));
-    let stopped = one["stopped"]["blocked"].as_u64().unwrap() + one["stopped"]["redirected"].as_u64().unwrap();
+    let stopped =
+        one["stopped"]["blocked"].as_u64().unwrap() + one["stopped"]["redirected"].as_u64().unwrap();
     assert_eq!(stopped as usize + sent, 60, "{one}");
     assert_eq!(one["leaked"]["messages"], sent, "what was sent before it was noticed counts: {one}");
     assert_eq!(one["loss_avoided"]["amount"], stopped * 141_000, "each number was stopped once: {one}");
@@ -59,7 +60,8 @@ async fn an_attack_is_one_incident_with_its_figures() {
     assert_eq!(full["ranges"][0]["key"], "+99893412");
     assert!(full["reasons"][0].as_str().unwrap().contains("expected"), "{full}");
     assert!(!full.to_string().contains("998934121"), "no full number: {full}");
-    let counted: u64 = full["timeline"].as_array().unwrap().iter().map(|s| s["stopped"].as_u64().unwrap()).sum();
+    let counted: u64 =
+        full["timeline"].as_array().unwrap().iter().map(|s| s["stopped"].as_u64().unwrap()).sum();
     assert_eq!(counted, stopped);
     gateway.admin("GET", "/admin/v1/incidents/inc_999999", None).await.expect(404);
     gateway.admin("GET", "/admin/v1/incidents?status=loud", None).await.expect(400);
@@ -93,7 +95,8 @@ async fn incidents_outlive_a_restart_and_end_when_it_is_quiet() {
     assert!(ended[0]["ended_at"].is_string());
     assert_eq!(incidents(&gateway, "?status=open").await, Vec::<Value>::new());
     let audit = gateway.admin("GET", "/admin/v1/audit?limit=200", None).await.expect(200);
-    let told: Vec<&str> = audit["data"].as_array().unwrap().iter().filter_map(|e| e["action"].as_str()).collect();
+    let told: Vec<&str> =
+        audit["data"].as_array().unwrap().iter().filter_map(|e| e["action"].as_str()).collect();
     let count = |action| told.iter().filter(|told| **told == action).count();
     assert_eq!((count("incident.opened"), count("incident.ended")), (1, 1), "{told:?}");
 }
@@ -109,7 +112,10 @@ async fn a_false_alarm_lets_its_users_through_at_once() {
     assert_eq!(judge(json!({"note": "x"})).await.expect(400)["field"], "status");
     let word = json!({"status": "false_alarm", "note": "our launch", "allow": true});
     let judged = judge(word).await.expect(200);
-    assert_eq!((&judged["status"], &judged["judgement"]["note"]), (&json!("false_alarm"), &json!("our launch")));
+    assert_eq!(
+        (&judged["status"], &judged["judgement"]["note"]),
+        (&json!("false_alarm"), &json!("our launch"))
+    );
     pump(&gateway, 2000).await.expect(201);
     let gateway = gateway.restart().await;
     assert_eq!(incidents(&gateway, "?status=false_alarm").await.len(), 1, "the word is kept");
@@ -130,7 +136,10 @@ async fn narrow_keys_are_suspended_by_themselves_where_that_is_set() {
     }
     let all = list().await;
     assert_eq!(all.as_array().unwrap().len(), 1, "{all}");
-    assert_eq!((&all[0]["scope"], &all[0]["author"]), (&json!({"number_range": "+99893412"}), &json!("system")));
+    assert_eq!(
+        (&all[0]["scope"], &all[0]["author"]),
+        (&json!({"number_range": "+99893412"}), &json!("system"))
+    );
     assert!(all[0]["reason"].as_str().unwrap().starts_with("incident inc_"), "{all}");
     let refused = pump(&gateway, 500).await.expect(403);
     assert!(refused.to_string().contains("suspended"), "{refused}");

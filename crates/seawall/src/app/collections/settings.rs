@@ -105,7 +105,7 @@ pub async fn patch(app: &App, actor: &Actor, patch: Value) -> Result<SettingsVie
 }
 
 /// Money is not negative, and a share is at most a whole.
-fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
+pub(crate) fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
     let amounts = [
         ("detection.user_value", Some(detection.user_value)),
         ("detection.exposure_budget", Some(detection.exposure_budget)),
@@ -127,7 +127,10 @@ fn check_detection(detection: &DetectionPolicy) -> Result<(), Wrong> {
         }
     }
     if detection.canary_percent > MOST_CANARIES {
-        return Err(Wrong::field("detection.canary_percent", format!("is a percentage, from 0 to {MOST_CANARIES}")));
+        return Err(Wrong::field(
+            "detection.canary_percent",
+            format!("is a percentage, from 0 to {MOST_CANARIES}"),
+        ));
     }
     Ok(())
 }

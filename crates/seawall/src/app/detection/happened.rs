@@ -146,11 +146,8 @@ impl Seen {
 impl Said {
     fn of(reason: &Reason, facts: &Facts, decision: &Decision) -> Self {
         let signals = facts.evidence.known().map(|e| e.signals.as_slice()).unwrap_or_default();
-        let cause = |s: &seawall_core::detect::Signal| Cause {
-            family: s.family,
-            kind: s.kind,
-            key: s.key.clone(),
-        };
+        let cause =
+            |s: &seawall_core::detect::Signal| Cause { family: s.family, kind: s.kind, key: s.key.clone() };
         Said {
             verdict: reason.code.verdict(),
             in_force: reason.in_force() && decision.enforced && reason.mode == Mode::Enforce,

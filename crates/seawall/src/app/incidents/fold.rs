@@ -75,7 +75,8 @@ impl Incidents {
     /// The incident that a stopped request belongs to; a new one where there is none.
     fn home(&mut self, asked: &Asked, said: &Said, recent: &mut Recent) -> u64 {
         let (range, group) = (range(asked), group(asked, &said.causes));
-        let by_range = || self.running().find(|i| i.ranges.has(&range) && !matches!(i.group, Group::Client(..)));
+        let by_range =
+            || self.running().find(|i| i.ranges.has(&range) && !matches!(i.group, Group::Client(..)));
         let by_group = || self.running().find(|i| i.group == group);
         let country = Group::Country(asked.country.as_str().to_owned());
         let by_country = || self.running().find(|i| i.group == country && i.opened.is_some());
@@ -97,7 +98,10 @@ impl Incidents {
             // A common browser is no mark of an attack; an address or a network is.
             if own != 0 && part < 2 {
                 let since = asked.at.as_secs() - 7_200;
-                recent.claim_client(part, own, since, self.serial).iter().for_each(|s| incident.leak(s, true));
+                recent
+                    .claim_client(part, own, since, self.serial)
+                    .iter()
+                    .for_each(|s| incident.leak(s, true));
             }
         }
         self.all.insert(self.serial, incident);
@@ -109,7 +113,9 @@ impl Incidents {
     fn belongs(&self, asked: &Asked, said: Option<&Said>) -> Option<u64> {
         let range = range(asked);
         let blocks = |i: &&Incident| i.vectors.contains_key(&Vector::NumberRanges) && i.ranges.has(&range);
-        if !asked.trusted && let Some(found) = self.running().find(blocks) {
+        if !asked.trusted
+            && let Some(found) = self.running().find(blocks)
+        {
             return Some(found.serial);
         }
         let group = group(asked, &said?.causes);
@@ -168,7 +174,7 @@ impl Incidents {
         let Some(incident) = self.all.get_mut(&note.incident) else { return };
         match &note.what {
             Done::Announced => incident.announced = true,
-            Done::Judged { judgement, by, note: why, } => {
+            Done::Judged { judgement, by, note: why } => {
                 incident.judged = match judgement {
                     Judgement::Open => None,
                     other => Some((*other, by.clone(), why.clone(), note.at)),

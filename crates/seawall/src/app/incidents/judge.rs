@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::audit::Actor;
 use super::super::collections::{Wrong, read};
-use super::super::detection::{self, happened::{Done, Judgement, Note}};
+use super::super::detection::{
+    self,
+    happened::{Done, Judgement, Note},
+};
 use super::super::lists::entries;
 use super::incident::Incident;
 use super::suggest;
@@ -113,9 +116,9 @@ pub async fn judge(app: &App, actor: &Actor, id: &str, body: Value) -> Result<In
 }
 
 fn checked(input: &JudgeInput) -> Result<Judgement, Wrong> {
-    let judgement = input.status.ok_or_else(|| {
-        Wrong::field("status", "is missing; say `closed`, `false_alarm` or `open`")
-    })?;
+    let judgement = input
+        .status
+        .ok_or_else(|| Wrong::field("status", "is missing; say `closed`, `false_alarm` or `open`"))?;
     let fits = |note: &String| {
         !note.trim().is_empty() && note.chars().nth(NOTE).is_none() && !note.chars().any(char::is_control)
     };

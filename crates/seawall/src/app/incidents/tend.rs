@@ -137,7 +137,6 @@ fn tell(app: &App, serial: u64, action: &'static str, now: Timestamp) {
         fields.insert("until".to_owned(), json!(until));
     }
     let description = format!("{}: {}", view.id, view.summary);
-    let alarm =
-        Alarm { action, target: view.id, step: 0, subaccount: None, detail, description, until };
+    let alarm = Alarm { action, target: view.id, step: 0, subaccount: None, detail, description, until };
     app.alarms.raise(alarm, now);
 }

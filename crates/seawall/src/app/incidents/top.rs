@@ -18,7 +18,8 @@ impl Top {
             return;
         }
         if self.counted.len() >= most {
-            let least = self.counted.iter().enumerate().min_by_key(|(_, (_, count))| *count).map(|(at, _)| at);
+            let least =
+                self.counted.iter().enumerate().min_by_key(|(_, (_, count))| *count).map(|(at, _)| at);
             if let Some(at) = least {
                 self.others += self.counted.swap_remove(at).1;
             }

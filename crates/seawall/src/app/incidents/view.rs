@@ -252,7 +252,11 @@ impl IncidentView {
         IncidentView {
             id: super::id(incident.serial),
             status: status(incident),
-            summary: format!("{}: {} stopped in {lasted}, {messages} leaked", sentence(incident), incident.stops()),
+            summary: format!(
+                "{}: {} stopped in {lasted}, {messages} leaked",
+                sentence(incident),
+                incident.stops()
+            ),
             vector: incident.vector(),
             vectors: incident.vectors.keys().copied().collect(),
             started_at: incident.started,
@@ -267,12 +271,7 @@ impl IncidentView {
                 shadowed: t.shadowed,
                 canaries: t.canaries,
             },
-            leaked: Leaked {
-                messages,
-                before_detection: t.sent_before,
-                cost,
-                confirmed: t.confirmed,
-            },
+            leaked: Leaked { messages, before_detection: t.sent_before, cost, confirmed: t.confirmed },
             loss_avoided: LossAvoided {
                 amount: t.avoided,
                 currency: currency.to_owned(),

@@ -145,8 +145,10 @@ pub fn tell(app: &App, now: Timestamp) {
             "expected": (one.expected * 10.0).round() / 10.0, "until": until,
         });
         let description = one.sentence;
-        app.alarms
-            .raise(Alarm { action: one.action, target, step: 0, subaccount, detail, description, until }, now);
+        app.alarms.raise(
+            Alarm { action: one.action, target, step: 0, subaccount, detail, description, until },
+            now,
+        );
     }
 }
 
@@ -167,7 +169,8 @@ mod tests {
                 id += 1;
                 let at = minute * 60 + n * 60 / per_minute.max(2);
                 signals.advance(START + at, &mut recent);
-                let to = if id % 2 == 0 { format!("+6591{:06}", id % 1_000_000) } else { "+447400123456".into() };
+                let to =
+                    if id % 2 == 0 { format!("+6591{:06}", id % 1_000_000) } else { "+447400123456".into() };
                 let asked = asked(&to, "84.54.71.9", at);
                 let rows = signals.asked(&asked, None, true);
                 let sent = Sent { rows, ..Sent::of(id, &asked, None, 0.0) };

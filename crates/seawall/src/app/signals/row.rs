@@ -166,7 +166,10 @@ impl Row {
     pub(super) fn last(&self, hour: u32, hours: u32) -> Counts {
         let from = hour.saturating_sub(hours.saturating_sub(1));
         let mut all = Counts::default();
-        self.hours.iter().filter(|(at, _)| *at >= from && *at <= hour).for_each(|(_, counts)| all.add(counts));
+        self.hours
+            .iter()
+            .filter(|(at, _)| *at >= from && *at <= hour)
+            .for_each(|(_, counts)| all.add(counts));
         all
     }
 
@@ -243,7 +246,11 @@ mod tests {
     fn an_hour_is_held_against_the_same_hour_of_the_week() {
         let row = lived(14, |hour| if hour == 9 { 100 } else { 10 });
         let at = |hour: i64| row.usual_sixty_minutes((14 * 24 + hour) * 3600).unwrap();
-        assert!((at(10) - 100.0).abs() < 1.0, "at ten the last sixty minutes are those from nine: {}", at(10));
+        assert!(
+            (at(10) - 100.0).abs() < 1.0,
+            "at ten the last sixty minutes are those from nine: {}",
+            at(10)
+        );
         assert!((at(5) - 10.0).abs() < 1.0);
         assert!((row.ordinary_hour(14 * 24) - 13.75).abs() < 1.0, "{}", row.ordinary_hour(14 * 24));
     }

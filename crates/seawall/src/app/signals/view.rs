@@ -181,10 +181,14 @@ mod tests {
                 id += 1;
                 let at = minute * 60 + n;
                 signals.advance(START + at, &mut recent);
-                let to = if attack { format!("+99893412{:04}", id % 10_000) } else { format!("+6591{:06}", id) };
+                let to =
+                    if attack { format!("+99893412{:04}", id % 10_000) } else { format!("+6591{:06}", id) };
                 let asked = asked(&to, "84.54.71.9", at);
                 let rows = signals.asked(&asked, None, true);
-                recent.add(Sent { rows, ..Sent::of(id, &asked, Some(100_000), 0.0) });
+                recent.add(Sent {
+                    rows,
+                    ..Sent::of(id, &asked, Some(100_000), if attack { 0.9 } else { 0.0 })
+                });
                 if !attack && id % 5 != 0 {
                     let sent = recent.get_mut(id).unwrap();
                     sent.confirmed = true;
@@ -207,7 +211,6 @@ mod tests {
         assert_eq!((uz.conversion.codes, uz.conversion.confirmed), (500, 0));
         assert!((uz.conversion.usual_percent.unwrap() - 76.0).abs() < 6.0, "borrowed: {:?}", uz.conversion);
         assert_eq!(uz.share.percent, 100.0);
-        assert_eq!(uz.spent, 60_000_000);
         let all = of(Dimension::All, 24);
         assert!(all.volume.times.unwrap() > 8.0, "{:?}", all.volume);
         assert_eq!(of(Dimension::Range, 1).key, "+99893412");

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -22,6 +21,19 @@ pub struct Client {
     pub key: String,
     /// The operator's token.
     pub admin_token: String,
+}
+
+/// Who wants a code, as far as the app knows.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Address.
+    pub ip: Option<String>,
+    /// Browser or app.
+    pub user_agent: Option<String>,
+    /// What else is known of the device.
+    pub fingerprint: Option<String>,
+    /// What the gateway gave to the device when its number was verified.
+    pub device_token: Option<String>,
 }
 
 /// What became of a wish for a code.
@@ -42,8 +54,6 @@ pub struct Refused {
     pub sentence: String,
     /// Only because it came sooner after the last code than allowed.
     pub too_early: bool,
-    /// When it is worth another try.
-    pub retry_after: Duration,
 }
 
 impl Client {
@@ -66,8 +76,11 @@ impl Client {
     }
 
     /// The app asks for a code.
-    pub async fn ask(&self, to: Msisdn, ip: impl Display) -> Result<Asked, String> {
-        let body = json!({"to": to.to_e164(), "purpose": "login", "brand": "Acme", "client": {"ip": ip.to_string()}});
+    pub async fn ask(&self, to: &str, caller: &Caller) -> Result<Asked, String> {
+        let body = json!({"to": to, "purpose": "login", "brand": "Acme", "client": {
+            "ip": caller.ip, "user_agent": caller.user_agent, "fingerprint": caller.fingerprint,
+            "device_token": caller.device_token,
+        }});
         let (status, answer) = self.send("POST", "/v1/verifications", &self.key, Some(body)).await?;
         match (status, answer.get("id").and_then(Value::as_str)) {
             (201, Some(id)) => Ok(Asked::Sent(id.to_owned())),
@@ -77,8 +90,8 @@ impl Client {
     }
 
     /// The user looks at the phone.
-    pub async fn read_code(&self, to: Msisdn) -> Result<String, String> {
-        let path = format!("/admin/v1/sandbox/messages?limit=1&to=%2B{}", to.digits());
+    pub async fn read_code(&self, to: &str) -> Result<String, String> {
+        let path = format!("/admin/v1/sandbox/messages?limit=1&to={}", to.replace('+', "%2B"));
         let begun = std::time::Instant::now();
         while begun.elapsed() < DELIVERY {
             let (_, answer) = self.send("GET", &path, &self.admin_token, None).await?;
@@ -87,14 +100,28 @@ impl Client {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Err(format!("no code arrived on the sandbox phone of {to}"))
+        Err("no code arrived on the sandbox phone".to_owned())
     }
 
-    /// The app presents what the user typed in; true if that was right.
-    pub async fn check(&self, verification: &str, code: &str) -> Result<bool, String> {
+    /// The app presents what the user typed in; the device's token if that was right.
+    pub async fn check(&self, verification: &str, code: &str) -> Result<Option<String>, String> {
         let path = format!("/v1/verifications/{verification}/check");
         let (_, answer) = self.send("POST", &path, &self.key, Some(json!({"code": code}))).await?;
-        Ok(answer.get("status").and_then(Value::as_str) == Some("verified"))
+        let right = answer.get("status").and_then(Value::as_str) == Some("verified");
+        let token = answer.get("device_token").and_then(Value::as_str).unwrap_or_default();
+        Ok(right.then(|| token.to_owned()))
+    }
+
+    /// Attacks as the gateway sees them, the first one first.
+    pub async fn incidents(&self) -> Result<Vec<Value>, String> {
+        let (status, answer) = self.send("GET", "/admin/v1/incidents", &self.admin_token, None).await?;
+        let mut all = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        all.reverse();
+        if status == 200 {
+            Ok(all)
+        } else {
+            Err(format!("GET /admin/v1/incidents answered {status}: {answer}"))
+        }
     }
 
     /// Moves the sandbox clock. False if that time is over.
@@ -142,13 +169,11 @@ fn refused(answer: &Value) -> Refused {
     let codes: Vec<String> = reasons.iter().filter(enforced).map(|reason| text(reason.get("code"))).collect();
     let sentence =
         reasons.iter().find(enforced).and_then(|reason| reason.get("detail")).or(answer.get("detail"));
-    let seconds = answer.get("retry_after").and_then(Value::as_u64).unwrap_or(60);
     Refused {
         code: codes.first().cloned().unwrap_or_else(|| text(answer.get("code"))),
         sentence: text(sentence),
         too_early: !codes.is_empty()
             && codes.iter().all(|code| matches!(&**code, "back-off" | "resend-too-early")),
-        retry_after: Duration::from_secs(seconds),
     }
 }
 
@@ -172,11 +197,11 @@ mod tests {
         let answer = |codes: &[&str]| {
             let reasons: Vec<Value> =
                 codes.iter().map(|c| json!({"code": c, "detail": c, "mode": "enforce"})).collect();
-            refused(&json!({"reasons": reasons, "retry_after": 7}))
+            refused(&json!({"reasons": reasons}))
         };
         assert!(answer(&["back-off"]).too_early);
         assert!(!answer(&["back-off", "limit-exceeded"]).too_early);
         let refused = answer(&["limit-exceeded"]);
-        assert_eq!((&*refused.code, refused.retry_after.as_secs()), ("limit-exceeded", 7));
+        assert_eq!(refused.code, "limit-exceeded");
     }
 }

@@ -1,12 +1,9 @@
-//! `seawall demo`: a real gateway on a temporary store, a day of people who sign in, and a pumping attack
-//! among them. Everything goes over HTTP; only the gateway's clock is moved, so that the day takes half a
-//! minute.
+//! `seawall demo`: a real gateway on a temporary store, two days of people who sign in, and four attacks on the
+//! second. Population and attacks are the simulator's. Everything goes over HTTP; only the gateway's clock is
+//! moved, so that the days take half a minute.
 
-mod attack;
-mod chance;
 mod client;
 mod day;
-mod population;
 mod summary;
 mod table;
 
@@ -16,11 +13,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use seawall_core::sim::COUNTRIES;
+use serde_json::{Value, json};
 
 use crate::config::{Config, Overrides};
 use crate::serve::{self, Running};
 use client::Client;
+use day::Day;
 use summary::Verdict;
 use table::{Board, Tally};
 
@@ -34,10 +33,10 @@ pub struct DemoArgs {
     /// Address and port. Without it: 127.0.0.1:8080, or the next port that is free.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// The same seed simulates the same day.
+    /// The same seed simulates the same days.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// End with the summary; exit code 0 only if the attack was stopped and everybody else was served.
+    /// End with the summary; exit code 0 only if the attacks were stopped and everybody else was served.
     #[arg(long)]
     pub exit: bool,
 }
@@ -53,11 +52,13 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
         client.base
     ));
     let outcome = tokio::select! {
-        tally = simulate(&client, args.seed) => tally.map(Some),
+        played = simulate(&client, args.seed) => played.map(Some),
         () = serve::wait_for_signal() => Ok(None),
     };
     let ended = match outcome {
-        Ok(Some(tally)) => finish(&args, &client, &first.subaccount_id, &tally).await,
+        Ok(Some((tally, incidents))) => {
+            finish(&args, &client, &first.subaccount_id, &tally, &incidents).await
+        }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
@@ -66,9 +67,15 @@ pub async fn run(args: DemoArgs) -> Result<(), String> {
 }
 
 /// Shows the summary; then either judges it or goes on serving.
-async fn finish(args: &DemoArgs, client: &Client, subaccount: &str, tally: &Tally) -> Result<(), String> {
+async fn finish(
+    args: &DemoArgs,
+    client: &Client,
+    subaccount: &str,
+    tally: &Tally,
+    incidents: &[Value],
+) -> Result<(), String> {
     let verdict = Verdict::of(tally);
-    summary::show(tally, &verdict);
+    summary::show(tally, incidents, &verdict);
     if args.exit {
         return verdict.into_result();
     }
@@ -77,37 +84,29 @@ async fn finish(args: &DemoArgs, client: &Client, subaccount: &str, tally: &Tall
     Ok(())
 }
 
-async fn simulate(client: &Client, seed: u64) -> Result<Tally, String> {
+async fn simulate(client: &Client, seed: u64) -> Result<(Tally, Vec<Value>), String> {
     set_up(client).await?;
     let live = std::io::stdout().is_terminal();
-    let mut day = day::Day::begin(client, seed, live).await?;
+    let mut day = Day::begin(client, seed, live).await?;
     let mut board = Board::new(live);
     day.play(&mut board).await?;
     board.finish();
-    Ok(day.tally)
+    Ok((day.tally, client.incidents().await?))
 }
 
-/// What an operator sets up who has seen such attacks before. This version has no statistical detection:
-/// the limits are all that stands in the way of the attack, and the demo says so.
+/// Prices are all that an operator has to enter: everything else is as in any new installation.
 async fn set_up(client: &Client) -> Result<(), String> {
-    for land in population::LANDS {
-        let price = json!({"country": land.iso, "amount": land.price, "currency": "USD"});
+    for country in COUNTRIES {
+        let price = json!({"country": country.iso, "amount": country.price_micros, "currency": "USD"});
         client.create("prices", price).await?;
     }
-    let limit = |name: &str, per: &str, quota: u32| {
-        json!({"name": name, "per": per, "applies_to": ["verify.start"], "quota": quota, "window": "30m",
-               "counts": "sends", "mode": "enforce"})
-    };
-    client.create("limits", limit("demo: codes per number range", "number_range", 20)).await?;
-    client.create("limits", limit("demo: codes per client address", "client_ip", 5)).await?;
+    let names = day::ATTACKS.map(|(_, _, name)| name).join(", ");
     say(format!(
-        "Set up over the admin API, as an operator would: at most 20 codes in any 30 minutes to a number range\n\
-         (the last four digits dropped), at most 5 in any 30 minutes for one client address, and prices.\n\
-         These limits do the work here: this version has no statistical detection yet.\n\n\
-         A day of people signing in from {} countries follows, in about half a minute. At 14:00 somebody\n\
-         starts to pump codes to consecutive numbers in {}xxxx.\n",
-        population::LANDS.len(),
-        attack::BLOCK
+        "Prices were entered over the admin API; everything else is as in a new installation.\n\n\
+         Two days of people signing in from {} countries follow, in about half a minute. On the second day\n\
+         come {} attacks: {names}.\n",
+        COUNTRIES.len(),
+        day::ATTACKS.len()
     ));
     Ok(())
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::auth::Admin;
 use crate::app::explain::{Explained, explain as test};
+use crate::app::number_history::NumberHistory;
 use crate::app::send_messages::price;
 use crate::app::{App, texts};
 use crate::http::door::CallerIp;
@@ -67,6 +68,12 @@ pub struct ExplainView {
     /// Single changes that would lead to a milder verdict: `{change, detail, verdict}`.
     #[schema(value_type = Vec<Object>)]
     pub would_change: Value,
+    /// The number's own history.
+    pub history: NumberHistory,
+    /// What detection holds about the request's keys: `{kind, key, trials, confirmed, expected, suspicion, alarm,
+    /// …}`. From the alarm on an attack is more likely than not.
+    #[schema(value_type = Vec<Object>)]
+    pub keys: Value,
 }
 
 impl From<Explained> for ExplainView {
@@ -76,6 +83,8 @@ impl From<Explained> for ExplainView {
             checks: json(serde_json::to_value(&explained.checks)),
             limits: json(serde_json::to_value(&explained.limits)),
             would_change: json(serde_json::to_value(&explained.would_change)),
+            keys: json(serde_json::to_value(&explained.keys)),
+            history: explained.history,
             decision: DecisionView::from(explained.screened.record()),
         }
     }

@@ -14,6 +14,7 @@ mod models;
 mod opt_outs;
 mod page;
 mod patch;
+mod preview;
 mod rest;
 mod rules;
 mod sandbox;
@@ -36,6 +37,7 @@ use crate::app::App;
 pub fn router() -> OpenApiRouter<Arc<App>> {
     set_up::router()
         .routes(routes!(settings::get, settings::patch))
+        .routes(routes!(preview::get))
         .routes(routes!(opt_outs::list, opt_outs::create))
         .routes(routes!(opt_outs::get, opt_outs::delete))
         .routes(routes!(lists::create, lists::list))
