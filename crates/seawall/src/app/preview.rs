@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use seawall_core::detect::asked::UNKNOWN_PRICE;
 use seawall_core::detect::dial::{Answer, DetectionPolicy};
+use seawall_core::intel::price::{UNLISTED_MICROS, list_price_micros};
 use seawall_core::limit::Mode;
 use seawall_core::reason::{Class, ReasonCode};
 use seawall_core::recorded::Recorded;
@@ -128,7 +128,7 @@ const CAVEATS: [&str; 4] = [
     "Probabilities are those of the time. A dial that sends more of an attack would have learned more of it; one \
      that sends less would have learned it later.",
     "Whether a request that was not sent would have been confirmed is not known; its probability is taken for it.",
-    "Where no price is recorded, 0.05 is assumed for the thresholds and nothing is added to the cost.",
+    "Where no price is recorded, a list price is taken for the thresholds, and nothing is added to the cost.",
     "Exposure budgets, limits, rules and lists are left as they were.",
 ];
 
@@ -179,6 +179,12 @@ struct Tally {
     outlooks: [Outlook; 2],
 }
 
+/// The price that detection weighed: the recorded one, or that of a list.
+fn likely(facts: &Recorded<'_>) -> i64 {
+    let listed = || list_price_micros(facts.country).unwrap_or(UNLISTED_MICROS);
+    facts.price.unwrap_or_else(|| listed().saturating_mul(facts.segments.max(1).into()))
+}
+
 /// Whether a reason is detection's own, or none at all.
 fn of_detection(code: ReasonCode) -> bool {
     matches!(code.class(), Class::Detection) || code == ReasonCode::Canary
@@ -190,7 +196,9 @@ impl Tally {
             return Ok(());
         }
         let facts = serde_json::from_str::<Recorded<'_>>(scanned.facts).ok();
-        let Some((facts, evidence)) = facts.and_then(|facts| Some((facts.price, facts.evidence?))) else {
+        let Some((price, likely, evidence)) =
+            facts.and_then(|facts| Some((facts.price, likely(&facts), facts.evidence?)))
+        else {
             self.over.left_out += scanned.count;
             return Ok(());
         };
@@ -211,7 +219,8 @@ impl Tally {
             all: f64::from(evidence.probability),
             narrow: f64::from(evidence.narrow),
             may_block: evidence.may_block,
-            price: facts,
+            price,
+            likely,
             confirmed: known == Some(true),
             count: scanned.count,
         };
@@ -240,6 +249,8 @@ struct One {
     narrow: f64,
     may_block: bool,
     price: Option<i64>,
+    /// What detection took for it.
+    likely: i64,
     confirmed: bool,
     count: u64,
 }
@@ -247,8 +258,7 @@ struct One {
 impl Outlook {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "money far below 2^53")]
     fn see(&mut self, dial: &DetectionPolicy, one: &One) {
-        let price = one.price.unwrap_or(UNKNOWN_PRICE);
-        let (answer, _) = dial.answer(one.all, one.narrow, one.may_block, price);
+        let (answer, _) = dial.answer(one.all, one.narrow, one.may_block, one.likely);
         let good = if one.confirmed { one.count } else { 0 };
         match answer {
             Answer::Block => {
@@ -280,7 +290,7 @@ mod tests {
     use super::*;
 
     fn one(all: f64, confirmed: bool) -> One {
-        One { all, narrow: all, may_block: true, price: Some(100_000), confirmed, count: 10 }
+        One { all, narrow: all, may_block: true, price: Some(100_000), likely: 100_000, confirmed, count: 10 }
     }
 
     #[test]
