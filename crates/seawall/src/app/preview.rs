@@ -124,7 +124,9 @@ pub async fn preview(app: &App, position: Position, since: Option<&str>) -> Resu
     Ok(Preview { from, to: now, over: tally.over, current, proposed, caveats: CAVEATS.to_vec(), currency })
 }
 
-const CAVEATS: [&str; 4] = [
+const CAVEATS: [&str; 5] = [
+    "What an attack got through before it was noticed had low probabilities and is hardly in `leaked`; incidents \
+     count it.",
     "Probabilities are those of the time. A dial that sends more of an attack would have learned more of it; one \
      that sends less would have learned it later.",
     "Whether a request that was not sent would have been confirmed is not known; its probability is taken for it.",
@@ -185,9 +187,9 @@ fn likely(facts: &Recorded<'_>) -> i64 {
     facts.price.unwrap_or_else(|| listed().saturating_mul(facts.segments.max(1).into()))
 }
 
-/// Whether a reason is detection's own, or none at all.
+/// Whether a reason is what the dial leads to; a trained model has a probability of its own.
 fn of_detection(code: ReasonCode) -> bool {
-    matches!(code.class(), Class::Detection) || code == ReasonCode::Canary
+    (code.class() == Class::Detection && code != ReasonCode::CampaignModel) || code == ReasonCode::Canary
 }
 
 impl Tally {

@@ -117,8 +117,11 @@ pub enum Judgement {
     Open,
 }
 
-/// Reasons by which detection speaks.
+/// Reasons by which detection speaks; of a trained model only what counts, since in shadow it is on trial.
 fn speaks(reason: &&Reason) -> bool {
+    if reason.code == ReasonCode::CampaignModel {
+        return reason.in_force();
+    }
     reason.code.class() == Class::Detection || reason.code == ReasonCode::ExposureBudget
 }
 

@@ -227,8 +227,9 @@ impl Incident {
         *self.vectors.entry(vector(&said.causes)).or_default() += 1;
         match (said.in_force, said.verdict) {
             _ if seen.canary => self.tally.canaries += 1,
+            // Where nobody has set up a challenge it is recorded, and the message is sent.
+            (_, Challenge) => self.tally.challenged += 1,
             (false, _) => self.tally.shadowed += 1,
-            (true, Challenge) => self.tally.challenged += 1,
             (true, Alternative) => self.tally.redirected += 1,
             (true, Block) | (true, _) => self.tally.blocked += 1,
         }

@@ -78,7 +78,7 @@ pub struct Stopped {
     pub blocked: u64,
     /// Sent over another channel, or refused because there is none.
     pub redirected: u64,
-    /// Asked to prove something; some may have gone on.
+    /// Asked to prove something, or sent where no challenge is set up.
     pub challenged: u64,
     /// Sent, and would have been stopped if detection decided (`shadow`).
     pub shadowed: u64,
