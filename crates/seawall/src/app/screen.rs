@@ -110,8 +110,7 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
         app.detection.unsent(redeemed, now);
     }
     if let Some(asked) = asked.filter(|_| !request.dry_run) {
-        let currency = snapshot.account.as_ref().map_or("USD", |account| account.currency.as_str());
-        let seen = Seen::of(&request, &facts, &decision, currency);
+        let seen = seen(&snapshot, &request, &facts, &decision);
         app.detection.observe_request(event(id, asked, &facts, &decision), seen);
     }
     if let Some(keys) = &keys {
@@ -204,6 +203,12 @@ async fn gather(
 pub(super) fn asked(request: &Request, facts: &Facts, now: Timestamp) -> Box<Asked> {
     let history = facts.history.known().copied().unwrap_or_default();
     Box::new(Asked::of(request, facts.ip, facts.number.as_ref(), history, now))
+}
+
+/// What became of the request, for signals and incidents.
+fn seen(snapshot: &Snapshot, request: &Request, facts: &Facts, decision: &Decision) -> Seen {
+    let currency = snapshot.account.as_ref().map_or("USD", |account| account.currency.as_str());
+    Seen::of(request, facts, decision, currency)
 }
 
 /// A lot for a number that may be let through although detection would stop it: the same all day, and nobody
