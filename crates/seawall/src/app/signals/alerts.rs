@@ -169,8 +169,11 @@ mod tests {
                 id += 1;
                 let at = minute * 60 + n * 60 / per_minute.max(2);
                 signals.advance(START + at, &mut recent);
-                let to =
-                    if id % 2 == 0 { format!("+6591{:06}", id % 1_000_000) } else { "+447400123456".into() };
+                let to = if id.is_multiple_of(2) {
+                    format!("+6591{:06}", id % 1_000_000)
+                } else {
+                    "+447400123456".into()
+                };
                 let asked = asked(&to, "84.54.71.9", at);
                 let rows = signals.asked(&asked, None, true);
                 let sent = Sent { rows, ..Sent::of(id, &asked, None, 0.0) };
