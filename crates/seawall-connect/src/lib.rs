@@ -7,6 +7,7 @@
 mod callflow;
 mod error_class;
 mod http;
+pub mod lookup;
 mod redact;
 mod sandbox;
 mod settings;
@@ -27,7 +28,7 @@ use tokio::sync::mpsc;
 
 pub use error_class::ErrorClass;
 pub use redact::Secret;
-pub use sandbox::Sandbox;
+pub use sandbox::{Sandbox, SandboxLookup};
 pub use web::tls_config;
 
 /// One message on its way out. The text exists in clear only here and at the provider.
@@ -199,6 +200,21 @@ pub trait Connector: Send + Sync {
         Err("this provider has no callbacks".to_owned())
     }
 
+    /// How deep it looks numbers up; `None` if it does not.
+    fn looks_up(&self) -> Option<lookup::Depth> {
+        None
+    }
+
+    /// What one lookup costs, in micro-units of the account's currency.
+    fn lookup_cost(&self) -> i64 {
+        0
+    }
+
+    /// Asks what is known of a number, once, within the provider's own deadline.
+    async fn look_up(&self, _asked: &lookup::Asked) -> lookup::Looked {
+        Err(lookup::LookupFailure::NoProvider)
+    }
+
     /// Ends the connection after letting answers under way arrive.
     async fn close(&self) {}
 }
@@ -215,6 +231,8 @@ pub enum Kind {
     Http,
     /// Voice through an 8x8-style call flow.
     Callflow,
+    /// A described HTTP provider of number lookups (HLR, MNP).
+    HttpLookup,
 }
 
 /// What every connector may need from the installation.
@@ -226,6 +244,8 @@ pub struct Surroundings {
     pub echoes: mpsc::Sender<Echoed>,
     /// Whether plain TCP to an SMSC outside loopback is accepted (`[smpp] allow_insecure`).
     pub allow_insecure_smpp: bool,
+    /// What the sandbox's lookup knows.
+    pub known: Arc<SandboxLookup>,
 }
 
 /// A setting that cannot be used.
@@ -246,6 +266,7 @@ pub fn check(kind: Kind, settings: &serde_json::Value, around: &CheckAgainst) ->
         Kind::Smpp => smpp::check(settings, around.allow_insecure_smpp),
         Kind::Http => http::check(settings),
         Kind::Callflow => callflow::check(settings),
+        Kind::HttpLookup => http::lookup::check(settings),
     }
 }
 
@@ -263,6 +284,7 @@ pub fn secret_settings(kind: Kind) -> &'static [&'static str] {
         Kind::Smpp => &["password"],
         Kind::Http => &["headers", "secrets", "secret"],
         Kind::Callflow => &["api_key"],
+        Kind::HttpLookup => &["headers", "secrets"],
     }
 }
 
@@ -273,9 +295,10 @@ pub fn build(
     around: Surroundings,
 ) -> Result<Arc<dyn Connector>, SettingsError> {
     match kind {
-        Kind::Sandbox => sandbox::build(settings),
+        Kind::Sandbox => sandbox::build(settings, around.known),
         Kind::Smpp => smpp::build(settings, around),
         Kind::Http => http::build(settings, around),
         Kind::Callflow => callflow::build(settings, around),
+        Kind::HttpLookup => http::lookup::build(settings),
     }
 }

@@ -4,17 +4,20 @@
 //! Its settings can simulate what real providers do wrong, for one number or for all.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::lookup::{Asked, Depth, Looked, NumberState};
 use crate::settings::{ERROR_CLASSES, Reader, class_of, pick};
 use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, Submission};
 
 const KEYS: [&str; 4] = ["delay_ms", "fail_with", "outcome", "per_number"];
 const NUMBERS_AT_MOST: usize = 1000;
+/// Numbers that the sandbox's lookup is told about.
+const KNOWN_AT_MOST: usize = 100_000;
 const SIMULATED: &str = "simulated by the sandbox";
 
 /// What the sandbox does with a message.
@@ -60,14 +63,45 @@ struct Settings {
 /// The connector of the sandbox.
 pub struct Sandbox {
     settings: Settings,
+    known: Arc<SandboxLookup>,
+}
+
+/// What the sandbox's lookup says of numbers, as tests and developers told it. It lives in memory and is
+/// bounded; of a number that nobody told it anything about it knows nothing.
+#[derive(Default)]
+pub struct SandboxLookup(Mutex<HashMap<String, Looked>>);
+
+impl SandboxLookup {
+    /// Sets what is said of a number, E.164. False when there is no more room.
+    pub fn tell(&self, number: &str, says: Looked) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = known.len() < KNOWN_AT_MOST || known.contains_key(number);
+        if room {
+            known.insert(number.to_owned(), says);
+        }
+        room
+    }
+
+    /// Forgets a number; false when nothing was known.
+    pub fn forget(&self, number: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(number).is_some()
+    }
+
+    fn says(&self, number: &str) -> Looked {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(number).cloned().unwrap_or_else(|| Ok(NumberState::default()))
+    }
 }
 
 pub(crate) fn check(settings: &Value) -> Result<(), SettingsError> {
     read(settings).map(|_| ())
 }
 
-pub(crate) fn build(settings: &Value) -> Result<Arc<dyn Connector>, SettingsError> {
-    Ok(Arc::new(Sandbox { settings: read(settings)? }))
+pub(crate) fn build(
+    settings: &Value,
+    known: Arc<SandboxLookup>,
+) -> Result<Arc<dyn Connector>, SettingsError> {
+    Ok(Arc::new(Sandbox { settings: read(settings)?, known }))
 }
 
 fn read(settings: &Value) -> Result<Settings, SettingsError> {
@@ -137,6 +171,14 @@ impl Connector for Sandbox {
     fn health(&self) -> Health {
         Health::Up
     }
+
+    fn looks_up(&self) -> Option<Depth> {
+        Some(Depth::Live)
+    }
+
+    async fn look_up(&self, asked: &Asked) -> Looked {
+        self.known.says(asked.number.reveal())
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +188,7 @@ mod tests {
     use serde_json::json;
 
     async fn outcome(settings: Value) -> Submission {
-        build(&settings).unwrap().submit(&message("hello")).await
+        build(&settings, Arc::default()).unwrap().submit(&message("hello")).await
     }
 
     #[tokio::test]
@@ -170,12 +212,12 @@ mod tests {
     #[tokio::test]
     async fn magic_numbers_have_their_outcome_unless_the_settings_say_otherwise() {
         let to = |number: &str| Outgoing { to: crate::Secret::new(number), ..message("hello") };
-        let sandbox = build(&json!({})).unwrap();
+        let sandbox = build(&json!({}), Arc::default()).unwrap();
         let filtered = sandbox.submit(&to("+447700900008")).await;
         assert!(matches!(filtered, Submission::Refused { class: ErrorClass::ContentFiltered, .. }));
         assert!(matches!(sandbox.submit(&to("+447700900002")).await, Submission::Unknown { .. }));
         assert!(matches!(sandbox.submit(&to("+447700900999")).await, Submission::Accepted { .. }));
-        let told = build(&json!({"per_number": {"+447700900008": "delivered"}})).unwrap();
+        let told = build(&json!({"per_number": {"+447700900008": "delivered"}}), Arc::default()).unwrap();
         assert!(matches!(told.submit(&to("+447700900008")).await, Submission::Accepted { .. }));
     }
 

@@ -21,5 +21,13 @@ pub(crate) fn message(text: &str) -> Outgoing {
 
 pub(crate) fn surroundings() -> (Surroundings, mpsc::Receiver<Echoed>) {
     let (echoes, receiver) = mpsc::channel(64);
-    (Surroundings { name: "test".to_owned(), echoes, allow_insecure_smpp: false }, receiver)
+    (
+        Surroundings {
+            name: "test".to_owned(),
+            echoes,
+            allow_insecure_smpp: false,
+            known: Default::default(),
+        },
+        receiver,
+    )
 }

@@ -7,6 +7,7 @@ use crate::detect::Evidence;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
 use crate::list::ListHit;
+use crate::lookup::Pattern;
 use crate::model::Opinion;
 use crate::time::Timestamp;
 use crate::velocity::Velocities;
@@ -81,6 +82,17 @@ pub struct History {
     pub last_confirmed_at: Option<Timestamp>,
 }
 
+/// A caller that goes through numbers by looking them up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Enumeration {
+    /// What it seems to be doing.
+    pub pattern: Pattern,
+    /// Which key or address.
+    pub caller: String,
+    /// It has to wait until then.
+    pub until: Timestamp,
+}
+
 /// The answers to [`Needs`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Facts {
@@ -94,6 +106,9 @@ pub struct Facts {
     /// What tables say of the number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<NumberFacts>,
+    /// Of a lookup: that its caller goes through numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enumeration: Option<Enumeration>,
     /// Whether the number opted out of this subaccount's messages, and whether that covers codes.
     pub opt_out: Fact<bool>,
     /// From when the open verification of this number may be sent again.

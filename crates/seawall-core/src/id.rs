@@ -68,6 +68,8 @@ pub enum IdKind {
     Budget,
     /// `mdl_`: a trained model
     Model,
+    /// `era_`
+    Erasure,
 }
 
 impl IdKind {
@@ -98,6 +100,7 @@ impl IdKind {
             Self::Plan => "pln_",
             Self::Budget => "bud_",
             Self::Model => "mdl_",
+            Self::Erasure => "era_",
         }
     }
 }

@@ -5,8 +5,10 @@
 //! may stand where it is, the operator its range was first given to, and whether that can have changed.
 
 mod risk;
+mod walk;
 
 pub use risk::{Risk, RiskReason, range, risk};
+pub use walk::{Pattern, Walk};
 
 use crate::country::Country;
 use crate::intel::number::{Operator, disposable, operator, portable};

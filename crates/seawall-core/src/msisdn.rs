@@ -99,6 +99,9 @@ pub enum MsisdnError {
 }
 
 impl Msisdn {
+    /// What stands where a number was erased: of a calling code that no country has.
+    pub const ERASED: Msisdn = Msisdn(9_990_000_000);
+
     /// Reads a number in any usual spelling.
     ///
     /// With a leading `+`, or without `country`, the digits are international (a leading `00` counts as `+`).
@@ -148,9 +151,9 @@ impl Msisdn {
 
     /// As people in its country write it: `9123 4567`. This is personal data.
     pub fn national(self) -> String {
-        let number = PHONE_NUMBER_UTIL.parse(self.to_e164(), None);
+        let number = split(&self.digits());
         number.map_or_else(
-            |_| self.digits(),
+            || self.digits(),
             |number| PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::National).into_owned(),
         )
     }
@@ -350,6 +353,27 @@ fn read(text: &str, region: Option<Region>) -> Result<ParsedNumber, MsisdnError>
     })
 }
 
+/// The digits of a canonical number as the library keeps them, without reading them anew: no calling code is the
+/// beginning of another one, and zeros after it are significant (Italy).
+fn split(digits: &str) -> Option<PhoneNumber> {
+    let code_of = |length: &usize| {
+        let code: i32 = digits.get(..*length)?.parse().ok()?;
+        PHONE_NUMBER_UTIL.get_region_for_country_code(code).map(|_| code)
+    };
+    let length = (1..=3).find(|length| code_of(length).is_some())?;
+    let national = digits.get(length..)?;
+    let zeros = national.len() - national.trim_start_matches('0').len();
+    let zeros = i32::try_from(zeros.min(national.len().saturating_sub(1))).ok()?;
+    let mut number = PhoneNumber::default();
+    number.country_code = code_of(&length)?;
+    number.national_number = national.parse().ok()?;
+    if zeros > 0 {
+        number.italian_leading_zero = Some(true);
+        number.number_of_leading_zeros = Some(zeros);
+    }
+    Some(number)
+}
+
 /// `001` is the library's word for numbers of no country.
 fn country_of(region: Region) -> Country {
     Country::parse(&region.as_region_str()).unwrap_or(Country::GLOBAL)
@@ -414,6 +438,24 @@ mod tests {
             seen += 1;
         }
         assert!(seen >= 300, "{seen} rows");
+    }
+
+    #[test]
+    fn digits_are_split_as_the_library_reads_them() {
+        let rows = include_str!("../tests/data/reference.tsv").lines().skip(1);
+        let mut seen = 0;
+        for e164 in rows.filter_map(|row| row.split('\t').nth(3)).filter(|e164| e164.len() > 7) {
+            let (Ok(read), Some(split)) = (PHONE_NUMBER_UTIL.parse(e164, None), split(&e164[1..])) else {
+                continue;
+            };
+            let national =
+                |number| PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::National).into_owned();
+            if canonical(&read).ok() == Msisdn::from_e164(e164) {
+                assert_eq!(national(&split), national(&read), "{e164}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 4800, "{seen}");
     }
 
     #[test]

@@ -337,7 +337,7 @@ impl Policy {
 
 /// The limits of a new installation.
 pub fn built_in_limits() -> Vec<Limit> {
-    use Operation::{SmsBatch, SmsSend, VerifyCheck, VerifyStart};
+    use Operation::{Lookup, SmsBatch, SmsSend, VerifyCheck, VerifyStart};
     let limit = |name: &str, per, applies_to: &[Operation], quota, minutes: u64, mode| Limit {
         id: format!("lim_builtin-{name}"),
         name: format!("built-in {name}"),
@@ -358,6 +358,10 @@ pub fn built_in_limits() -> Vec<Limit> {
         counts: Counts::Failures,
         ..limit(name, per, &[VerifyCheck], quota, 60, Mode::Enforce)
     };
+    let lookups = |name: &str, per, quota| Limit {
+        counts: Counts::Requests,
+        ..limit(name, per, &[Lookup], quota, 60, Mode::Enforce)
+    };
     vec![
         limit("client-ip", Per::ClientIp, &[VerifyStart], 20, 60, Mode::Enforce),
         limit("msisdn", Per::Msisdn, &[VerifyStart, SmsSend, SmsBatch], 10, 30, Mode::Enforce),
@@ -365,5 +369,7 @@ pub fn built_in_limits() -> Vec<Limit> {
         failures("wrong-codes-client-ip", Per::ClientIp, 30),
         failures("wrong-codes-network", Per::Network, 100),
         failures("wrong-codes-number-range", Per::NumberRange, 50),
+        lookups("lookups-api-key", Per::ApiKey, 10_000),
+        lookups("lookups-caller-ip", Per::CallerIp, 10_000),
     ]
 }

@@ -116,6 +116,8 @@ reasons! {
     OutsideSendingWindow = "outside-sending-window", Guardrail, Throttle, "Wait until retry_after, schedule the message, or name a purpose that does not wait.";
     /// A limit has no room for this request.
     LimitExceeded = "limit-exceeded", Limit, Throttle, "Wait until retry_after, or raise the named limit under /admin/v1/limits.";
+    /// The caller goes through numbers by looking them up: one after the other, or many that do not exist.
+    LookupEnumeration = "lookup-enumeration", Limit, Throttle, "Wait until retry_after; look numbers up when their users appear, or import a user base under the operator's eyes.";
     /// The growing delay between unconfirmed codes to one number is not over.
     BackOff = "back-off", Limit, Throttle, "Wait until retry_after; a confirmed code ends the delays.";
     /// The number has had as many unconfirmed codes in 24 hours as is allowed.

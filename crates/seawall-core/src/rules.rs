@@ -4,6 +4,7 @@ mod budgets;
 mod client_ip_required;
 mod country;
 pub(crate) mod detection;
+mod enumeration;
 mod limits;
 mod lists;
 mod model;
@@ -44,6 +45,7 @@ pub(crate) const ALL: &[(&str, Rule)] = &[
     ("model", model::check),
     ("resend", resend::check),
     ("risk-check", risk_check::check),
+    ("enumeration", enumeration::check),
     ("budgets", budgets::check),
     ("limits", limits::check),
 ];

@@ -48,6 +48,8 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     lists::decisions_come_from_both_sources(&open().ledger).await?;
     scan::a_scan_lends_what_lists_show(&open().ledger).await?;
     rest::an_answer_is_kept_under_its_key_once(&open().ledger).await?;
+    rest::a_number_is_erased(&open().ledger).await?;
+    rest::lookups_are_kept_by_subaccount(&open().ledger).await?;
     rest::hooks_are_leased(&open().ledger).await?;
     rest::recovery_marks_what_nobody_can_know(&open().ledger).await?;
     rest::checkpoints_are_kept_until_forgotten(&open().ledger).await?;

@@ -26,9 +26,9 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
 
 use crate::records::{
-    Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, HookDelivery,
-    Idempotent, KnownNumber, MessageFilter, MessageRecord, Moved, OptOut, Page, Recovery, Retention,
-    VerificationFilter, VerificationRecord, Visit,
+    Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, Erasing,
+    ErasureJob, HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, OptOut,
+    Page, Recovery, Retention, VerificationFilter, VerificationRecord, Visit,
 };
 
 /// Why a store did not do what was asked.
@@ -242,6 +242,34 @@ pub trait Ledger: Send + Sync {
 
     /// How many accepted messages are in each state, for one subaccount or all.
     async fn census(&self, subaccount: Option<&str>) -> Result<Census>;
+
+    /// One bounded step of erasing a number, going on where `erasing` stands.
+    async fn erase_step(&self, number: Msisdn, erasing: Erasing) -> Result<Erasing>;
+
+    /// Erases what one message says of a person. `None`: no such message of this subaccount, or erased before;
+    /// `Some(false)`: it is under way, and can be erased once it is settled.
+    async fn erase_message(&self, subaccount: &str, id: Id) -> Result<Option<bool>>;
+
+    /// Writes an erasure as it stands.
+    async fn save_erasure(&self, job: ErasureJob) -> Result<()>;
+
+    /// One erasure.
+    async fn erasure(&self, id: Id) -> Result<Option<ErasureJob>>;
+
+    /// Erasures that are not done, oldest first.
+    async fn open_erasures(&self) -> Result<Vec<ErasureJob>>;
+
+    /// What lookup providers said of a number to a subaccount; under the empty name, what the operator corrected.
+    async fn looked(&self, number: Msisdn, subaccount: &str) -> Result<Option<Looked>>;
+
+    /// Replaces that; an empty value forgets it.
+    async fn keep_looked(
+        &self,
+        number: Msisdn,
+        subaccount: &str,
+        looked: Looked,
+        at: Timestamp,
+    ) -> Result<()>;
 
     /// Appends a batch of what detection folds, and gives its number: each is greater than the one before.
     async fn append_evidence(&self, batch: Vec<u8>) -> Result<u64>;

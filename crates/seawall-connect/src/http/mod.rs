@@ -1,6 +1,7 @@
 //! A described HTTP provider: its request, its answers and its callbacks are settings, not code.
 
 mod body;
+pub(crate) mod lookup;
 mod outcome;
 mod receipts;
 mod records;

@@ -85,7 +85,7 @@ impl Settings {
     }
 }
 
-fn check_url(reader: &Reader<'_>, url: &Template) -> Result<Url, SettingsError> {
+pub(super) fn check_url(reader: &Reader<'_>, url: &Template) -> Result<Url, SettingsError> {
     let filled = url.fill(&example(), Escape::Percent);
     let parsed =
         Url::parse(&filled).map_err(|_| reader.error("url", "is not a URL such as https://host/path"))?;
@@ -98,7 +98,7 @@ fn check_url(reader: &Reader<'_>, url: &Template) -> Result<Url, SettingsError> 
     }
 }
 
-fn read_headers(
+pub(super) fn read_headers(
     reader: &Reader<'_>,
     secrets: &Secrets,
 ) -> Result<Vec<(HeaderName, Template)>, SettingsError> {

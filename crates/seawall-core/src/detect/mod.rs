@@ -13,6 +13,7 @@ mod concentration;
 mod delay;
 pub mod dial;
 pub mod engine;
+mod erase;
 pub mod evidence;
 #[cfg(test)]
 mod example;

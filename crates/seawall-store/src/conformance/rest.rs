@@ -7,14 +7,15 @@ use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
 use seawall_core::limit::Dimensions;
 use seawall_core::message::MessageState;
+use seawall_core::msisdn::Msisdn;
 use seawall_core::reason::ReasonCode;
 
 use super::Backend;
 use super::directory::{audit, document};
 use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
 use crate::records::{
-    Acceptance, Allowed, AuditEntry, DecisionFilter, DecisionRecord, HookDelivery, Idempotent, MessageFilter,
-    OptOut, Page, Recovery, Retention,
+    Acceptance, Allowed, AuditEntry, Cursor, DecisionFilter, DecisionRecord, Erasing, HookDelivery, Idempotent,
+    Looked, MessageFilter, OptOut, Page, Recovery, Retention,
 };
 use crate::{Ledger, Result, StoreError};
 
@@ -39,6 +40,65 @@ pub(super) async fn an_answer_is_kept_under_its_key_once(ledger: &Arc<dyn Ledger
     assert!(ledger.idempotent("a").await?.is_some());
     ledger.prune(late, &Retention::default()).await?;
     assert!(ledger.idempotent("a").await?.is_none());
+    Ok(())
+}
+
+pub(super) async fn a_number_is_erased(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    let (one, other) = (msisdn(1)?, msisdn(2)?);
+    let mut mine = message(1, 1, "the canary")?;
+    mine.state = MessageState::Delivered;
+    let (waits, theirs) = (message(2, 1, "later")?, message(3, 2, "the canary")?);
+    let body = format!("{{\"to\": \"{}\"}}", one.to_e164());
+    let kept = Idempotent { body: body.clone(), ..answer("a") };
+    let messages = vec![mine.clone(), waits.clone(), theirs.clone()];
+    ledger.accept(Acceptance { messages, verification: None, idempotent: Some(kept) }).await?;
+    ledger.add_hooks(vec![HookDelivery { body, ..hook(4) }, hook(5)]).await?;
+    ledger
+        .keep_looked(one, "main", Looked { corrected: Some(String::new()), ..Looked::default() }, at(1))
+        .await?;
+    let first = ledger.erase_step(one, Erasing::default()).await?;
+    assert_eq!(
+        (first.cursor, first.erased.under_way),
+        (Cursor::Messages, 1),
+        "a waiting message is waited for"
+    );
+    ledger.settle(vec![change(waits.id, MessageState::Canceled, 6)]).await?;
+    let mut erasing = first;
+    while erasing.cursor != Cursor::Done {
+        erasing = ledger.erase_step(one, erasing).await?;
+    }
+    let erased = &erasing.erased;
+    assert_eq!((erased.messages, erased.answers, erased.hooks, erased.lookups), (2, 1, 1, 1));
+    let emptied = ledger.message(None, mine.id).await?.ok_or(StoreError::Conflict)?;
+    assert_eq!((emptied.to, emptied.content, emptied.state), (Msisdn::ERASED, None, MessageState::Delivered));
+    let of = |to| MessageFilter { to: Some(to), ..MessageFilter::default() };
+    let page = Page { before: None, limit: 10 };
+    assert!(ledger.messages(of(one), page).await?.is_empty());
+    assert_eq!(ledger.messages(of(other), page).await?.len(), 1);
+    let kept = ledger.idempotent("a").await?.ok_or(StoreError::Conflict)?;
+    assert!(!kept.body.contains(&one.digits()) && kept.fingerprint == 42);
+    assert_eq!(ledger.due_hooks(at(10), at(20), 10).await?.len(), 1);
+    assert_eq!(ledger.looked(one, "main").await?, None);
+    assert_eq!(ledger.erase_message("main", mine.id).await?, None, "nothing is left in it");
+    assert_eq!(ledger.erase_message("main", theirs.id).await?, Some(false), "it waits");
+    Ok(())
+}
+
+pub(super) async fn lookups_are_kept_by_subaccount(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    let said = |at_ms: i64| Looked { operator: Some((at(at_ms), "{}".to_owned())), ..Looked::default() };
+    let (one, other) = (msisdn(1)?, msisdn(2)?);
+    ledger.keep_looked(one, "main", said(1), at(1)).await?;
+    ledger.keep_looked(one, "main", said(2), at(2)).await?;
+    let correction = Looked { corrected: Some("{}".to_owned()), ..Looked::default() };
+    ledger.keep_looked(one, "", correction.clone(), at(2)).await?;
+    assert_eq!(ledger.looked(one, "main").await?, Some(said(2)));
+    assert_eq!(ledger.looked(one, "second").await?, None);
+    assert_eq!(ledger.looked(other, "main").await?, None);
+    ledger.prune(at(86_400_000 * 8), &Retention::default()).await?;
+    assert_eq!(ledger.looked(one, "main").await?, None);
+    assert_eq!(ledger.looked(one, "").await?, Some(correction));
+    ledger.keep_looked(one, "", Looked::default(), at(3)).await?;
+    assert_eq!(ledger.looked(one, "").await?, None);
     Ok(())
 }
 

@@ -94,6 +94,11 @@ pub(super) fn seal_message(
     })
 }
 
+/// Seals the body of a message that begins no verification.
+pub(super) fn seal_body(vault: &Vault, record: &MessageRecord) -> Result<Vec<u8>> {
+    vault.seal_with(Place::new(MESSAGE_BODY, record.id.row()), |out| pack_body(record, None, out))
+}
+
 /// What never changes about a message. A text is kept apart, so that it can be erased.
 fn pack_body(record: &MessageRecord, begins: Option<&VerificationRecord>, out: &mut Vec<u8>) {
     packed::begin(out);

@@ -2,6 +2,7 @@
 
 use rusqlite::params;
 use seawall_core::id::Id;
+use seawall_core::msisdn::Msisdn;
 
 use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
@@ -10,7 +11,9 @@ use super::writer::Turn;
 use super::{codec::number_hash, marks};
 use crate::Result;
 use crate::packed::{self, Packed};
-use crate::records::{DecisionBody, DecisionFilter, DecisionRecord, MessageRecord, Page};
+use crate::records::{
+    Cursor, DecisionBody, DecisionFilter, DecisionRecord, Erasing, Json, MessageRecord, Page,
+};
 use crate::vault::{Place, Vault};
 
 pub(super) const PLACE: [u8; 2] = *b"db";
@@ -74,6 +77,54 @@ fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecor
 fn of_message(message: MessageRecord) -> Result<DecisionRecord> {
     let body = message.decision.ok_or_else(|| codec::damaged("a decision"))?;
     Ok(DecisionRecord { id: message.id, body: *body })
+}
+
+/// Facts that say nothing of the person.
+const IMPERSONAL: [&str; 7] =
+    ["country", "number_type", "number_in_plan", "channel", "segments", "price", "currency"];
+
+/// What of a decision is about the person is taken out of it: verdict, reasons, block and impersonal facts stay.
+pub(super) fn strip(body: &mut DecisionBody) {
+    body.to_hash = 0;
+    body.client_ip = None;
+    body.verification = None;
+    let mut facts = body.facts.value();
+    if let Some(facts) = facts.as_object_mut() {
+        facts.retain(|name, _| IMPERSONAL.contains(&name.as_str()));
+    }
+    body.facts = Json::of(&facts);
+}
+
+/// Strips decisions about a number in the next batches; sets the cursor behind them.
+pub(super) fn erase(
+    turn: &mut Turn<'_>,
+    number: Msisdn,
+    from: i64,
+    limit: i64,
+    next: &mut Erasing,
+) -> Result<()> {
+    let hash = number_hash(turn.view.vault(), number).cast_unsigned();
+    let sql = "SELECT first, body FROM decision_batches WHERE first >= ?1 ORDER BY first LIMIT ?2";
+    let mut select = turn.view.conn.prepare_cached(sql)?;
+    let rows = select.query_map([from, limit], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (first, sealed) in &rows {
+        let mut batch = unpack(turn.view, *first, sealed)?;
+        let about = batch.iter_mut().filter(|decision| decision.body.to_hash == hash);
+        let changed = about.map(|decision| strip(&mut decision.body)).count();
+        if changed > 0 {
+            let place = Place::new(PLACE, *first);
+            let body = turn.view.vault().seal_with(place, |out| pack(&batch, out))?;
+            let sql = "UPDATE decision_batches SET body = ?2 WHERE first = ?1";
+            turn.view.conn.prepare_cached(sql)?.execute(params![first, body])?;
+            next.erased.decisions += changed as u64;
+        }
+    }
+    next.cursor = match rows.last() {
+        Some((last, _)) => Cursor::Decisions(last + 1),
+        None => Cursor::Answers(i64::MIN, i64::MIN),
+    };
+    Ok(())
 }
 
 /// One decision.
@@ -140,7 +191,8 @@ fn of_messages(view: View<'_>, filter: &DecisionFilter, page: Page) -> Result<Ve
             before = Some(message.id.row());
             let decision = of_message(message)?;
             // The column was compared already, so the hash in the body need not be.
-            if found.len() < page.limit && matches(filter, page, None, &decision) {
+            let erased = filter.to.is_some() && decision.body.to_hash == 0;
+            if found.len() < page.limit && !erased && matches(filter, page, None, &decision) {
                 found.push(decision);
             }
             Ok(())

@@ -3,12 +3,14 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 use seawall_core::id::Id;
+use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
 use super::db::View;
+use super::erase::names;
 use super::writer::Turn;
 use crate::Result;
-use crate::records::HookDelivery;
+use crate::records::{Cursor, Erasing, HookDelivery};
 use crate::vault::{Place, Vault};
 
 const PLACE: [u8; 2] = *b"wh";
@@ -85,5 +87,34 @@ pub(super) fn settle(turn: &mut Turn<'_>, id: Id, again_at: Option<Timestamp>) -
             hot.hooks.set(row, before);
         });
     }
+    Ok(())
+}
+
+/// Deletes deliveries about a number among the next ones; sets the cursor behind them.
+pub(super) fn erase(
+    turn: &mut Turn<'_>,
+    number: Msisdn,
+    from: i64,
+    limit: i64,
+    next: &mut Erasing,
+) -> Result<()> {
+    let conn = turn.view.conn;
+    let mut select =
+        conn.prepare_cached("SELECT row, body FROM hooks WHERE row > ?1 ORDER BY row LIMIT ?2")?;
+    let rows = select.query_map([from, limit], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (row, sealed) in &rows {
+        let row = *row;
+        if !names(&turn.view.vault().open_sealed(Place::new(PLACE, row), sealed)?, number) {
+            continue;
+        }
+        conn.prepare_cached("DELETE FROM hooks WHERE row = ?1")?.execute([row])?;
+        let before = turn.hot().hooks.set(row, None);
+        turn.on_rollback(move |hot| {
+            hot.hooks.set(row, before);
+        });
+        next.erased.hooks += 1;
+    }
+    next.cursor = rows.last().map_or(Cursor::Done, |(row, _)| Cursor::Hooks(*row));
     Ok(())
 }

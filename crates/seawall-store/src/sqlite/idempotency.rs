@@ -2,11 +2,13 @@
 //! and whole stretches are pruned; a look-up asks each stretch that holds anything.
 
 use rusqlite::{OptionalExtension, params};
+use seawall_core::msisdn::Msisdn;
 
 use super::db::View;
+use super::erase::names;
 use super::writer::Turn;
 use crate::Result;
-use crate::records::Idempotent;
+use crate::records::{Cursor, Erasing, Idempotent};
 use crate::vault::{Place, Vault};
 
 /// Six hours.
@@ -64,6 +66,41 @@ pub(super) fn get(view: View<'_>, key: &str) -> Result<Option<Idempotent>> {
     };
     let plain = view.vault().open_sealed(Place::new(PLACE, hash), &sealed)?;
     Ok(Some(serde_json::from_slice(&plain)?))
+}
+
+/// Masks a number in the next answers; sets the cursor behind them. The answer stays under its key: without it
+/// the same request would send a second time.
+pub(super) fn erase(
+    turn: &mut Turn<'_>,
+    number: Msisdn,
+    (bucket, hash): (i64, i64),
+    limit: i64,
+    next: &mut Erasing,
+) -> Result<()> {
+    let sql = "SELECT bucket, hash, body FROM idempotency WHERE (bucket, hash) > (?1, ?2) \
+         ORDER BY bucket, hash LIMIT ?3";
+    let mut select = turn.view.conn.prepare_cached(sql)?;
+    let read =
+        |r: &rusqlite::Row<'_>| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, Vec<u8>>(2)?));
+    let rows = select.query_map(params![bucket, hash, limit], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for (bucket, hash, sealed) in &rows {
+        let plain = turn.view.vault().open_sealed(Place::new(PLACE, *hash), sealed)?;
+        if !names(&plain, number) {
+            continue;
+        }
+        let mut answer: Idempotent = serde_json::from_slice(&plain)?;
+        answer.body = answer.body.replace(&number.digits(), number.masked().trim_start_matches('+'));
+        answer.key = String::new();
+        let body = turn.view.vault().seal(Place::new(PLACE, *hash), &serde_json::to_vec(&answer)?)?;
+        let sql = "UPDATE idempotency SET body = ?3 WHERE bucket = ?1 AND hash = ?2";
+        turn.view.conn.prepare_cached(sql)?.execute(params![bucket, hash, body])?;
+        next.erased.answers += 1;
+    }
+    next.cursor = match rows.last() {
+        Some((bucket, hash, _)) => Cursor::Answers(*bucket, *hash),
+        None => Cursor::Hooks(0),
+    };
+    Ok(())
 }
 
 /// Deletes up to `limit` answers of stretches that ended before `cutoff`; returns how many.

@@ -13,13 +13,13 @@ use super::db::View;
 use super::travel::{SealedChange, claim, settle};
 use super::writer::Turn;
 use super::{
-    SqliteStore, allows, charges, codec, decisions, evidence, hooks, idempotency, known, messages, prune,
-    scan, start, verifications,
+    SqliteStore, allows, charges, codec, decisions, erase, evidence, hooks, idempotency, known, lookups,
+    messages, prune, scan, start, verifications,
 };
 use crate::records::{
-    Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, HookDelivery, Idempotent,
-    KnownNumber, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention, VerificationFilter,
-    VerificationRecord, Visit,
+    Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob, HookDelivery,
+    Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention,
+    VerificationFilter, VerificationRecord, Visit,
 };
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
@@ -230,6 +230,43 @@ impl Ledger for SqliteStore {
             hot.subs.id(name).unwrap_or(-1)
         });
         self.db.list(move |view| census(view, sub)).await
+    }
+
+    async fn erase_step(&self, number: Msisdn, erasing: Erasing) -> Result<Erasing> {
+        self.db.write(64, move |turn| erase::step(turn, number, &erasing)).await
+    }
+
+    async fn erase_message(&self, subaccount: &str, id: Id) -> Result<Option<bool>> {
+        let subaccount = subaccount.to_owned();
+        self.db.write(2, move |turn| erase::one(turn, &subaccount, id)).await
+    }
+
+    async fn save_erasure(&self, job: ErasureJob) -> Result<()> {
+        self.db.write(1, move |turn| erase::save(turn, &job)).await
+    }
+
+    async fn erasure(&self, id: Id) -> Result<Option<ErasureJob>> {
+        self.db.point(move |view| Ok(erase::jobs(view, Some(id))?.pop())).await
+    }
+
+    async fn open_erasures(&self) -> Result<Vec<ErasureJob>> {
+        self.db.point(move |view| erase::jobs(view, None)).await
+    }
+
+    async fn looked(&self, number: Msisdn, subaccount: &str) -> Result<Option<Looked>> {
+        let subaccount = subaccount.to_owned();
+        self.db.point(move |view| lookups::get(view, number, &subaccount)).await
+    }
+
+    async fn keep_looked(
+        &self,
+        number: Msisdn,
+        subaccount: &str,
+        looked: Looked,
+        at: Timestamp,
+    ) -> Result<()> {
+        let subaccount = subaccount.to_owned();
+        self.db.write(1, move |turn| lookups::set(turn, number, &subaccount, &looked, at)).await
     }
 
     async fn append_evidence(&self, batch: Vec<u8>) -> Result<u64> {

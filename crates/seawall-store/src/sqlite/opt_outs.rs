@@ -77,6 +77,27 @@ pub(super) fn add(turn: &mut Turn<'_>, entry: OptOut, audit: &AuditEntry) -> Res
     Ok(entry)
 }
 
+/// Entries of a number by its keyed hash.
+pub(super) fn of_number(view: View<'_>, number: i64) -> Result<Vec<OptOut>> {
+    let mut select = view.conn.prepare_cached(&format!("SELECT {COLUMNS} WHERE number = ?1"))?;
+    let mut rows = select.query([number])?;
+    let mut found = Vec::new();
+    while let Some(r) = rows.next()? {
+        found.push(read(view, r)?);
+    }
+    Ok(found)
+}
+
+/// Writes what an entry says anew. It stays in force for the number whose keyed hash stands in its row.
+pub(super) fn rewrite(turn: &Turn<'_>, entry: OptOut) -> Result<()> {
+    let row = entry.id.row();
+    let body = Body { n: entry.msisdn.as_u64(), s: entry.source, t: entry.note, a: entry.at.as_millis() };
+    let sealed = turn.view.vault().seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
+    let sql = "UPDATE opt_outs SET body = ?2 WHERE row = ?1";
+    turn.view.conn.prepare_cached(sql)?.execute(params![row, sealed])?;
+    Ok(())
+}
+
 /// Removes entries of a number: one subaccount's, or all.
 pub(super) fn remove(
     turn: &mut Turn<'_>,

@@ -27,6 +27,7 @@ pub(super) fn step(turn: &mut Turn<'_>, now: Timestamp, retention: &Retention) -
     most = most.max(delete(turn, "decision_batches", "first", messages)?);
     most = most.max(delete(turn, "audit", "row", before(retention.audit))?);
     most = most.max(idempotency::prune(turn, now.minus(retention.idempotency).as_millis(), STEP)?);
+    most = most.max(super::lookups::prune(turn, now.minus(retention.texts).as_millis(), STEP)?);
     // The number of rows says how many pages were given back.
     let mut vacuum = turn.view.conn.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
     let mut pages = vacuum.query([])?;

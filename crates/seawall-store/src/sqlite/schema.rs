@@ -15,7 +15,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -104,3 +104,13 @@ CREATE TABLE hits (id TEXT PRIMARY KEY, hits INTEGER NOT NULL, enforced INTEGER 
 
 /// Allows that were given without a send, a batch a row.
 const ALLOWS: &str = "CREATE TABLE allows (row INTEGER PRIMARY KEY, body BLOB NOT NULL);";
+
+/// What is known of numbers from lookups, and what is being erased.
+const LOOKUPS: &str = "
+CREATE TABLE lookups (
+  number INTEGER NOT NULL, sub TEXT NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (number, sub)
+) WITHOUT ROWID;
+CREATE INDEX lookups_at ON lookups (at);
+CREATE TABLE erasures (row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, done INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX erasures_open ON erasures (row) WHERE done = 0;
+";

@@ -16,7 +16,7 @@ use crate::records::{Page, VerificationFilter, VerificationRecord};
 use crate::{CheckStep, Result};
 
 /// As it was changed last, or else as its message began it.
-fn by_row(view: View<'_>, row: i64) -> Result<Option<VerificationRecord>> {
+pub(super) fn by_row(view: View<'_>, row: i64) -> Result<Option<VerificationRecord>> {
     let changed = format!("SELECT {CHANGED_VERIFICATION} WHERE row = ?1");
     let begun = format!("SELECT {BEGUN_VERIFICATION} AND row = ?1");
     for sql in [changed, begun] {

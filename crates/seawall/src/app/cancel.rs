@@ -33,7 +33,8 @@ pub async fn cancel_batch(app: &App, subaccount: &str, batch: Id) -> Result<usiz
     }
 }
 
-fn canceled(app: &App, id: Id) -> Change {
+/// The change that takes a message back.
+pub(super) fn canceled(app: &App, id: Id) -> Change {
     Change {
         id,
         state: Some(MessageState::Canceled),

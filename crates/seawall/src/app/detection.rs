@@ -117,6 +117,11 @@ impl Detection {
         ask(&self.state().engine)
     }
 
+    /// Forgets what is known of one number.
+    pub fn forget_number(&self, number: seawall_core::msisdn::Msisdn) {
+        self.state().engine.forget_number(number);
+    }
+
     fn take(&self) -> Vec<Happened> {
         std::mem::take(&mut self.state().pending)
     }

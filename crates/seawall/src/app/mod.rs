@@ -14,6 +14,8 @@ pub mod collections;
 pub mod decide_only;
 pub mod detection;
 pub mod entities;
+pub mod enumeration;
+pub mod erasure;
 pub mod explain;
 pub mod grants;
 pub mod hits;
@@ -23,6 +25,7 @@ pub mod incidents;
 pub mod init;
 pub mod intel;
 pub mod lists;
+pub mod lookup;
 pub mod models;
 pub mod number_history;
 pub mod outbox;
@@ -81,6 +84,10 @@ pub struct App {
     pub models: models::Models,
     /// What is known of addresses and numbers.
     pub intel: intel::Intel,
+    /// Who goes through numbers by looking them up.
+    pub enumeration: enumeration::Watch,
+    /// What the sandbox's lookup knows.
+    pub sandbox_lookup: Arc<seawall_connect::SandboxLookup>,
     /// Lists in force.
     pub lists: lists::Lists,
     /// How often entries of lists and the like were met since the last flush.
@@ -93,6 +100,8 @@ pub struct App {
     pub outbox: outbox::Outbox,
     /// Wakes the webhook deliveries.
     pub hook_work: Notify,
+    /// Wakes what erases numbers.
+    pub erasures: Notify,
     /// Requests under way by idempotency key.
     pub under_way: idempotency::UnderWay,
     /// What the operator is to be told.

@@ -187,6 +187,7 @@ fn connect(app: &App, provider: &Provider) -> Arc<dyn Connector> {
         name: provider.name.clone(),
         echoes: app.echoes.clone(),
         allow_insecure_smpp: app.config.smpp.allow_insecure,
+        known: app.sandbox_lookup.clone(),
     };
     seawall_connect::build(provider.kind, &provider.settings, around).unwrap_or_else(|error| {
         tracing::error!(provider = provider.name, %error, "a provider cannot be started");

@@ -178,6 +178,7 @@ async fn gather(
 ) -> (Facts, Option<VerificationRecord>) {
     let (mut facts, mut open) = (Facts::default(), None);
     app.intel.gather(request, &mut facts);
+    facts.enumeration = super::lookup::held(app, request, now);
     if needs.opt_out {
         facts.opt_out = fact(app.store.directory.opted_out(request.to, &request.subaccount).await);
     }

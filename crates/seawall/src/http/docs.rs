@@ -12,15 +12,17 @@ use crate::http::extract::Path;
 use crate::http::problem::Problem;
 
 /// Every page by its name.
-const PAGES: [(&str, &str); 13] = [
+const PAGES: [(&str, &str); 15] = [
     ("8x8", include_str!("../../../../docs/8x8.md")),
     ("attributes", include_str!("../../../../docs/attributes.md")),
     ("configuration", include_str!("../../../../docs/configuration.md")),
     ("detection", include_str!("../../../../docs/detection.md")),
+    ("erasure", include_str!("../../../../docs/erasure.md")),
     ("explain", include_str!("../../../../docs/explain.md")),
     ("learning", include_str!("../../../../docs/learning.md")),
     ("limits", include_str!("../../../../docs/limits.md")),
     ("lists", include_str!("../../../../docs/lists.md")),
+    ("lookup", include_str!("../../../../docs/lookup.md")),
     ("problems", include_str!("../../../../docs/problems.md")),
     ("providers", include_str!("../../../../docs/providers.md")),
     ("reasons", include_str!("../../../../docs/reasons.md")),
@@ -39,7 +41,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     path = "/docs/{page}",
     operation_id = "readDocs",
     tag = "operation",
-    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `explain`, `learning`, `limits`, `lists`, `providers`, `texts` or `8x8`.")),
+    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `erasure`, `explain`, `learning`, `limits`, `lists`, `lookup`, `providers`, `texts` or `8x8`.")),
     responses((status = 200, description = "The page.", body = String, content_type = "text/markdown"))
 )]
 async fn page(Path(page): Path<String>) -> Result<Response, Problem> {

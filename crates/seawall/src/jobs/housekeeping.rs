@@ -7,7 +7,7 @@ use seawall_core::limit::Counts;
 use tokio::sync::watch;
 
 use crate::app::signals::alerts as signals;
-use crate::app::{App, alarms, detection, hits, incidents, lists, recorder};
+use crate::app::{App, alarms, detection, erasure, hits, incidents, lists, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
@@ -24,6 +24,10 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
     loop {
         let stopping = tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => false,
+            () = app.erasures.notified() => {
+                erasure::work(&app).await;
+                continue;
+            }
             _ = shutdown.changed() => true,
         };
         second += 1;
@@ -49,6 +53,8 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             return;
         }
         lists::sweep(&app).await;
+        // What a restart or a message under way interrupted.
+        erasure::work(&app).await;
         if second.is_multiple_of(PRUNE_EVERY) {
             prune(&app).await;
         }

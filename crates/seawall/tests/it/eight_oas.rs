@@ -155,3 +155,49 @@ async fn every_declared_path_is_served() {
         assert!(here.is_object(), "{method} {path} is not served");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookup() {
+    let run = run().await;
+    let get = "GET /api/v1/subaccounts/{subAccountId}/phones/{phoneNumber}";
+    let (to, ids) = ("+15108675310", [("{phoneNumber}", "%2B15108675310")]);
+    let tell = async |facts: Value| run.gateway.admin("POST", "/admin/v1/sandbox/lookup", Some(facts)).await;
+    let sprint = json!({"name": "Sprint-Nextel", "mcc": "310", "mnc": "120", "country": "US"});
+    let verizon = json!({"name": "Verizon Wireless", "mcc": "310", "mnc": "590", "country": "US"});
+    let facts = json!({"msisdn": to, "ported": true, "original_operator": sprint, "operator": verizon, "roaming": true,
+        "roaming_operator": verizon, "reachable": true});
+    tell(facts.clone()).await.expect(201);
+    let format = run.call(get, &ids, "", None, 200).await;
+    assert_eq!(
+        (&format["phoneNumberNational"], &format["phoneType"]),
+        (&json!("(510) 867-5310"), &json!("FixedLineOrMobile"))
+    );
+    assert!(format.get("ported").is_none() && format.get("currentOperator").is_none(), "{format}");
+    let live = run.call(get, &ids, "?type=live", None, 200).await;
+    assert_eq!(
+        (&live["status"]["state"], &live["presence"], &live["ported"]),
+        (&json!("ok"), &json!(true), &json!(true))
+    );
+    assert_eq!(live["currentOperator"]["operatorName"], "Verizon Wireless");
+    assert_eq!(live["originalOperator"]["operatorName"], "Sprint-Nextel");
+    let operator = run.call(get, &ids, "?type=operator", None, 200).await;
+    assert!(operator["ported"] == true && operator.get("presence").is_none(), "{operator}");
+    for (number, fail, code) in [
+        ("6285611111111", "operator-unavailable", 6000),
+        ("6285611111112", "timeout", 2004),
+        ("6285611111113", "error", 2005),
+    ] {
+        tell(json!({"msisdn": format!("+{number}"), "fail": fail})).await.expect(201);
+        let failed = run.call(get, &[("{phoneNumber}", number)], "?type=live", None, 200).await;
+        assert_eq!(
+            (&failed["status"]["state"], &failed["status"]["errorCode"]),
+            (&json!("error"), &json!(code))
+        );
+        assert_eq!(failed["country"], "ID");
+    }
+    let local = run.call(get, &[("{phoneNumber}", "91234567")], "?country=SG", None, 200).await;
+    assert_eq!(local["phoneNumber"], "+6591234567");
+    let wrong = run.call(get, &[("{phoneNumber}", "12")], "", None, 400).await;
+    assert_eq!(wrong["code"], 1002);
+    run.call(get, &ids, "?type=all", None, 400).await;
+}

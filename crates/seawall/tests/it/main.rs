@@ -24,12 +24,14 @@ mod eight_oas;
 mod eight_sessions;
 mod eight_sms;
 mod eight_webhooks;
+mod erasure;
 mod explain;
 mod history;
 mod incidents;
 mod intel;
 mod limits;
 mod lists;
+mod lookup;
 #[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]
 #[path = "../../src/app/intel/testing.rs"]
 mod mmdb;

@@ -411,6 +411,8 @@ pub enum KindShape {
     Http,
     /// Voice through an 8x8-style call flow.
     Callflow,
+    /// A described HTTP provider of number lookups (HLR, MNP).
+    HttpLookup,
 }
 
 /// Which messages a route takes; absent fields match everything.

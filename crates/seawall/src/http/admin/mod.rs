@@ -9,6 +9,7 @@ mod errors;
 mod explain;
 mod incidents;
 mod lists;
+mod lookups;
 mod messages;
 mod models;
 mod opt_outs;
@@ -66,4 +67,6 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(models::samples))
         .routes(routes!(sandbox::received, sandbox::answered))
         .routes(routes!(sandbox::clock))
+        .routes(routes!(lookups::tell))
+        .routes(routes!(lookups::corrected, lookups::correct, lookups::take_back))
 }

@@ -17,6 +17,8 @@ mod fields;
 mod iso;
 mod legacy;
 mod once;
+mod phones;
+mod pii;
 mod prices;
 mod session_request;
 mod sessions;
@@ -50,9 +52,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sms_manage::cancel_all))
         .routes(routes!(sms_manage::details, sms_manage::cancel))
         .routes(routes!(sms_manage::feedback))
+        .routes(routes!(pii::delete))
         .routes(routes!(exports::create))
         .routes(routes!(exports::status, exports::delete))
         .routes(routes!(exports::download))
+        .routes(routes!(phones::look))
         .routes(routes!(prices::list))
         .routes(routes!(balance::get))
         .routes(routes!(webhooks::list, webhooks::set, webhooks::delete))

@@ -7,8 +7,10 @@ pub mod answers;
 mod batches;
 mod caller;
 mod decisions;
+mod erasures;
 mod message_view;
 mod messages;
+pub mod numbers;
 mod once;
 pub mod read;
 pub mod requests;
@@ -44,4 +46,8 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::send))
         .routes(routes!(batches::send).layer(door::batch_body(config)))
         .routes(routes!(messages::get, messages::cancel))
+        .routes(routes!(numbers::get))
+        .routes(routes!(numbers::batch))
+        .routes(routes!(erasures::erase))
+        .routes(routes!(erasures::get))
 }
