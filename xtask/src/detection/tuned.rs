@@ -38,7 +38,7 @@ impl Tuned {
     pub fn factor(&self, kind: Kind) -> Option<(f64, f64)> {
         let own = || self.rates.iter().filter(|(k, _, _)| *k == kind);
         let fits = own().find(|(_, _, rate)| *rate <= self.ours);
-        fits.or_else(|| own().last()).map(|(_, factor, rate)| (*factor, *rate))
+        fits.or_else(|| own().next_back()).map(|(_, factor, rate)| (*factor, *rate))
     }
 
     /// The tuned baseline.

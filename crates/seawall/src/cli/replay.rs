@@ -100,8 +100,7 @@ impl Run {
 
     fn trace(&mut self, mut reader: Reader, size: Option<u64>) -> Result<(), Failure> {
         let progress = Progress::new(size, self.busy);
-        loop {
-            let Some(line) = reader.next()? else { break };
+        while let Some(line) = reader.next()? {
             let step = self.step(&line)?;
             if let Err(problem) = step {
                 return Err(reader.wrong(&problem));
