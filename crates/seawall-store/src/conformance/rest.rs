@@ -14,8 +14,8 @@ use super::Backend;
 use super::directory::{audit, document};
 use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
 use crate::records::{
-    Acceptance, Allowed, AuditEntry, Cursor, DecisionFilter, DecisionRecord, Erasing, HookDelivery, Idempotent,
-    Looked, MessageFilter, OptOut, Page, Recovery, Retention,
+    Acceptance, Allowed, AuditEntry, Cursor, DecisionFilter, DecisionRecord, Erasing, HookDelivery,
+    Idempotent, Looked, MessageFilter, OptOut, Page, Recovery, Retention,
 };
 use crate::{Ledger, Result, StoreError};
 
