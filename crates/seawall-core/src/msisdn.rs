@@ -364,14 +364,13 @@ fn split(digits: &str) -> Option<PhoneNumber> {
     let national = digits.get(length..)?;
     let zeros = national.len() - national.trim_start_matches('0').len();
     let zeros = i32::try_from(zeros.min(national.len().saturating_sub(1))).ok()?;
-    let mut number = PhoneNumber::default();
-    number.country_code = code_of(&length)?;
-    number.national_number = national.parse().ok()?;
-    if zeros > 0 {
-        number.italian_leading_zero = Some(true);
-        number.number_of_leading_zeros = Some(zeros);
-    }
-    Some(number)
+    Some(PhoneNumber {
+        country_code: code_of(&length)?,
+        national_number: national.parse().ok()?,
+        italian_leading_zero: (zeros > 0).then_some(true),
+        number_of_leading_zeros: (zeros > 0).then_some(zeros),
+        ..PhoneNumber::default()
+    })
 }
 
 /// `001` is the library's word for numbers of no country.
