@@ -141,8 +141,11 @@ fn facts(reader: &Reader<'_>) -> Result<BTreeMap<String, String>, SettingsError>
     facts.entries().map(|(name, at)| Ok((name.clone(), pointer(&facts, name, at)?))).collect()
 }
 
+/// Where an answer names its failure, and what each name means.
+type Failures = (String, BTreeMap<String, LookupFailure>);
+
 /// `{"pointer": "/status", "values": {"5": "sim-offline"}}`
-fn errors(reader: &Reader<'_>) -> Result<Option<(String, BTreeMap<String, LookupFailure>)>, SettingsError> {
+fn errors(reader: &Reader<'_>) -> Result<Option<Failures>, SettingsError> {
     let Some(value) = reader.value("errors") else { return Ok(None) };
     let errors = Reader::new(value, reader.path_of("errors"), &["pointer", "values"])?;
     let at = errors.value("pointer").ok_or_else(|| errors.error("pointer", "is required"))?;
