@@ -45,7 +45,7 @@ impl Kind {
 }
 
 /// Factors that are tried.
-pub(crate) const FACTORS: [f64; 6] = [1.5, 2.0, 3.0, 5.0, 10.0, 25.0];
+pub(crate) const FACTORS: [f64; 6] = [2.0, 3.0, 5.0, 10.0, 25.0, 60.0];
 
 impl Defence {
     /// Everything that hard negatives are run against, to find the factor of each baseline.
