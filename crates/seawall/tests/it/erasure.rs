@@ -26,7 +26,7 @@ async fn verified(gateway: &Gateway, jws: &str) -> Value {
 
 async fn plant(gateway: &Gateway) -> String {
     let sub = gateway.sub();
-    let text = json!({"to": TO, "text": "canary text", "client": {"ip": "203.0.113.77"}});
+    let text = json!({"to": TO, "text": "quokka text", "client": {"ip": "203.0.113.77"}});
     let key = [("idempotency-key", "k-1")];
     gateway.api_with("POST", "/v1/messages", Some(text), &key).await.expect(201);
     let session = json!({"destination": TO});
@@ -34,10 +34,10 @@ async fn plant(gateway: &Gateway) -> String {
     let code = gateway.code(TO, 2).await;
     let wrong = json!({"to": TO, "client": {"ip": "203.0.113.77"}});
     gateway.api("POST", "/v1/verifications", Some(wrong)).await.expect(429);
-    let one = json!({"destination": TO, "text": "another canary"});
+    let one = json!({"destination": TO, "text": "another quokka"});
     let sent =
         gateway.api("POST", &format!("/api/v1/subaccounts/{sub}/messages"), Some(one)).await.expect(200);
-    let later = json!({"to": TO, "text": "a later canary", "scheduled_at": "2031-01-05T10:00:00Z"});
+    let later = json!({"to": TO, "text": "a later quokka", "scheduled_at": "2031-01-05T10:00:00Z"});
     let _ = gateway.api("POST", "/v1/messages", Some(later)).await;
     let facts = json!({"msisdn": TO, "ported": true});
     gateway.admin("POST", "/admin/v1/sandbox/lookup", Some(facts)).await.expect(201);
@@ -117,7 +117,7 @@ async fn an_erased_number_is_nowhere_and_the_receipt_says_what_was_where() {
     assert_eq!((&receipt["kept"][0]["as"], &receipt["kept"][0]["count"]), (&json!("keyed hash"), &json!(1)));
     let shown = answers(&gateway).await;
     assert!(!shown.contains(DIGITS), "{shown}");
-    for text in ["canary", "203.0.113.77", "rang us"] {
+    for text in ["quokka", "203.0.113.77", "rang us"] {
         assert!(!shown.contains(text), "`{text}` is still shown");
     }
     assert_eq!(on_disk(&gateway, DIGITS), Vec::<String>::new());
@@ -125,7 +125,7 @@ async fn an_erased_number_is_nowhere_and_the_receipt_says_what_was_where() {
     let refused = gateway.api("POST", "/v1/messages", Some(json!({"to": TO, "text": "x"}))).await;
     assert_eq!((refused.status, refused.json()["code"].clone()), (403, json!("opt-out")));
     // The same request under its key is not sent a second time.
-    let body = json!({"to": TO, "text": "canary text", "client": {"ip": "203.0.113.77"}});
+    let body = json!({"to": TO, "text": "quokka text", "client": {"ip": "203.0.113.77"}});
     let again = gateway.api_with("POST", "/v1/messages", Some(body), &[("idempotency-key", "k-1")]).await;
     assert_eq!(again.headers.get("idempotent-replayed").map(String::as_str), Some("true"), "{}", again.text);
     let gateway = gateway.restart().await;
@@ -161,7 +161,7 @@ async fn personal_data_of_one_message_is_removed_once() {
     }
     assert_eq!((again.status, again.json()["code"].clone()), (404, json!(1300)));
     let shown = answers(&gateway).await;
-    assert!(!shown.contains("another canary") && shown.contains(DIGITS), "only the one message");
+    assert!(!shown.contains("another quokka") && shown.contains(DIGITS), "only the one message");
     let details = format!("/api/v1/subaccounts/{}/messages/{umid}", gateway.sub());
     let details = gateway.api("GET", &details, None).await.expect(200);
     assert_eq!((&details["country"], &details["msisdn"]), (&json!("SG"), &json!("+999000xxxx")));
