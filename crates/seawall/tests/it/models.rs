@@ -238,6 +238,31 @@ async fn samples_have_outcomes_and_nobody_s_number() {
     assert!(times.is_sorted());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_word_on_an_incident_is_a_label() {
+    let gateway = watching().await;
+    users(&gateway, 0, 30).await;
+    campaign(&gateway, 2, 30).await;
+    gateway.advance("15m").await;
+    let bad = async || {
+        let got = gateway.admin("POST", "/admin/v1/models/samples", Some(json!({"since": "1d"}))).await;
+        let samples = got.expect(200)["samples"].as_array().unwrap().clone();
+        samples.into_iter().filter(|s| !s["attack"].is_null()).collect::<Vec<_>>()
+    };
+    assert!(bad().await.iter().all(|s| s["weight"] == 0.5), "an alarm alone is a soft label");
+    let incidents = gateway.admin("GET", "/admin/v1/incidents", None).await.expect(200);
+    let path = format!("/admin/v1/incidents/{}", incidents["data"][0]["id"].as_str().unwrap());
+    let judge = async |status: &str| {
+        gateway.admin("PATCH", &path, Some(json!({"status": status}))).await.expect(200);
+    };
+    judge("closed").await;
+    let ruled = bad().await.iter().filter(|s| s["weight"] == 1.0).count();
+    assert!(ruled >= 20, "{ruled} of 30 are known to be an attack");
+    judge("false_alarm").await;
+    let left = bad().await.len();
+    assert!(left + ruled <= 30, "{left} are still taken for an attack");
+}
+
 /// From traffic to a model in shadow, with the command line alone.
 #[cfg(feature = "train")]
 #[tokio::test(flavor = "multi_thread")]

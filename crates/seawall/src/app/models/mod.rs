@@ -3,6 +3,7 @@
 
 mod comparison;
 mod past;
+mod rulings;
 mod samples;
 mod set_up;
 mod stored;

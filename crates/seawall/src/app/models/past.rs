@@ -18,6 +18,7 @@ use seawall_store::records::Scanned;
 use tokio::sync::Semaphore;
 
 use super::super::{App, recorder};
+use super::rulings;
 
 /// One at a time: each reads a good part of the ledger on a core of its own.
 static TURN: Semaphore = Semaphore::const_new(1);
@@ -57,7 +58,7 @@ pub async fn read<T: Take>(app: &App, from: Timestamp, to: Timestamp, take: T) -
     let _turn = TURN.acquire().await.map_err(|_| StoreError::Unavailable("shutting down".to_owned()))?;
     recorder::settled(app).await;
     let (now, dial) = (app.now(), app.snapshot.load().policy.detection.clone());
-    let alarms = Alarms::new(Vec::new());
+    let alarms = Alarms::new(rulings::all(app));
     let alarms = scan(app, from.minus(BEFORE), now, alarms, |alarms, scanned| {
         if let Some(evidence) = facts(scanned).and_then(|facts| facts.evidence) {
             alarms.note(&evidence, scanned.at);
