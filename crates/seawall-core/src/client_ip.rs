@@ -83,6 +83,32 @@ impl ClientIp {
         self.0
     }
 
+    /// The key of the network around it: an IPv4 /24 or an IPv6 /48.
+    pub fn network_bytes(self) -> [u8; 17] {
+        self.wide_bucket_bytes().unwrap_or_else(|| {
+            let mut bytes = self.bucket_bytes();
+            // The prefix length, then four octets: the last one goes.
+            if let Some(last) = bytes.get_mut(4) {
+                *last = 0;
+            }
+            bytes
+        })
+    }
+
+    /// The network around it as it is shown: `203.0.113.0/24`, of IPv6 the /48.
+    pub fn network(self) -> String {
+        match self.0 {
+            IpAddr::V4(ip) => {
+                let [a, b, c, _] = ip.octets();
+                format!("{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(ip) => {
+                let [a, b, c, ..] = ip.segments();
+                format!("{a:x}:{b:x}:{c:x}::/48")
+            }
+        }
+    }
+
     /// The key of this client's limit: an IPv4 address, or an IPv6 /64, which is what one customer gets.
     /// The first byte is the prefix length, so no two kinds of key are ever equal.
     pub fn bucket_bytes(self) -> [u8; 17] {

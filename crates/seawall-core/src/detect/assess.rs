@@ -69,6 +69,8 @@ const MOST_PEOPLE: f64 = 6.0;
 const WATCHED: f64 = 40.0;
 /// What is below is not worth a signal.
 const WORTH_SAYING: f64 = 0.02;
+/// Many small causes can add up, and what is known beforehand multiplies them. From this sum on they are named.
+const NEVER_UNSAID: f64 = 0.05;
 
 impl Engine {
     /// What is to be thought of a request. Only the checkpoints that are due by then change anything.
@@ -100,12 +102,16 @@ impl Engine {
             combined(findings.narrow_number, findings.narrow_client, narrow_guess, concentration)
         };
         let blocking = if findings.hot.is_some_and(|hot| hot.pair()) { 0.0 } else { concentration };
+        let mut signals = self.signals(asked, &findings, concentration, velocity, WORTH_SAYING);
+        if signals.is_empty() && probability >= NEVER_UNSAID {
+            signals = self.signals(asked, &findings, concentration, velocity, 0.0);
+        }
         Evidence {
             probability: single(probability),
             narrow: single(narrow(concentration)),
             ceiling: ceiling(narrow(blocking)),
             explained: explained(&findings, concentration),
-            signals: self.signals(asked, &findings, concentration, velocity),
+            signals,
             exposure: self.exposures(asked, &keys, cohort),
             price: asked.price,
             longer_code: findings.longer_code,
@@ -318,26 +324,33 @@ impl Engine {
         all.collect()
     }
 
-    fn signals(&self, asked: &Asked, found: &Findings, concentration: f64, velocity: f64) -> Vec<Signal> {
+    fn signals(
+        &self,
+        asked: &Asked,
+        found: &Findings,
+        concentration: f64,
+        velocity: f64,
+        worth: f64,
+    ) -> Vec<Signal> {
         let mut all = Vec::new();
         for suspect in [&found.number, &found.client].into_iter().flatten() {
-            if suspect.probability > WORTH_SAYING {
+            if suspect.probability > worth {
                 all.push(words::outcome(asked, suspect));
             }
         }
-        if let Some(hot) = found.hot.as_ref().filter(|_| concentration > WORTH_SAYING) {
+        if let Some(hot) = found.hot.as_ref().filter(|_| concentration > worth) {
             all.push(words::concentration(asked, hot, concentration));
         }
-        if let Some(fast) = found.fast.as_ref().filter(|_| velocity > WORTH_SAYING) {
+        if let Some(fast) = found.fast.as_ref().filter(|_| velocity > worth) {
             all.push(words::velocity(asked, fast, velocity));
         }
-        if let Some((standing, p)) = found.pestered.filter(|(_, p)| *p > WORTH_SAYING) {
+        if let Some((standing, p)) = found.pestered.filter(|(_, p)| *p > worth) {
             all.push(words::pestered(asked, standing, p));
         }
-        if let Some(guessed) = found.guessed.filter(|g| g.probability > WORTH_SAYING) {
+        if let Some(guessed) = found.guessed.filter(|g| g.probability > worth) {
             all.push(words::guessing(asked, &guessed));
         }
-        if let Some(unlike) = found.unlike.filter(|u| u.probability > WORTH_SAYING) {
+        if let Some(unlike) = found.unlike.filter(|u| u.probability > worth) {
             all.push(words::sender(asked, &unlike));
         }
         if !all.is_empty() && found.odds > 0.3 {

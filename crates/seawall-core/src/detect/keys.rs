@@ -133,15 +133,7 @@ fn wide_client(asked: &Asked, country: u64) -> Vec<Key> {
 
 /// An IPv4 /24 or an IPv6 /48.
 pub(super) fn network(ip: ClientIp) -> Key {
-    let bytes = ip.wide_bucket_bytes().unwrap_or_else(|| {
-        let mut bytes = ip.bucket_bytes();
-        // The prefix length, then four octets: the last one goes.
-        if let Some(last) = bytes.get_mut(4) {
-            *last = 0;
-        }
-        bytes
-    });
-    Key { kind: KeyKind::Network, hash: hash(KeyKind::Network, &bytes) }
+    Key { kind: KeyKind::Network, hash: hash(KeyKind::Network, &ip.network_bytes()) }
 }
 
 pub(super) fn block(kind: KeyKind, digits: u64, open: u32) -> Key {

@@ -148,7 +148,7 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&evidence.probability));
             prop_assert!((0.0..=evidence.probability + 1e-6).contains(&evidence.narrow));
             prop_assert!(evidence.signals.len() <= 3);
-            prop_assert!(evidence.probability < 0.1 || !evidence.signals.is_empty(), "{:?}", evidence);
+            prop_assert!(evidence.probability < 0.05 || !evidence.signals.is_empty(), "{:?}", evidence);
             let unexplained = evidence.explained == Explained::No;
             prop_assert!(unexplained || !evidence.signals.is_empty());
         }

@@ -10,7 +10,7 @@ use super::rows::Standing;
 use super::sender::Unlike;
 use super::state::single;
 use super::velocity::Fast;
-use std::net::IpAddr;
+use crate::client_ip::ClientIp;
 
 /// `0 of 9 confirmed where 6.8 are expected`.
 pub(super) fn outcome(asked: &Asked, suspect: &Suspect) -> Signal {
@@ -196,7 +196,7 @@ pub(super) fn name(asked: &Asked, kind: KeyKind) -> String {
         KeyKind::Operator => operator(asked),
         KeyKind::Country => country.to_string(),
         KeyKind::Ip => asked.ip.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string()),
-        KeyKind::Network => network(asked),
+        KeyKind::Network => asked.ip.map_or_else(|| "unknown".to_owned(), ClientIp::network),
         KeyKind::Asn => asn(asked),
         KeyKind::CountryAsn => format!("{} for numbers of {country}", asn(asked)),
         KeyKind::Fingerprint => print(asked),
@@ -229,19 +229,5 @@ fn short(text: Option<&str>) -> String {
     match text.char_indices().nth(40) {
         Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
-    }
-}
-
-fn network(asked: &Asked) -> String {
-    match asked.ip.map(|ip| ip.ip()) {
-        Some(IpAddr::V4(ip)) => {
-            let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        Some(IpAddr::V6(ip)) => {
-            let [a, b, c, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-        None => "unknown".to_owned(),
     }
 }

@@ -2,7 +2,6 @@
 //! time and place of an alarm, is softly bad; an operator's ruling on an attack is hard. Nothing else is a label:
 //! not what was refused (nobody knows), and not a code that somebody simply forgot.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -55,22 +54,9 @@ impl Key {
     pub fn of_request(block: u64, client_ip: Option<ClientIp>) -> Vec<Self> {
         let mut keys = vec![Key::Block(block), Key::Block(block / 10)];
         if let Some(ip) = client_ip {
-            keys.extend([Key::Client(ip.to_string()), Key::Client(network(ip))]);
+            keys.extend([Key::Client(ip.to_string()), Key::Client(ip.network())]);
         }
         keys
-    }
-}
-
-fn network(ip: ClientIp) -> String {
-    match ip.ip() {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(ip) => {
-            let [a, b, c, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
     }
 }
 

@@ -5,14 +5,11 @@ mod report;
 mod rows;
 mod tally;
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_core::rule::{Action, Program};
 use seawall_core::time::{Timestamp, span};
-use seawall_store::StoreError;
-use seawall_store::records::Scanned;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -25,6 +22,7 @@ pub use tally::Tally;
 use super::collections::around::Around;
 use super::collections::shapes::{ActionShape, RuleModeShape};
 use super::collections::{Wrong, read, rules};
+use super::scan::scan;
 use super::{App, recorder};
 
 /// One at a time: each reads a good part of the ledger on a core of its own.
@@ -98,32 +96,8 @@ pub async fn backtest(app: &App, body: Value, rows: Option<usize>) -> Result<Rep
     let currency = around.snapshot.account.as_ref().map_or_else(|| "USD".to_owned(), |a| a.currency.clone());
     let _turn = TURN.acquire().await.map_err(|_| Wrong::Busy)?;
     recorder::settled(app).await;
-    let tally = scan(app, Tally::new(draft, keep), from, to).await?;
+    let tally = scan(app, from, to, Tally::new(draft, keep), Tally::see).await?;
     Ok(Report::new(tally, from, to, &currency))
-}
-
-/// Reads the ledger on a thread for such things.
-async fn scan(app: &App, tally: Tally, from: Timestamp, to: Timestamp) -> Result<Tally, StoreError> {
-    let shared = Arc::new(Mutex::new((tally, None)));
-    let into = shared.clone();
-    let each = move |scanned: &Scanned<'_>| {
-        let mut held = into.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tally, failed) = &mut *held;
-        match tally.see(scanned) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                *failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    };
-    app.store.ledger.scan_decisions(from, to, Box::new(each)).await?;
-    let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let (tally, failed) = &mut *held;
-    match failed.take() {
-        Some(error) => Err(error),
-        None => Ok(std::mem::take(tally)),
-    }
 }
 
 fn stretch(input: &BacktestInput, now: Timestamp) -> Result<(Timestamp, Timestamp), Wrong> {

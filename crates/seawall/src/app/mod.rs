@@ -37,6 +37,7 @@ pub mod receipts;
 pub mod recorder;
 pub mod reload;
 pub mod rules;
+pub mod scan;
 pub mod screen;
 pub mod secrets;
 pub mod send_messages;

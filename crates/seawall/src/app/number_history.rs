@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use seawall_core::client_ip::ClientIp;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
@@ -13,7 +14,6 @@ use seawall_store::records::{DecisionFilter, DecisionRecord, Page, VerificationF
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::detection::recent::network;
 use super::{App, recorder};
 
 /// Decisions and verifications that are looked at: the newest ones.
@@ -95,7 +95,7 @@ impl NumberHistory {
             self.asked_24h += u64::from(at.plus(DAY) > now);
             self.sent += u64::from(body.sent);
             self.since = Some(at);
-            networks.extend(body.client_ip.map(|ip| network(ip.ip())));
+            networks.extend(body.client_ip.map(ClientIp::network));
             subaccounts.insert(body.subaccount_id.as_str());
             if !body.sent {
                 self.refused += 1;

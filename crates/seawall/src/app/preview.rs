@@ -4,12 +4,10 @@
 //! An estimate, and it says over what. A message that the dial would have let through might have been confirmed
 //! or not: nobody knows, so such messages are counted and priced, and shared out by their probability.
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use seawall_core::detect::dial::{Answer, DetectionPolicy};
-use seawall_core::intel::price::{UNLISTED_MICROS, list_price_micros};
+use seawall_core::intel::price::likely_price;
 use seawall_core::limit::Mode;
 use seawall_core::reason::{Class, ReasonCode};
 use seawall_core::recorded::Recorded;
@@ -21,6 +19,7 @@ use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use super::collections::Wrong;
+use super::scan::scan;
 use super::{App, recorder};
 
 /// One at a time: each reads a good part of the ledger.
@@ -118,7 +117,7 @@ pub async fn preview(app: &App, position: Position, since: Option<&str>) -> Resu
     let _turn = TURN.acquire().await.map_err(|_| Wrong::Busy)?;
     recorder::settled(app).await;
     let tally = Tally { dials: [current.clone(), proposed], ..Tally::default() };
-    let tally = scan(app, tally, from, now).await?;
+    let tally = scan(app, from, now, tally, Tally::see).await?;
     let [current, proposed] = [0, 1].map(|n| tally.outlook(n));
     let currency = snapshot.account.as_ref().map_or_else(|| "USD".to_owned(), |a| a.currency.clone());
     Ok(Preview { from, to: now, over: tally.over, current, proposed, caveats: CAVEATS.to_vec(), currency })
@@ -151,29 +150,6 @@ fn moved(current: &DetectionPolicy, position: Position) -> Result<DetectionPolic
     Ok(dial)
 }
 
-async fn scan(app: &App, tally: Tally, from: Timestamp, to: Timestamp) -> Result<Tally, StoreError> {
-    let shared = Arc::new(Mutex::new((tally, None)));
-    let into = shared.clone();
-    let each = move |scanned: &Scanned<'_>| {
-        let mut held = into.lock().unwrap_or_else(PoisonError::into_inner);
-        let (tally, failed) = &mut *held;
-        match tally.see(scanned) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                *failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    };
-    app.store.ledger.scan_decisions(from, to, Box::new(each)).await?;
-    let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let (tally, failed) = &mut *held;
-    match failed.take() {
-        Some(error) => Err(error),
-        None => Ok(std::mem::take(tally)),
-    }
-}
-
 #[derive(Default)]
 struct Tally {
     dials: [DetectionPolicy; 2],
@@ -183,8 +159,7 @@ struct Tally {
 
 /// The price that detection weighed: the recorded one, or that of a list.
 fn likely(facts: &Recorded<'_>) -> i64 {
-    let listed = || list_price_micros(facts.country).unwrap_or(UNLISTED_MICROS);
-    facts.price.unwrap_or_else(|| listed().saturating_mul(facts.segments.max(1).into()))
+    facts.price.unwrap_or_else(|| likely_price(facts.country, facts.segments))
 }
 
 /// Whether a reason is what the dial leads to; a trained model has a probability of its own.

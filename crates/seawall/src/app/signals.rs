@@ -10,11 +10,12 @@ pub mod view;
 
 use std::collections::HashMap;
 
+use seawall_core::client_ip::ClientIp;
 use seawall_core::detect::Asked;
 use serde::{Deserialize, Serialize};
 
 use super::detection::happened::Seen;
-use super::detection::recent::{Recent, Sent, network};
+use super::detection::recent::{Recent, Sent};
 use row::Row;
 
 /// By what signals are kept.
@@ -117,7 +118,7 @@ fn keys(asked: &Asked, route: Option<&str>) -> [Option<String>; 8] {
         Some(asked.operator.clone().unwrap_or_else(|| format!("unknown of {}", asked.country))),
         Some(format!("+{}", asked.msisdn.block(4))),
         route.map(str::to_owned),
-        asked.ip.map(|ip| network(ip.ip())),
+        asked.ip.map(ClientIp::network),
         asked.ip_facts.asn.map(|asn| format!("AS{asn}")),
         Some(asked.subaccount.clone()),
     ]
@@ -244,7 +245,6 @@ impl Signals {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use seawall_core::client_ip::ClientIp;
     use seawall_core::msisdn::Msisdn;
     use seawall_core::request::{Operation, Request};
     use seawall_core::time::Timestamp;

@@ -65,7 +65,7 @@ impl Who<'_> {
         keys.set(VelocityKey::ApiKey, index.text(b'3', self.api_key));
         if let Some(ip) = self.ip {
             keys.set(VelocityKey::Ip, index.client(ip));
-            keys.set(VelocityKey::Network, index.hash(b'4', &network(ip)));
+            keys.set(VelocityKey::Network, index.hash(b'4', &ip.network_bytes()));
         }
         if let Some(asn) = self.asn {
             keys.set(VelocityKey::Asn, index.hash(b'5', &asn.to_le_bytes()));
@@ -78,18 +78,6 @@ impl Who<'_> {
         }
         keys
     }
-}
-
-/// An IPv4 /24 or an IPv6 /48.
-fn network(ip: ClientIp) -> [u8; 17] {
-    ip.wide_bucket_bytes().unwrap_or_else(|| {
-        let mut bytes = ip.bucket_bytes();
-        // The prefix length, then four octets: the last one goes.
-        if let Some(last) = bytes.get_mut(4) {
-            *last = 0;
-        }
-        bytes
-    })
 }
 
 impl Velocity {

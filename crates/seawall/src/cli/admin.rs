@@ -39,6 +39,26 @@ pub(super) struct AdminArgs {
     admin_token_file: Option<PathBuf>,
 }
 
+/// What every command on the admin API takes.
+#[derive(Args, Debug)]
+pub(super) struct Common {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// Print the API's JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Common {
+    /// Asks the admin API, and closes what was opened for that.
+    pub async fn through<T>(&self, ask: impl AsyncFnOnce(&Admin) -> Result<T, String>) -> Result<T, Failure> {
+        let admin = Admin::open(&self.admin).await?;
+        let answer = ask(&admin).await;
+        admin.close().await;
+        Ok(answer?)
+    }
+}
+
 /// An open way to the admin API.
 pub(super) struct Admin {
     base: Url,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::admin::{Admin, AdminArgs};
+use super::admin::{Admin, Common};
 use super::{Failure, output};
 
 /// Entries that one page of a list may hold.
@@ -67,21 +67,9 @@ struct Which {
     common: Common,
 }
 
-#[derive(Args, Debug)]
-struct Common {
-    #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the API's JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(args: KeyArgs) -> Result<(), Failure> {
     let common = args.what.common();
-    let admin = Admin::open(&common.admin).await?;
-    let answer = args.what.ask(&admin).await;
-    admin.close().await;
-    let answer = answer?;
+    let answer = common.through(async |admin| args.what.ask(admin).await).await?;
     if common.json {
         return Ok(output::json(&answer.unwrap_or_else(|| json!({})))?);
     }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use seawall_core::list::{ListKind, Part};
 use serde_json::{Map, Value, json};
 
-use super::admin::{Admin, AdminArgs, encoded};
+use super::admin::{Admin, Common, encoded};
 use super::{Failure, output};
 
 #[derive(Args, Debug)]
@@ -93,21 +93,9 @@ struct Which {
     common: Common,
 }
 
-#[derive(Args, Debug)]
-struct Common {
-    #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the API's JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(args: ListArgs) -> Result<(), Failure> {
     let common = args.what.common();
-    let admin = Admin::open(&common.admin).await?;
-    let answer = args.what.ask(&admin).await;
-    admin.close().await;
-    let answer = answer?;
+    let answer = common.through(async |admin| args.what.ask(admin).await).await?;
     match (&args.what, &answer) {
         (What::Export(_), Value::String(table)) => output::text(table)?,
         _ if common.json => output::json(&answer)?,

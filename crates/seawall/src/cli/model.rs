@@ -8,7 +8,7 @@ use reqwest::Method;
 use seawall_core::model::Feature;
 use serde_json::{Value, json};
 
-use super::admin::{Admin, AdminArgs, encoded};
+use super::admin::{Admin, AdminArgs, Common, encoded};
 use super::{Failure, output};
 
 #[derive(Args, Debug)]
@@ -68,15 +68,6 @@ struct Which {
     common: Common,
 }
 
-#[derive(Args, Debug)]
-struct Common {
-    #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the API's JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(args: ModelArgs) -> Result<(), Failure> {
     let common = match &args.what {
         What::Features => return Ok(features()?),
@@ -85,10 +76,7 @@ pub(super) async fn run(args: ModelArgs) -> Result<(), Failure> {
         What::Show(which) | What::Enforce(which) | What::Shadow(which) | What::Delete(which) => &which.common,
     };
     let body = args.what.body()?;
-    let admin = Admin::open(&common.admin).await?;
-    let answer = args.what.ask(&admin, body).await;
-    admin.close().await;
-    let answer = answer?;
+    let answer = common.through(async |admin| args.what.ask(admin, body).await).await?;
     let shown = if common.json { output::json(&answer) } else { show(&args.what, &answer) };
     Ok(shown?)
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::admin::{Admin, AdminArgs, encoded};
+use super::admin::{Admin, Common, encoded};
 use super::{Failure, output};
 
 #[derive(Args, Debug)]
@@ -95,21 +95,9 @@ struct Which {
     common: Common,
 }
 
-#[derive(Args, Debug)]
-struct Common {
-    #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the API's JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 pub(super) async fn run(args: SuspensionArgs) -> Result<(), Failure> {
     let common = args.what.common();
-    let admin = Admin::open(&common.admin).await?;
-    let answer = args.what.ask(&admin).await;
-    admin.close().await;
-    let answer = answer?;
+    let answer = common.through(async |admin| args.what.ask(admin).await).await?;
     let shown = if common.json { output::json(&answer) } else { show(&args.what, &answer) };
     Ok(shown?)
 }

@@ -54,23 +54,9 @@ pub fn client(asked: &Asked) -> [u64; 3] {
     let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref());
     [
         asked.ip.map_or(0, |ip| hashed(1, &ip.bucket_bytes())),
-        asked.ip.map_or(0, |ip| hashed(2, &network(ip.ip()))),
+        asked.ip.map_or(0, |ip| hashed(2, &ip.network())),
         print.map_or(0, |print| hashed(3, &print)),
     ]
-}
-
-/// The network of an address as detection names it: IPv4 /24, IPv6 /48.
-pub fn network(ip: std::net::IpAddr) -> String {
-    match ip {
-        std::net::IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        std::net::IpAddr::V6(ip) => {
-            let [a, b, c, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-    }
 }
 
 impl Sent {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::detection::happened::{Cause, Judgement, Said, Seen};
-use super::super::detection::recent::{Sent, network};
+use super::super::detection::recent::Sent;
 use super::top::Top;
 
 /// How an attack shows.
@@ -253,7 +253,7 @@ impl Incident {
         self.ranges.count(&range(asked), KEYS);
         if let Some(ip) = asked.ip {
             self.addresses.count(&ip.to_string(), KEYS);
-            self.networks.count(&network(ip.ip()), KEYS);
+            self.networks.count(&ip.network(), KEYS);
         }
         if let Some(asn) = asked.ip_facts.asn {
             self.asns.count(&asn.to_string(), KEYS);

@@ -1,8 +1,6 @@
 //! Recorded decisions with what became known of them: read twice, once for alarms, once for labels, because an alarm
 //! also speaks for what was sent before it.
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use seawall_core::detect::dial::DetectionPolicy;
@@ -17,6 +15,7 @@ use seawall_store::StoreError;
 use seawall_store::records::Scanned;
 use tokio::sync::Semaphore;
 
+use super::super::scan::scan;
 use super::super::{App, recorder};
 use super::rulings;
 
@@ -127,31 +126,4 @@ impl Reading {
 /// Whether the engine sends nothing over the channel that was asked for, in force or in shadow.
 fn stops(code: ReasonCode) -> bool {
     matches!(code, ReasonCode::CampaignBlock | ReasonCode::CampaignAlternative)
-}
-
-/// Lends every decision between two instants to `see`, on a thread for such things.
-async fn scan<T: Send + 'static>(
-    app: &App,
-    from: Timestamp,
-    to: Timestamp,
-    state: T,
-    see: impl Fn(&mut T, &Scanned<'_>) -> Result<(), StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let shared = Arc::new(Mutex::new((Some(state), None)));
-    let into = shared.clone();
-    let each = move |scanned: &Scanned<'_>| {
-        let mut held = into.lock().unwrap_or_else(PoisonError::into_inner);
-        let (state, failed) = &mut *held;
-        let Some(Err(error)) = state.as_mut().map(|state| see(state, scanned)) else {
-            return ControlFlow::Continue(());
-        };
-        *failed = Some(error);
-        ControlFlow::Break(())
-    };
-    app.store.ledger.scan_decisions(from, to, Box::new(each)).await?;
-    let mut held = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    match (held.1.take(), held.0.take()) {
-        (None, Some(state)) => Ok(state),
-        (failed, _) => Err(failed.unwrap_or_else(|| StoreError::Corrupt("a scan was lost".to_owned()))),
-    }
 }
