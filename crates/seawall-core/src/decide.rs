@@ -201,6 +201,7 @@ fn next_channel(workflow: &[Channel], asked: Channel) -> Option<Channel> {
 mod tests {
     use super::*;
     use crate::client_ip::ClientIp;
+    use crate::consent::OptOutScope;
     use crate::country::Country;
     use crate::facts::Fact;
     use crate::limit::{ChargeKind, Counts, Exceeded, Limit, Per};
@@ -240,7 +241,12 @@ mod tests {
             let exceeded =
                 limits.into_iter().map(|(i, c, w, e)| exceeded((i < 3).then_some(i), c, w, e)).collect();
             Facts {
-                opt_out: [Fact::NotAsked, Fact::Known(o > 99), Fact::Unavailable][usize::from(which(o))],
+                opt_out: [
+                    Fact::NotAsked,
+                    Fact::Known((o > 99).then(OptOutScope::default)),
+                    Fact::Unavailable,
+                ][usize::from(which(o))]
+                .clone(),
                 resend_after: match which(r) {
                     0 => Fact::NotAsked,
                     1 => Fact::Known(Some(Timestamp::from_millis(1_700_000_000_000 - 50_000 + ms))),
@@ -369,8 +375,12 @@ mod tests {
 
     #[test]
     fn an_allow_entry_lifts_policy_and_nothing_else() {
-        let with = |hits: Vec<ListHit>, opt_out| {
-            let facts = Facts { lists: Fact::Known(hits), opt_out: Fact::Known(opt_out), ..Facts::default() };
+        let with = |hits: Vec<ListHit>, opt_out: bool| {
+            let facts = Facts {
+                lists: Fact::Known(hits),
+                opt_out: Fact::Known(opt_out.then(OptOutScope::default)),
+                ..Facts::default()
+            };
             decide(&closed(), &request(Operation::SmsSend, NumberKind::Mobile), &facts, now())
         };
         let allowed = with(vec![hit(ListEffect::Allow)], false);
@@ -390,7 +400,7 @@ mod tests {
         let ask = request(Operation::SmsSend, NumberKind::Mobile);
         let decision = decide(&observing, &ask, &Facts::default(), now());
         assert_eq!((decision.verdict, decision.reasons[0].mode), (Verdict::Allow, Mode::Shadow));
-        let facts = Facts { opt_out: Fact::Known(true), ..Facts::default() };
+        let facts = Facts { opt_out: Fact::Known(Some(OptOutScope::default())), ..Facts::default() };
         assert_eq!(decide(&observing, &ask, &facts, now()).verdict, Verdict::Block);
         let after = now().plus(Duration::from_secs(60));
         assert_eq!(decide(&observing, &ask, &Facts::default(), after).verdict, Verdict::Block);

@@ -173,9 +173,9 @@ fn candidates(request: &Request, facts: &Facts, decided: &Decision, now: Timesta
             now
         });
     }
-    if facts.opt_out == Fact::Known(true) {
+    if matches!(facts.opt_out, Fact::Known(Some(_))) {
         add(ChangeKind::OptIn, "the number answers START".to_owned(), &|_, facts| {
-            facts.opt_out = Fact::Known(false);
+            facts.opt_out = Fact::Known(None);
             now
         });
     }
@@ -225,6 +225,7 @@ fn passed(facts: &mut Facts, until: Timestamp) -> Timestamp {
 mod tests {
     use super::*;
     use crate::client_ip::ClientIp;
+    use crate::consent::OptOutScope;
     use crate::facts::History;
     use crate::msisdn::Msisdn;
     use crate::policy::SubaccountPolicy;
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn only_what_helps_is_named() {
         let policy = Policy::default();
-        let opted_out = Facts { opt_out: Fact::Known(true), ..Facts::default() };
+        let opted_out = Facts { opt_out: Fact::Known(Some(OptOutScope::default())), ..Facts::default() };
         assert_eq!(kinds(&policy, &request(), &opted_out), ["opt in"], "an allow entry would not help");
         let early = Facts {
             resend_after: Fact::Known(Some(now().plus(Duration::from_secs(30)))),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::AddressHistory;
+use crate::consent::OptOutScope;
 use crate::detect::Evidence;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
@@ -109,8 +110,8 @@ pub struct Facts {
     /// Of a lookup: that its caller goes through numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enumeration: Option<Enumeration>,
-    /// Whether the number opted out of this subaccount's messages, and whether that covers codes.
-    pub opt_out: Fact<bool>,
+    /// The opt-out that stops this message, if one does.
+    pub opt_out: Fact<Option<OptOutScope>>,
     /// From when the open verification of this number may be sent again.
     pub resend_after: Fact<Option<Timestamp>>,
     /// What detection thinks of it.

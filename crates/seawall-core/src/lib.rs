@@ -13,6 +13,7 @@ pub mod blind;
 pub mod budget;
 pub mod client_ip;
 pub mod code;
+pub mod consent;
 pub mod country;
 pub mod decide;
 pub mod decision;

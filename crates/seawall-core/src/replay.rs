@@ -280,7 +280,7 @@ impl Replay {
             history: Fact::Known(self.history(request, known)),
             ip: request.client.ip.map(|ip| reading::ip_facts(line, ip)),
             number: Some(number::facts(&request.number())),
-            opt_out: Fact::Known(false),
+            opt_out: Fact::Known(None),
             ..Facts::default()
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::client_ip::ClientIp;
+use crate::consent::Category;
 use crate::country::Country;
 use crate::id::Id;
 use crate::message::Channel;
@@ -162,6 +163,8 @@ pub struct Request {
     pub client: Client,
     /// Where the request came from: the app's server, after trusted proxies.
     pub caller_ip: ClientIp,
+    /// What kind of message it is.
+    pub category: Category,
     /// What the message is for, as the caller names it.
     pub purpose: Option<String>,
     /// What the message looks like.
@@ -202,6 +205,11 @@ impl Request {
             channel: Channel::Sms,
             client: Client::default(),
             caller_ip,
+            category: if operation == Operation::VerifyStart {
+                Category::Code
+            } else {
+                Category::Transactional
+            },
             purpose: None,
             message: MessageTraits::default(),
             terms: Terms::default(),

@@ -7,6 +7,7 @@ mod directory;
 mod entries;
 mod fixtures;
 mod lists;
+mod notes;
 mod rest;
 mod scan;
 mod travel;
@@ -62,6 +63,8 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     entries::hits_add_up(&open().directory).await?;
     directory::documents_are_unique_and_versioned(&open().directory).await?;
     directory::opt_outs_hold_for_one_or_all(&open().directory).await?;
+    notes::notes_are_found_by_number_kind_and_instant(&open().directory).await?;
+    notes::an_erased_number_has_no_notes(&open()).await?;
     directory::the_audit_log_and_key_uses_are_kept(&open().directory).await
 }
 

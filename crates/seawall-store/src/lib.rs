@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod device;
 pub mod lists;
 pub mod memory;
+pub mod notes;
 mod packed;
 pub mod records;
 pub mod sqlite;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use seawall_core::address::AddressHistory;
+use seawall_core::consent::OptOutScope;
 use seawall_core::id::Id;
 use seawall_core::limit::{Charge, Charged, Dimensions};
 use seawall_core::msisdn::Msisdn;
@@ -64,7 +66,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// What is set up: accounts, keys, limits, providers and so on as named documents, and opt-outs.
 #[async_trait]
-pub trait Directory: lists::Lists + Send + Sync {
+pub trait Directory: lists::Lists + notes::Notes + Send + Sync {
     /// All documents of a collection, oldest first.
     async fn documents(&self, collection: &str) -> Result<Vec<Document>>;
 
@@ -81,17 +83,18 @@ pub trait Directory: lists::Lists + Send + Sync {
     /// Grows with every change of any document; recorded with decisions.
     async fn version(&self) -> Result<u64>;
 
-    /// Whether a number opted out of a subaccount's messages (entries for all subaccounts included).
-    async fn opted_out(&self, msisdn: Msisdn, subaccount: &str) -> Result<bool>;
+    /// How far each opt-out of a number reaches, ended ones included; empty for most numbers.
+    async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>>;
 
-    /// Adds an opt-out; adding it again changes nothing and returns the entry that was there.
+    /// Adds an opt-out. Where one reaches as far, that one is returned instead; only its end becomes the new
+    /// one's, unless it has none.
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut>;
 
-    /// Removes opt-outs of a number, for one subaccount or (`None`) all entries. Returns how many.
+    /// Removes the opt-out of a number that reaches as far as `scope`, or (`None`) all of them. Returns how many.
     async fn remove_opt_out(
         &self,
         msisdn: Msisdn,
-        subaccount: Option<&str>,
+        scope: Option<&OptOutScope>,
         audit: AuditEntry,
     ) -> Result<usize>;
 
@@ -179,6 +182,9 @@ pub trait Ledger: Send + Sync {
     /// Notes that a number was confirmed elsewhere, given by its keyed hash
     /// ([`seawall_core::blind::BlindIndex::msisdn`]).
     async fn note_known(&self, number: u64, at: Timestamp) -> Result<()>;
+
+    /// Forgets that codes to a number were confirmed: it may have another owner. False when none were.
+    async fn forget_known(&self, to: Msisdn) -> Result<bool>;
 
     /// The verification of a number that is pending at `now`, if any; the newest when there are several.
     async fn open_verification(

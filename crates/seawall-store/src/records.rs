@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use seawall_core::code::CodeShape;
+use seawall_core::consent::{Category, OptOutScope};
 use seawall_core::country::Country;
 use seawall_core::id::Id;
 use seawall_core::limit::Dimensions;
@@ -69,8 +70,8 @@ pub struct OptOut {
     pub id: Id,
     /// Whose.
     pub msisdn: Msisdn,
-    /// From which subaccount; `None`: from all of them.
-    pub subaccount: Option<String>,
+    /// From what.
+    pub scope: OptOutScope,
     /// `stop`, `admin` or `api`.
     pub source: String,
     /// Note of whoever added it.
@@ -191,6 +192,8 @@ pub struct Details {
     pub voice: Option<VoiceWish>,
     /// Whether feedback is awaited.
     pub track: bool,
+    /// What kind of message it is, when that was said.
+    pub category: Option<Category>,
 }
 
 /// An accepted message with everything about it.

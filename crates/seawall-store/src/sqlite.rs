@@ -24,6 +24,7 @@ mod lists;
 mod lookups;
 mod marks;
 mod messages;
+mod notes;
 mod numbers;
 mod opt_outs;
 mod orders;

@@ -33,6 +33,7 @@ fn reason(hit: &ListHit) -> Option<Reason> {
 mod tests {
     use super::*;
     use crate::client_ip::ClientIp;
+    use crate::consent::OptOutScope;
     use crate::decide::decide;
     use crate::decision::{Decision, Verdict};
     use crate::id::Id;
@@ -132,8 +133,13 @@ mod tests {
             Facts {
                 lists: Fact::Known(entries.map(|(effect, n)| hit(*effect, n)).collect()),
                 number: self.disposable.map(|_| NumberFacts { disposable: true, ..NumberFacts::default() }),
-                opt_out: [Fact::Known(false), Fact::Known(false), Fact::Known(true), Fact::Unavailable]
-                    [usize::from(self.opt_out)],
+                opt_out: [
+                    Fact::Known(None),
+                    Fact::Known(None),
+                    Fact::Known(Some(OptOutScope::default())),
+                    Fact::Unavailable,
+                ][usize::from(self.opt_out)]
+                .clone(),
                 limits: Fact::Known(self.exceeded.iter().map(exceeded).collect()),
                 ..Facts::default()
             }

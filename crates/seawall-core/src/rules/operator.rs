@@ -58,6 +58,7 @@ mod tests {
 
     use super::*;
     use crate::client_ip::ClientIp;
+    use crate::consent::OptOutScope;
     use crate::country::Country;
     use crate::decide::{decide, needs};
     use crate::decision::Verdict;
@@ -154,7 +155,7 @@ mod tests {
                 velocities.set(VelocityKey::Ip, ip);
                 Facts {
                     lists: Fact::Known(hits),
-                    opt_out: Fact::Known(opt_out),
+                    opt_out: Fact::Known(opt_out.then(OptOutScope::default)),
                     limits: Fact::Known((0..full).map(|_| full_limit()).collect()),
                     velocities: Fact::Known(velocities),
                     ..Facts::default()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use seawall_core::consent::{Category, OptOutScope, covering};
 use serde_json::json;
 
 use super::fixtures::{at, id, msisdn};
@@ -66,11 +67,11 @@ pub(super) async fn documents_are_unique_and_versioned(directory: &Arc<dyn Direc
 
 pub(super) async fn opt_outs_hold_for_one_or_all(directory: &Arc<dyn Directory>) -> Result<()> {
     let entry = |n: u64, subaccount: Option<&str>| -> Result<OptOut> {
-        let (subaccount, source) = (subaccount.map(str::to_owned), "stop".to_owned());
+        let (scope, source) = (OptOutScope::of(subaccount), "stop".to_owned());
         Ok(OptOut {
             id: id(1),
             msisdn: msisdn(n)?,
-            subaccount,
+            scope,
             source,
             note: Some("by phone".to_owned()),
             at: at(1),
@@ -80,17 +81,40 @@ pub(super) async fn opt_outs_hold_for_one_or_all(directory: &Arc<dyn Directory>)
     assert_eq!(directory.add_opt_out(entry(1, Some("main"))?, audit(2)).await?, first, "it was there");
     directory.add_opt_out(entry(1, Some("other"))?, audit(2)).await?;
     directory.add_opt_out(entry(2, None)?, audit(3)).await?;
-    let out = async |n: u64, sub: &str| directory.opted_out(msisdn(n)?, sub).await;
+    let out = async |n: u64, sub: &str| {
+        let scopes = directory.opted_out(msisdn(n)?).await?;
+        Ok::<_, StoreError>(covering(scopes, sub, Category::Marketing, Some("SHOP"), at(50)).is_some())
+    };
     assert!(out(1, "main").await? && out(1, "other").await? && !out(1, "third").await?);
     assert!(out(2, "main").await? && !out(3, "main").await?);
     let all = directory.opt_outs(ALL).await?;
     assert_eq!(all.len(), 3);
     assert!(all.is_sorted_by(|a, b| a.id > b.id) && all.contains(&first));
-    assert_eq!(directory.remove_opt_out(msisdn(1)?, Some("main"), audit(4)).await?, 1);
+    assert_eq!(
+        directory.remove_opt_out(msisdn(1)?, Some(&OptOutScope::of(Some("main"))), audit(4)).await?,
+        1
+    );
     assert!(!out(1, "main").await? && out(1, "other").await?);
-    assert_eq!(directory.remove_opt_out(msisdn(2)?, Some("main"), audit(5)).await?, 0);
+    assert_eq!(
+        directory.remove_opt_out(msisdn(2)?, Some(&OptOutScope::of(Some("main"))), audit(5)).await?,
+        0
+    );
     assert_eq!(directory.remove_opt_out(msisdn(2)?, None, audit(5)).await?, 1);
     assert!(!out(2, "main").await?);
+    let ads =
+        OptOutScope { category: Some(Category::Marketing), until: Some(at(10)), ..OptOutScope::default() };
+    let ends = directory.add_opt_out(OptOut { scope: ads.clone(), ..entry(4, None)? }, audit(6)).await?;
+    assert!(!out(4, "main").await?, "it ended");
+    let later = OptOutScope { until: Some(at(99)), ..ads.clone() };
+    let longer = directory.add_opt_out(OptOut { scope: later, ..entry(4, None)? }, audit(7)).await?;
+    assert_eq!((longer.id, longer.scope.until), (ends.id, Some(at(99))));
+    assert!(out(4, "main").await?);
+    let sender = OptOutScope { sender: Some("Shop".to_owned()), ..OptOutScope::of(Some("main")) };
+    directory.add_opt_out(OptOut { scope: sender.clone(), ..entry(5, None)? }, audit(8)).await?;
+    assert!(out(5, "main").await? && !out(5, "other").await?);
+    assert_eq!(directory.remove_opt_out(msisdn(5)?, Some(&OptOutScope::default()), audit(9)).await?, 0);
+    assert_eq!(directory.remove_opt_out(msisdn(5)?, Some(&sender), audit(9)).await?, 1);
+    assert!(directory.opted_out(msisdn(5)?).await?.is_empty());
     Ok(())
 }
 

@@ -108,6 +108,8 @@ pub(super) async fn a_confirmed_number_is_known(ledger: &Arc<dyn Ledger>) -> Res
     assert_eq!(ledger.known_number(v.to).await?, None, "a wrong code confirms nothing");
     ledger.check("main", v.id, present(true, 2)).await?;
     assert_eq!(ledger.known_number(v.to).await?, Some(KnownNumber { first_at: at(2), last_at: at(2) }));
+    assert!(ledger.forget_known(v.to).await? && !ledger.forget_known(v.to).await?);
+    assert_eq!(ledger.known_number(v.to).await?, None);
     Ok(())
 }
 

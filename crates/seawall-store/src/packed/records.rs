@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use seawall_core::client_ip::ClientIp;
 use seawall_core::code::{CodeShape, CodeType};
+use seawall_core::consent::Category;
 use seawall_core::decision::Verdict;
 use seawall_core::limit::Mode;
 use seawall_core::message::Channel;
@@ -20,6 +21,7 @@ use crate::records::{Attempt, Content, DecisionBody, Details, Json, Price, Progr
 numbered!(Verdict { Allow = 0, Challenge = 1, Alternative = 2, Throttle = 3, Block = 4 });
 numbered!(Mode { Enforce = 0, Shadow = 1, Off = 2 });
 numbered!(Channel { Sms = 0, Call = 1 });
+numbered!(Category { Code = 0, Transactional = 1, Marketing = 2 });
 numbered!(Encoding { Gsm7 = 0, Ucs2 = 1 });
 numbered!(CodeType {
     Numeric = 0,
@@ -50,7 +52,7 @@ packed!(DecisionBody {
     count,
 });
 packed!(Reason { code, detail, value, limit, window, key, mode, overruled });
-packed!(Details { source, client_message_id, client_batch_id, callback_url, voice, track });
+packed!(Details { source, client_message_id, client_batch_id, callback_url, voice, track, category });
 packed!(VoiceWish { language, profile, speed, repetition });
 packed!(Price { per_segment, total, currency });
 packed!(Attempt { provider, at, outcome, reference, detail });

@@ -40,6 +40,8 @@ pub struct Erased {
     pub lookups: u64,
     /// Notes that it was once verified, deleted.
     pub known: u64,
+    /// Notes about it deleted: consents, contacts, answers to look at.
+    pub notes: u64,
     /// Opt-outs that stay as a keyed hash.
     pub opt_outs: u64,
     /// Allow entries of lists deleted.

@@ -121,7 +121,7 @@ impl Db {
         dir: Option<&Path>,
         lock: Option<std::fs::File>,
     ) -> Result<Self> {
-        let hot = Mutex::new(super::start::load(&conn)?);
+        let hot = Mutex::new(super::start::load(&conn, &vault)?);
         let shared =
             Arc::new(Shared { vault, hot, broken: AtomicBool::new(false), latest: AtomicI64::new(0) });
         let orders = Arc::new(Line::default());

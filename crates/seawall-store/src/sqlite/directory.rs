@@ -1,6 +1,7 @@
 //! [`Directory`] on SQLite.
 
 use async_trait::async_trait;
+use seawall_core::consent::OptOutScope;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
@@ -32,10 +33,9 @@ impl Directory for SqliteStore {
         self.db.point(documents::version).await
     }
 
-    async fn opted_out(&self, msisdn: Msisdn, subaccount: &str) -> Result<bool> {
+    async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>> {
         let number = codec::number_hash(&self.db.shared.vault, msisdn);
-        let hot = self.db.shared.hot();
-        Ok(opt_outs::opted_out(&hot, number, subaccount))
+        Ok(self.db.shared.hot().opt_outs.get(&number).cloned().unwrap_or_default())
     }
 
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut> {
@@ -45,11 +45,11 @@ impl Directory for SqliteStore {
     async fn remove_opt_out(
         &self,
         msisdn: Msisdn,
-        subaccount: Option<&str>,
+        scope: Option<&OptOutScope>,
         audit: AuditEntry,
     ) -> Result<usize> {
-        let subaccount = subaccount.map(str::to_owned);
-        self.db.write(2, move |turn| opt_outs::remove(turn, msisdn, subaccount.as_deref(), &audit)).await
+        let scope = scope.cloned();
+        self.db.write(2, move |turn| opt_outs::remove(turn, msisdn, scope.as_ref(), &audit)).await
     }
 
     async fn opt_outs(&self, page: Page) -> Result<Vec<OptOut>> {

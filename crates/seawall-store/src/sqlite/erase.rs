@@ -60,22 +60,13 @@ fn of_index(turn: &mut Turn<'_>, number: Msisdn, next: &mut Erasing) -> Result<(
         Ok(u64::try_from(conn.prepare_cached(sql)?.execute([hash])?).unwrap_or(0))
     };
     next.erased.lookups += gone("DELETE FROM lookups WHERE number = ?1")?;
-    next.erased.known += gone("DELETE FROM known_numbers WHERE number = ?1")?;
+    next.erased.known += u64::from(super::known::forget(turn, hash)?);
+    next.erased.notes += super::notes::erase(turn, hash)?;
     next.erased.opt_outs += opt_outs(turn, hash, number)?;
-    forget_known(turn, hash);
     if next.erased.under_way == 0 {
         next.cursor = Cursor::Decisions(0);
     }
     Ok(())
-}
-
-fn forget_known(turn: &mut Turn<'_>, hash: i64) {
-    let before = turn.hot().known.remove(&hash);
-    turn.on_rollback(move |hot| {
-        if let Some(before) = before {
-            hot.known.insert(hash, before);
-        }
-    });
 }
 
 /// What became of a message that was to be emptied.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use seawall_core::consent::OptOutScope;
 use seawall_core::id::SEQUENCE_BITS;
 use seawall_core::message::MessageState;
 
@@ -21,8 +22,8 @@ const BUCKET_SIZE: u32 = 4096;
 pub(super) struct Hot {
     /// Small numbers for names of subaccounts.
     pub(super) subs: Names,
-    /// Opt-outs by number: for which subaccounts, `None` for all.
-    pub(super) opt_outs: HashMap<i64, Vec<Option<String>>>,
+    /// Opt-outs by number: how far each reaches.
+    pub(super) opt_outs: HashMap<i64, Vec<OptOutScope>>,
     /// Numbers that were verified: when first and last.
     pub(super) known: HashMap<i64, (i64, i64)>,
     /// Pending verifications.

@@ -40,6 +40,19 @@ pub(super) fn note(turn: &mut Turn<'_>, number: i64, at: Timestamp) -> Result<()
     Ok(())
 }
 
+/// Forgets one; false when it was not known.
+pub(super) fn forget(turn: &mut Turn<'_>, number: i64) -> Result<bool> {
+    let sql = "DELETE FROM known_numbers WHERE number = ?1";
+    let gone = turn.view.conn.prepare_cached(sql)?.execute([number])? > 0;
+    let before = turn.hot().known.remove(&number);
+    turn.on_rollback(move |hot| {
+        if let Some(before) = before {
+            hot.known.insert(number, before);
+        }
+    });
+    Ok(gone)
+}
+
 /// What is known of a number.
 pub(super) fn get(hot: &Hot, number: i64) -> Option<KnownNumber> {
     let (first, last) = hot.known.get(&number).copied()?;

@@ -106,6 +106,10 @@ impl Ledger for SqliteStore {
         Ok(known::get(&self.db.shared.hot(), number))
     }
 
+    async fn forget_known(&self, to: Msisdn) -> Result<bool> {
+        self.db.write(1, move |turn| known::forget(turn, codec::number_hash(turn.view.vault(), to))).await
+    }
+
     async fn note_known(&self, number: u64, at: Timestamp) -> Result<()> {
         self.db.write(1, move |turn| known::note(turn, number.cast_signed(), at)).await
     }

@@ -1,6 +1,7 @@
 //! Numbers that want no more messages. All of them are known in memory, so that a send asks no table.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
+use seawall_core::consent::OptOutScope;
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
@@ -9,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::codec::{damaged, number_hash};
 use super::db::View;
 use super::documents::write_audit;
+use super::hot::Hot;
 use super::messages::Conditions;
 use super::writer::Turn;
 use crate::Result;
 use crate::records::{AuditEntry, OptOut, Page};
-use crate::vault::Place;
+use crate::vault::{Place, Vault};
 
 const PLACE: [u8; 2] = *b"oo";
 
@@ -23,6 +25,25 @@ struct Body {
     s: String,
     t: Option<String>,
     a: i64,
+    /// How far it reaches, where more than the subaccount narrows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r: Option<OptOutScope>,
+}
+
+impl Body {
+    fn of(entry: &OptOut) -> Self {
+        Body {
+            n: entry.msisdn.as_u64(),
+            s: entry.source.clone(),
+            t: entry.note.clone(),
+            a: entry.at.as_millis(),
+            r: entry.scope.is_narrow().then(|| entry.scope.clone()),
+        }
+    }
+
+    fn scope(&mut self, subaccount: Option<String>) -> OptOutScope {
+        self.r.take().unwrap_or_else(|| OptOutScope { subaccount, ..OptOutScope::default() })
+    }
 }
 
 const COLUMNS: &str = "row, tail, sub, body FROM opt_outs";
@@ -30,50 +51,81 @@ const COLUMNS: &str = "row, tail, sub, body FROM opt_outs";
 fn read(view: View<'_>, r: &Row<'_>) -> Result<OptOut> {
     let row: i64 = r.get(0)?;
     let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(3)?)?;
-    let body: Body = serde_json::from_slice(&plain)?;
+    let mut body: Body = serde_json::from_slice(&plain)?;
     Ok(OptOut {
         id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
         msisdn: Msisdn::from_u64(body.n).ok_or_else(|| damaged("a number"))?,
-        subaccount: r.get(2)?,
+        scope: body.scope(r.get(2)?),
         source: body.s,
         note: body.t,
         at: Timestamp::from_millis(body.a),
     })
 }
 
-/// Whether messages of a subaccount are unwanted.
-pub(super) fn opted_out(view_hot: &super::hot::Hot, number: i64, subaccount: &str) -> bool {
-    let entries = view_hot.opt_outs.get(&number);
-    entries.is_some_and(|all| all.iter().any(|s| s.as_deref().is_none_or(|s| s == subaccount)))
+/// Reads them at a start. Only narrow ones have to be opened.
+pub(super) fn load(conn: &Connection, vault: &Vault, hot: &mut Hot) -> Result<()> {
+    let sql = "SELECT number, sub, row, CASE WHEN narrow THEN body END FROM opt_outs";
+    let mut select = conn.prepare(sql)?;
+    let mut rows = select.query([])?;
+    while let Some(r) = rows.next()? {
+        let scope = match r.get::<_, Option<Vec<u8>>>(3)? {
+            None => OptOutScope { subaccount: r.get(1)?, ..OptOutScope::default() },
+            Some(sealed) => {
+                let plain = vault.open_sealed(Place::new(PLACE, r.get(2)?), &sealed)?;
+                serde_json::from_slice::<Body>(&plain)?.scope(r.get(1)?)
+            }
+        };
+        hot.opt_outs.entry(r.get(0)?).or_default().push(scope);
+    }
+    Ok(())
 }
 
-/// Adds an entry, or returns the one that is there.
+fn seal(turn: &Turn<'_>, entry: &OptOut) -> Result<Vec<u8>> {
+    let plain = serde_json::to_vec(&Body::of(entry))?;
+    turn.view.vault().seal(Place::new(PLACE, entry.id.row()), &plain)
+}
+
+/// Adds an entry, or returns the one that reaches as far, with the later end of both.
 pub(super) fn add(turn: &mut Turn<'_>, entry: OptOut, audit: &AuditEntry) -> Result<OptOut> {
     let number = number_hash(turn.view.vault(), entry.msisdn);
-    let known = turn.hot().opt_outs.get(&number).is_some_and(|all| all.contains(&entry.subaccount));
-    if known {
-        let sql = format!("SELECT {COLUMNS} WHERE number = ?1 AND sub IS ?2");
-        let mut select = turn.view.conn.prepare_cached(&sql)?;
-        let mut rows = select.query(params![number, entry.subaccount])?;
-        if let Some(r) = rows.next()? {
-            return read(turn.view, r);
+    let known = turn.hot().opt_outs.get(&number).cloned();
+    if known.iter().flatten().any(|scope| scope.reaches_as(&entry.scope)) {
+        let there = of_number(turn.view, number)?.into_iter().find(|e| e.scope.reaches_as(&entry.scope));
+        if let Some(there) = there {
+            return lengthen(turn, number, there, entry.scope.until, audit);
         }
     }
-    let body = Body {
-        n: entry.msisdn.as_u64(),
-        s: entry.source.clone(),
-        t: entry.note.clone(),
-        a: entry.at.as_millis(),
-    };
-    let row = entry.id.row();
-    let sealed = turn.view.vault().seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
-    let sql = "INSERT INTO opt_outs (row, tail, number, sub, body) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let tail = entry.id.tail().cast_signed();
-    turn.view.conn.prepare_cached(sql)?.execute(params![row, tail, number, entry.subaccount, sealed])?;
+    let sql = "INSERT INTO opt_outs (row, tail, number, sub, narrow, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (row, tail, sealed) = (entry.id.row(), entry.id.tail().cast_signed(), seal(turn, &entry)?);
+    let (sub, narrow) = (&entry.scope.subaccount, entry.scope.is_narrow());
+    turn.view.conn.prepare_cached(sql)?.execute(params![row, tail, number, sub, narrow, sealed])?;
     write_audit(turn, audit)?;
+    turn.hot().opt_outs.entry(number).or_default().push(entry.scope.clone());
+    restore_on_rollback(turn, number, known);
+    Ok(entry)
+}
+
+/// An entry that is there ends when the new one would, unless it has no end.
+fn lengthen(
+    turn: &mut Turn<'_>,
+    number: i64,
+    mut entry: OptOut,
+    until: Option<Timestamp>,
+    audit: &AuditEntry,
+) -> Result<OptOut> {
+    if entry.scope.until.is_none() || entry.scope.until == until {
+        return Ok(entry);
+    }
     let before = turn.hot().opt_outs.get(&number).cloned();
-    turn.hot().opt_outs.entry(number).or_default().push(entry.subaccount.clone());
+    for scope in turn.hot().opt_outs.entry(number).or_default() {
+        if scope.reaches_as(&entry.scope) {
+            scope.until = until;
+        }
+    }
     restore_on_rollback(turn, number, before);
+    entry.scope.until = until;
+    rewrite(turn, entry.clone())?;
+    write_audit(turn, audit)?;
     Ok(entry)
 }
 
@@ -90,43 +142,40 @@ pub(super) fn of_number(view: View<'_>, number: i64) -> Result<Vec<OptOut>> {
 
 /// Writes what an entry says anew. It stays in force for the number whose keyed hash stands in its row.
 pub(super) fn rewrite(turn: &Turn<'_>, entry: OptOut) -> Result<()> {
-    let row = entry.id.row();
-    let body = Body { n: entry.msisdn.as_u64(), s: entry.source, t: entry.note, a: entry.at.as_millis() };
-    let sealed = turn.view.vault().seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
-    let sql = "UPDATE opt_outs SET body = ?2 WHERE row = ?1";
-    turn.view.conn.prepare_cached(sql)?.execute(params![row, sealed])?;
+    let sql = "UPDATE opt_outs SET body = ?2, narrow = ?3 WHERE row = ?1";
+    let values = params![entry.id.row(), seal(turn, &entry)?, entry.scope.is_narrow()];
+    turn.view.conn.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
-/// Removes entries of a number: one subaccount's, or all.
+/// Removes the entry of a number that reaches as far as a scope, or all of them.
 pub(super) fn remove(
     turn: &mut Turn<'_>,
     msisdn: Msisdn,
-    subaccount: Option<&str>,
+    scope: Option<&OptOutScope>,
     audit: &AuditEntry,
 ) -> Result<usize> {
     let number = number_hash(turn.view.vault(), msisdn);
-    let sql = "DELETE FROM opt_outs WHERE number = ?1 AND (?2 IS NULL OR sub = ?2)";
-    let gone = turn.view.conn.prepare_cached(sql)?.execute(params![number, subaccount])?;
-    if gone == 0 {
+    let gone = |own: &OptOutScope| scope.is_none_or(|scope| scope.reaches_as(own));
+    let mut removed = 0;
+    for entry in of_number(turn.view, number)?.iter().filter(|entry| gone(&entry.scope)) {
+        let sql = "DELETE FROM opt_outs WHERE row = ?1";
+        removed += turn.view.conn.prepare_cached(sql)?.execute([entry.id.row()])?;
+    }
+    if removed == 0 {
         return Ok(0);
     }
     write_audit(turn, audit)?;
     let before = turn.hot().opt_outs.remove(&number);
-    let left: Vec<_> = before
-        .iter()
-        .flatten()
-        .filter(|entry| subaccount.is_some() && entry.as_deref() != subaccount)
-        .cloned()
-        .collect();
+    let left: Vec<_> = before.iter().flatten().filter(|own| !gone(own)).cloned().collect();
     if !left.is_empty() {
         turn.hot().opt_outs.insert(number, left);
     }
     restore_on_rollback(turn, number, before);
-    Ok(gone)
+    Ok(removed)
 }
 
-fn restore_on_rollback(turn: &mut Turn<'_>, number: i64, before: Option<Vec<Option<String>>>) {
+fn restore_on_rollback(turn: &mut Turn<'_>, number: i64, before: Option<Vec<OptOutScope>>) {
     turn.on_rollback(move |hot| {
         match before {
             Some(before) => hot.opt_outs.insert(number, before),

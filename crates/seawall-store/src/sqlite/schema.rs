@@ -15,7 +15,7 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS, NOTES];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -113,4 +113,16 @@ CREATE TABLE lookups (
 CREATE INDEX lookups_at ON lookups (at);
 CREATE TABLE erasures (row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, done INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX erasures_open ON erasures (row) WHERE done = 0;
+";
+
+/// What is kept about numbers beside messages; and opt-outs that more than a subaccount narrows.
+const NOTES: &str = "
+CREATE TABLE notes (
+  row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, scope TEXT NOT NULL,
+  at INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX notes_number ON notes (number, kind, scope);
+CREATE INDEX notes_kind ON notes (kind);
+CREATE INDEX notes_at ON notes (kind, at);
+ALTER TABLE opt_outs ADD COLUMN narrow INTEGER NOT NULL DEFAULT 0;
 ";

@@ -13,19 +13,17 @@ use super::writer::Turn;
 use super::{codec, numbers, travel};
 use crate::Result;
 use crate::records::Recovery;
+use crate::vault::Vault;
 
 /// Reads what is kept in memory.
-pub(super) fn load(conn: &Connection) -> Result<Hot> {
+pub(super) fn load(conn: &Connection, vault: &Vault) -> Result<Hot> {
     super::lists::forget_unpublished(conn)?;
     let mut hot = Hot::default();
     each(conn, "SELECT id, name FROM subaccounts", |r| {
         hot.subs.insert(r.get(0)?, &r.get::<_, String>(1)?);
         Ok(())
     })?;
-    each(conn, "SELECT number, sub FROM opt_outs", |r| {
-        hot.opt_outs.entry(r.get(0)?).or_default().push(r.get(1)?);
-        Ok(())
-    })?;
+    super::opt_outs::load(conn, vault, &mut hot)?;
     each(conn, "SELECT row, due FROM hooks", |r| {
         hot.hooks.set(r.get(0)?, Some(r.get(1)?));
         Ok(())
@@ -134,6 +132,7 @@ pub(super) fn newest_row(view: View<'_>) -> Result<i64> {
         (SELECT coalesce(max(row), 0) FROM hooks), (SELECT coalesce(max(row), 0) FROM audit),
         (SELECT coalesce(max(row), 0) FROM opt_outs), (SELECT coalesce(max(row), 0) FROM list_entries),
         (SELECT coalesce(max(row), 0) FROM checkpoints), (SELECT coalesce(max(row), 0) FROM allows),
+        (SELECT coalesce(max(row), 0) FROM notes),
         (SELECT coalesce(max(last), 0) FROM (SELECT last FROM decision_batches ORDER BY first DESC LIMIT 16)))";
     Ok(view.conn.prepare_cached(sql)?.query_row([], |r| r.get(0))?)
 }

@@ -118,8 +118,14 @@ async fn no_number_text_or_code_is_in_any_file() {
     }];
     store.settle(vec![sent]).await.unwrap();
     let note = Some("zanzibar".to_owned());
-    let opt_out =
-        OptOut { id: id(6), msisdn: m.to, subaccount: None, source: "stop".to_owned(), note, at: at(6) };
+    let opt_out = OptOut {
+        id: id(6),
+        msisdn: m.to,
+        scope: seawall_core::consent::OptOutScope::default(),
+        source: "stop".to_owned(),
+        note,
+        at: at(6),
+    };
     let audit = crate::records::AuditEntry {
         at: at(6),
         actor: "a".to_owned(),

@@ -164,6 +164,7 @@ fn receipt(app: &App, job: &ErasureJob, number: Msisdn) -> Value {
             "webhook_deliveries": erased.hooks,
             "lookup_answers": erased.lookups,
             "confirmations": erased.known,
+            "consents_contacts_and_answers": erased.notes,
             "allow_entries": erased.allow_entries,
             "sandbox_lookup": erased.sandbox,
         },

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use seawall_connect::lookup::{Asked, Depth, LookupFailure, NumberState};
 use seawall_connect::{Connector, Kind, Secret};
+use seawall_core::consent::{Category, covering};
 use seawall_core::detect;
 use seawall_core::facts::{Enumeration, History};
 use seawall_core::lookup::{Format, Risk, format, range, risk};
@@ -79,7 +80,8 @@ pub async fn look_up(app: &App, caller: &Caller, ask: LookUp) -> Result<LookedUp
     let exists = format.number.valid && known.failure.is_none_or(|failure| !is_nobody(failure));
     enumeration::note(app, &screened.request, exists, screened.at);
     let last_confirmed_at = last_confirmed(app, &ask).await?;
-    let opted_out = app.store.directory.opted_out(ask.number.msisdn, &ask.subaccount).await?;
+    let scopes = app.store.directory.opted_out(ask.number.msisdn).await?;
+    let opted_out = covering(scopes, &ask.subaccount, Category::Transactional, None, now).is_some();
     let risk = risk_of(app, &screened, &format, last_confirmed_at);
     Ok(LookedUp {
         format,

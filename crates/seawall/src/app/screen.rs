@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use seawall_core::address::AddressHistory;
+use seawall_core::consent::{OptOutScope, covering};
 use seawall_core::decide::{ask, charges, conclude, needs};
 use seawall_core::decision::{Decision, Verdict};
 use seawall_core::detect::{Asked, Event};
@@ -180,7 +181,9 @@ async fn gather(
     app.intel.gather(request, &mut facts);
     facts.enumeration = super::lookup::held(app, request, now);
     if needs.opt_out {
-        facts.opt_out = fact(app.store.directory.opted_out(request.to, &request.subaccount).await);
+        let scopes = fact(app.store.directory.opted_out(request.to).await);
+        let (sender, sub) = (request.message.source.as_deref(), &request.subaccount);
+        facts.opt_out = scopes.map(|scopes| covering(scopes, sub, request.category, sender, now));
     }
     if needs.open_verification {
         let found = app.store.ledger.open_verification(&request.subaccount, request.to, now).await;
@@ -298,8 +301,8 @@ async fn note_number(app: &App, request: &Request, dimensions: &Dimensions, now:
 struct ShownFacts<'a> {
     #[serde(flatten)]
     recorded: Recorded<'a>,
-    #[serde(skip_serializing_if = "says_nothing")]
-    opt_out: &'a Fact<bool>,
+    #[serde(skip_serializing_if = "says_none")]
+    opt_out: &'a Fact<Option<OptOutScope>>,
     #[serde(skip_serializing_if = "says_none")]
     resend_after: &'a Fact<Option<Timestamp>>,
     #[serde(skip_serializing_if = "Fact::not_asked")]
@@ -313,11 +316,7 @@ struct ShownFacts<'a> {
     redeems: Option<String>,
 }
 
-fn says_nothing(fact: &&Fact<bool>) -> bool {
-    matches!(fact, Fact::NotAsked | Fact::Known(false))
-}
-
-fn says_none(fact: &&Fact<Option<Timestamp>>) -> bool {
+fn says_none<T>(fact: &&Fact<Option<T>>) -> bool {
     matches!(fact, Fact::NotAsked | Fact::Known(None))
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_connect::{Echo, Echoed, Inbound, Receipt, ReceiptState};
+use seawall_core::consent::OptOutScope;
 use seawall_core::id::IdKind;
 use seawall_core::keyword::{Keyword, keyword};
 use seawall_core::message::MessageState;
@@ -89,7 +90,7 @@ async fn take_inbound(app: &App, provider: &str, inbound: &Inbound) -> Result<()
             let entry = OptOut {
                 id: app.ids.next(now)?,
                 msisdn: from.msisdn,
-                subaccount: None,
+                scope: OptOutScope::default(),
                 source: "stop".to_owned(),
                 note: None,
                 at: now,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_connect::{ErrorClass, Outgoing, Secret, Submission, Voice};
+use seawall_core::consent::{Category, covering};
 use seawall_core::id::IdKind;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::time::Timestamp;
@@ -326,7 +327,14 @@ async fn opted_out_since(app: &App, record: &MessageRecord) -> bool {
             .get(&record.subaccount)
             .is_some_and(|s| s.policy.codes_despite_opt_out);
     // A list that does not answer is answered like one that says yes: nothing is sent on a guess.
-    !exempt && app.store.directory.opted_out(record.to, &record.subaccount).await.unwrap_or(true)
+    let Ok(scopes) = app.store.directory.opted_out(record.to).await else { return true };
+    let category = match record.verification {
+        Some(_) => Category::Code,
+        None => record.details.category.unwrap_or(Category::Transactional),
+    };
+    let sender = record.details.source.as_deref();
+    covering(scopes, &record.subaccount, category, sender, app.now())
+        .is_some_and(|scope| !exempt || scope.category.is_some())
 }
 
 /// The text of a message. With its code it exists from here to the provider only.

@@ -1,5 +1,6 @@
 //! Numbers that want no more messages, as the operator sees them. They live in the store's own table.
 
+use seawall_core::consent::{Category, OptOutScope};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
@@ -26,6 +27,12 @@ pub struct OptOutInput {
     pub msisdn: String,
     /// From which subaccount; absent: from all of them.
     pub subaccount_id: Option<String>,
+    /// From messages of one category, `code`, `transactional` or `marketing`; absent: from all.
+    #[schema(value_type = Option<String>, example = "marketing")]
+    pub category: Option<Category>,
+    /// From messages under one sender ID; absent: under any.
+    #[schema(min_length = 1, max_length = 16)]
+    pub sender: Option<String>,
     /// For people.
     #[schema(min_length = 1, max_length = 100)]
     pub note: Option<String>,
@@ -40,6 +47,14 @@ pub struct OptOutView {
     pub msisdn: String,
     /// From which subaccount; `null`: from all of them.
     pub subaccount_id: Option<String>,
+    /// From messages of which category; `null`: of any.
+    #[schema(value_type = Option<String>)]
+    pub category: Option<Category>,
+    /// From messages under which sender ID; `null`: under any.
+    pub sender: Option<String>,
+    /// It ends then; `null`: never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
     /// `stop`, `admin` or `api`.
     pub source: String,
     /// For people.
@@ -53,7 +68,10 @@ fn view(entry: &OptOut) -> OptOutView {
     OptOutView {
         id: entry.id.show(IdKind::OptOut),
         msisdn: entry.msisdn.masked(),
-        subaccount_id: entry.subaccount.clone(),
+        subaccount_id: entry.scope.subaccount.clone(),
+        category: entry.scope.category,
+        sender: entry.scope.sender.clone(),
+        until: entry.scope.until,
         source: entry.source.clone(),
         note: entry.note.clone(),
         created_at: entry.at,
@@ -78,12 +96,17 @@ pub async fn create(app: &App, actor: &Actor, body: Value) -> Result<OptOutView,
     let entry = OptOut {
         id: app.ids.next(now)?,
         msisdn: number("msisdn", &input.msisdn)?,
-        subaccount: input.subaccount_id,
+        scope: OptOutScope {
+            subaccount: input.subaccount_id,
+            category: input.category,
+            sender: input.sender,
+            until: None,
+        },
         source: "admin".to_owned(),
         note: input.note,
         at: now,
     };
-    let detail = json!({"msisdn": entry.msisdn.masked(), "subaccount_id": entry.subaccount});
+    let detail = json!({"msisdn": entry.msisdn.masked(), "scope": entry.scope});
     let audit = actor.entry(now, "opt-outs.create", &entry.id.show(IdKind::OptOut), detail);
     Ok(view(&app.store.directory.add_opt_out(entry, audit).await?))
 }
@@ -131,20 +154,20 @@ pub async fn get(app: &App, id: &str) -> Result<OptOutView, Wrong> {
     of_number(app, msisdn).await?.into_iter().next().ok_or_else(missing)
 }
 
-/// Removes the entry with an id (for one subaccount or for all), or every entry of a number in E.164.
+/// Removes the entry with an id, or every entry of a number in E.164.
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<(), Wrong> {
     let missing =
         || Wrong::Missing("there is no such opt-out; give its id or the number in E.164".to_owned());
-    let (msisdn, subaccount) = match Id::parse(IdKind::OptOut, id) {
+    let (msisdn, scope) = match Id::parse(IdKind::OptOut, id) {
         Some(id) => {
             let entry = by_id(app, id).await?.ok_or_else(missing)?;
-            (entry.msisdn, entry.subaccount)
+            (entry.msisdn, Some(entry.scope))
         }
         None => (number("id", id).map_err(|_| missing())?, None),
     };
-    let detail = json!({"msisdn": msisdn.masked(), "subaccount_id": subaccount});
+    let detail = json!({"msisdn": msisdn.masked(), "scope": scope});
     let audit = actor.entry(app.now(), "opt-outs.delete", &msisdn.masked(), detail);
-    match app.store.directory.remove_opt_out(msisdn, subaccount.as_deref(), audit).await? {
+    match app.store.directory.remove_opt_out(msisdn, scope.as_ref(), audit).await? {
         0 => Err(missing()),
         _ => Ok(()),
     }

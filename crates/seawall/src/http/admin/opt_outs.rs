@@ -94,7 +94,7 @@ pub async fn get(
     Ok(axum::Json(opt_outs::get(&app, &id).await?))
 }
 
-/// Delete one, or all of a number. An entry for all subaccounts takes those for one of them with it.
+/// Delete one, or all of a number.
 #[utoipa::path(
     delete,
     path = "/admin/v1/opt-outs/{id}",

@@ -121,6 +121,7 @@ fn details(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> Result<D
         callback_url: fields.url("dlrCallbackUrl", around.rules)?.or_else(|| shared.callback_url.clone()),
         voice: None,
         track: fields.choice("track", &TRACK, 1000)?.unwrap_or(false),
+        category: None,
     })
 }
 
