@@ -13,6 +13,7 @@ pub mod memory;
 pub mod notes;
 mod packed;
 pub mod records;
+mod sealed;
 pub mod sqlite;
 pub mod vault;
 

@@ -4,108 +4,50 @@ use rusqlite::params;
 use seawall_core::message::MessageState;
 use seawall_core::verification::VerificationState;
 
-use super::codec::{self, SealedMessage};
+use super::codec::SealedMessage;
 use super::hot::{Hot, Waiting, Way};
-use super::idempotency::SealedKey;
 use super::writer::Turn;
-use super::{numbers, verifications};
-use crate::records::{Acceptance, MessageRecord, Progress, VerificationRecord, VerificationWrite};
-use crate::vault::Vault;
+use super::{idempotency, numbers, verifications};
+use crate::records::{Progress, VerificationRecord};
+use crate::sealed::acceptance::{Sealed, SealedVerification};
 use crate::{Result, StoreError};
 
-/// Everything sealed, ready for the writer.
-pub(super) struct Sealed {
-    messages: Vec<SealedMessage>,
-    verification: Option<Box<SealedVerification>>,
-    key: Option<SealedKey>,
+/// The number has no other open one, or the stored revision is the one that the caller saw.
+fn check(sealed: &SealedVerification, turn: &Turn<'_>) -> Result<()> {
+    let fits = if sealed.new {
+        let hot = turn.hot();
+        let now = sealed.record.lifecycle.sent_at.as_millis();
+        let sub = hot.subs.id(&sealed.record.subaccount);
+        sub.and_then(|sub| hot.open.get((sub, sealed.number), now)).is_none()
+    } else {
+        let stored = verifications::get(turn.view, Some(&sealed.record.subaccount), sealed.record.id)?;
+        stored.is_some_and(|stored| stored.revision == sealed.record.revision)
+    };
+    if fits { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-struct SealedVerification {
-    record: VerificationRecord,
-    new: bool,
-    number: i64,
-    /// Empty when its first message holds it.
-    body: Vec<u8>,
-}
-
-impl Sealed {
-    /// Seals an acceptance.
-    pub(super) fn new(vault: &Vault, acceptance: Acceptance) -> Result<Self> {
-        let Acceptance { messages, verification, idempotent } = acceptance;
-        let (mut record, new) = match verification {
-            Some(VerificationWrite::Begin(record)) => (Some(record), true),
-            Some(VerificationWrite::Update(record)) => (Some(record), false),
-            None => (None, false),
-        };
-        let begun = record.as_ref().filter(|v| new && is_begun_by(v, &messages));
-        let messages =
-            messages.into_iter().map(|m| codec::seal_message(vault, m, begun)).collect::<Result<_>>()?;
-        let held = begun.is_some();
-        let seal = |record: &mut VerificationRecord| {
-            if held { Ok(Vec::new()) } else { codec::seal_verification(vault, record) }
-        };
-        let body = record.as_mut().map(seal).transpose()?.unwrap_or_default();
-        let verification = record.map(|record| {
-            let number = codec::number_hash(vault, record.to);
-            Box::new(SealedVerification { record, new, number, body })
-        });
-        let key = idempotent.map(|answer| SealedKey::new(vault, &answer)).transpose()?;
-        Ok(Sealed { messages, verification, key })
+fn write(sealed: &SealedVerification, turn: &mut Turn<'_>) -> Result<()> {
+    let sub = intern(turn, &sealed.record.subaccount)?;
+    if !sealed.body.is_empty() {
+        let revision = if sealed.new { sealed.record.revision } else { sealed.record.revision + 1 };
+        write_verification(turn, sub, sealed.number, &sealed.record, revision, &sealed.body)?;
     }
-
-    /// About how many rows it writes.
-    pub(super) fn weight(&self) -> usize {
-        self.messages.len() + 1
-    }
-}
-
-/// Whether a new verification can stand in the row of its first message. One with a given code cannot: the
-/// code has to be erased, and the row is never written again.
-fn is_begun_by(v: &VerificationRecord, messages: &[MessageRecord]) -> bool {
-    let [m] = messages else { return false };
-    let same = m.id.row() == v.id.row() && m.verification == Some(v.id) && m.to == v.to;
-    let pending = v.lifecycle.state == VerificationState::Pending && v.given_code.is_none();
-    same && pending && m.subaccount == v.subaccount && m.expires_at == Some(v.lifecycle.expires_at)
-}
-
-impl SealedVerification {
-    /// The number has no other open one, or the stored revision is the one that the caller saw.
-    fn check(&self, turn: &Turn<'_>) -> Result<()> {
-        let fits = if self.new {
-            let hot = turn.hot();
-            let now = self.record.lifecycle.sent_at.as_millis();
-            let sub = hot.subs.id(&self.record.subaccount);
-            sub.and_then(|sub| hot.open.get((sub, self.number), now)).is_none()
-        } else {
-            let stored = verifications::get(turn.view, Some(&self.record.subaccount), self.record.id)?;
-            stored.is_some_and(|stored| stored.revision == self.record.revision)
-        };
-        if fits { Ok(()) } else { Err(StoreError::Conflict) }
-    }
-
-    fn write(&self, turn: &mut Turn<'_>) -> Result<()> {
-        let sub = intern(turn, &self.record.subaccount)?;
-        if !self.body.is_empty() {
-            let revision = if self.new { self.record.revision } else { self.record.revision + 1 };
-            write_verification(turn, sub, self.number, &self.record, revision, &self.body)?;
-        }
-        note_open(turn, sub, self.number, &self.record);
-        Ok(())
-    }
+    note_open(turn, sub, sealed.number, &sealed.record);
+    Ok(())
 }
 
 /// Writes it all, or nothing with `Conflict`.
 pub(super) fn accept(turn: &mut Turn<'_>, sealed: Sealed) -> Result<()> {
     if let Some(verification) = &sealed.verification {
-        verification.check(turn)?;
+        check(verification, turn)?;
     }
     if let Some(key) = &sealed.key
-        && !key.insert(turn)?
+        && !idempotency::insert(key, turn)?
     {
         return Err(StoreError::Conflict);
     }
     if let Some(verification) = sealed.verification {
-        verification.write(turn)?;
+        write(&verification, turn)?;
     }
     insert_messages(turn, sealed.messages)
 }

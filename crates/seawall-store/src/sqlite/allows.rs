@@ -7,35 +7,13 @@ use seawall_core::time::Timestamp;
 
 use super::codec::damaged;
 use super::db::View;
-use super::dims;
 use super::writer::Turn;
-use crate::packed::{self, Packed, pack_bytes, unpack_bytes};
 use crate::records::Allowed;
+use crate::sealed::{charges, dims};
 use crate::{PastCharge, Result};
 
 /// Batches read at once; each holds the allows of about a second.
 const BATCHES: u16 = 16;
-
-/// Packs allows; they hold keyed hashes and the subaccount's name, and so need no seal.
-pub(super) fn pack(allows: &[Allowed]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(allows.len() * 160);
-    packed::begin(&mut out);
-    for allow in allows {
-        allow.id.pack(&mut out);
-        allow.subaccount.pack(&mut out);
-        allow.segments.pack(&mut out);
-        allow.dimensions.to.pack(&mut out);
-        pack_bytes(&dims::encode(&allow.dimensions), &mut out);
-    }
-    out
-}
-
-fn unpack(from: &mut &[u8]) -> Option<Allowed> {
-    let (id, subaccount, segments) = (Id::unpack(from)?, String::unpack(from)?, u8::unpack(from)?);
-    let number = u64::unpack(from)?;
-    let dimensions = dims::decode(unpack_bytes(from)?, number.cast_signed())?;
-    Some(Allowed { id, subaccount, segments, dimensions })
-}
 
 /// Writes a batch, under the row of its newest; forgets batches that are older than any window.
 pub(super) fn record(turn: &Turn<'_>, newest: i64, body: &[u8], forget_before: Timestamp) -> Result<()> {
@@ -53,34 +31,20 @@ pub(super) fn since(view: View<'_>, since: Timestamp, row: i64) -> Result<(Vec<A
     let sql = "SELECT row, body FROM allows WHERE row >= ?1 ORDER BY row LIMIT ?2";
     let mut select = view.conn.prepare_cached(sql)?;
     let mut rows = select.query(params![row, BATCHES])?;
-    let (mut found, damaged) = (Vec::new(), || damaged("an allow"));
+    let mut found = Vec::new();
     let (mut read, mut next) = (0, row);
     while let Some(row) = rows.next()? {
         (read, next) = (read + 1, row.get::<_, i64>(0)? + 1);
-        let body = row.get_ref(1)?.as_blob().map_err(|_| damaged())?;
-        let mut from = packed::begun(body).ok_or_else(damaged)?;
-        while !from.is_empty() {
-            let allow = unpack(&mut from).ok_or_else(damaged)?;
-            if allow.id.at() >= since {
-                found.push(allow);
-            }
-        }
+        let body = row.get_ref(1)?.as_blob().map_err(|_| damaged("an allow"))?;
+        found.extend(charges::unpack_allows(body)?.into_iter().filter(|allow| allow.id.at() >= since));
     }
     Ok((found, (read == BATCHES).then_some(next)))
 }
 
-/// An allow as windows are filled from it. A confirmation that was reported for its number ended its back-off.
+/// An allow as windows are filled from it.
 pub(super) fn charge(view: View<'_>, allow: Allowed) -> PastCharge {
-    let at = allow.id.at();
     let last = view.hot().known.get(&allow.dimensions.to.cast_signed()).map(|(_, last)| *last);
-    PastCharge {
-        at,
-        dimensions: allow.dimensions,
-        subaccount: allow.subaccount,
-        confirmed: last.is_some_and(|last| last >= at.as_millis()),
-        verification: None,
-        given_back: false,
-    }
+    charges::of_allow(allow, last)
 }
 
 /// Rows of decisions that messages since an instant redeemed.

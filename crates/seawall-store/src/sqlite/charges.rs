@@ -1,38 +1,17 @@
 //! What windows are refilled from: sends with their dimensions, and checkpoints of windows that count requests.
 
-use hashbrown::{HashMap, HashSet};
 use rusqlite::{Row, params};
-use seawall_core::budget;
 use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
-use super::codec::{self, damaged, subaccount};
+use super::codec::{damaged, subaccount};
 use super::db::View;
-use super::dims;
 use super::writer::Turn;
-use crate::records::Progress;
+use crate::sealed::charges::{Confirmed, LONGEST_VERIFICATION, Send, pack_checkpoint, unpack_checkpoint};
 use crate::{PastCharge, Result};
 
 /// Rows read at once.
 const CHUNK: u16 = 20_000;
-/// A verification lives at most so long after its first message, in milliseconds.
-pub(super) const LONGEST_VERIFICATION: i64 = 2 * 86_400_000;
-
-/// What was confirmed.
-#[derive(Default)]
-pub(super) struct Confirmed {
-    /// When each number was last confirmed. Every confirmation ends the back-off of its number, so it covers
-    /// all earlier sends to that number.
-    numbers: HashMap<i64, i64>,
-    /// The verifications that ended well.
-    verified: HashSet<i64>,
-}
-
-impl Confirmed {
-    fn of(&self, number: i64) -> Option<i64> {
-        self.numbers.get(&number).copied()
-    }
-}
 
 /// Confirmations since an instant.
 pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
@@ -44,9 +23,7 @@ pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
     let mut confirmed = Confirmed::default();
     while let Some(row) = rows.next()? {
         let (number, at): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let newest = confirmed.numbers.entry(number).or_insert(at);
-        *newest = at.max(*newest);
-        confirmed.verified.insert(row.get(2)?);
+        confirmed.note(row.get(2)?, number, at);
     }
     Ok(confirmed)
 }
@@ -78,32 +55,22 @@ fn send(
     confirmed: &Confirmed,
     last_sub: &mut Option<(i64, String)>,
 ) -> Result<PastCharge> {
-    let (row, sub, number): (i64, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
-    let bytes = r.get_ref(3)?.as_blob().map_err(|_| damaged("a message"))?;
+    let sub: i64 = r.get(1)?;
     let name = match &last_sub {
         Some((id, name)) if *id == sub => name.clone(),
         _ => last_sub.insert((sub, subaccount(view, sub)?)).1.clone(),
     };
-    let dimensions = dims::decode(bytes, number).ok_or_else(|| damaged("a message"))?;
-    let at = dimensions.charged_at(Id::new(row, 0).at());
-    let verification: Option<i64> = r.get(5)?;
-    Ok(PastCharge {
-        at,
-        dimensions,
+    let blob = |at: usize| r.get_ref(at)?.as_blob_or_null().map_err(|_| damaged("a message"));
+    let send = Send {
+        row: r.get(0)?,
         subaccount: name,
-        confirmed: confirmed.of(number).is_some_and(|confirmed| confirmed >= at.as_millis()),
-        verification: verification.map(|row| (row, confirmed.verified.contains(&row))),
-        given_back: given_back(r)?,
-    })
-}
-
-fn given_back(r: &Row<'_>) -> Result<bool> {
-    let state = codec::state(r.get(4)?)?;
-    let progress = match r.get_ref(6)?.as_blob_or_null().map_err(|_| damaged("a message"))? {
-        Some(bytes) => codec::progress(bytes)?,
-        None => Progress::default(),
+        number: r.get(2)?,
+        dims: blob(3)?.unwrap_or_default(),
+        state: r.get(4)?,
+        verification: r.get(5)?,
+        progress: blob(6)?,
     };
-    Ok(budget::gives_back(state, progress.attempts.iter().map(|attempt| attempt.outcome.as_str())))
+    send.charge(confirmed)
 }
 
 /// What was accepted and has neither left nor ended. Below `settled_below` nothing waits but what is scheduled.
@@ -130,10 +97,7 @@ pub(super) fn checkpoint(
 ) -> Result<()> {
     let conn = turn.view.conn;
     if let Some(newest) = charged.iter().map(|(_, at)| *at).max() {
-        let body: Vec<u8> = charged
-            .iter()
-            .flat_map(|(key, at)| key.to_le_bytes().into_iter().chain(at.as_millis().to_le_bytes()))
-            .collect();
+        let body = pack_checkpoint(charged);
         let sql = "INSERT INTO checkpoints (row, body) VALUES \
              (max(?1, (SELECT coalesce(max(row), 0) + 1 FROM checkpoints)), ?2)";
         conn.prepare_cached(sql)?.execute(params![Id::first_row(newest), body])?;
@@ -150,14 +114,7 @@ pub(super) fn past_checkpoints(view: View<'_>, since: Timestamp) -> Result<Vec<(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let body = row.get_ref(0)?.as_blob().map_err(|_| damaged("a checkpoint"))?;
-        for entry in body.chunks_exact(16) {
-            let (key, at) = entry.split_first_chunk::<8>().ok_or_else(|| damaged("a checkpoint"))?;
-            let at: [u8; 8] = at.try_into().map_err(|_| damaged("a checkpoint"))?;
-            let at = Timestamp::from_millis(i64::from_le_bytes(at));
-            if at >= since {
-                found.push((u64::from_le_bytes(*key), at));
-            }
-        }
+        found.extend(unpack_checkpoint(body).filter(|(_, at)| *at >= since));
     }
     Ok(found)
 }

@@ -4,52 +4,20 @@ use rusqlite::params;
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
 
+use super::codec::number_hash;
 use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
 use super::messages::{self, Conditions};
 use super::writer::Turn;
-use super::{codec::number_hash, marks};
 use crate::Result;
-use crate::packed::{self, Packed};
-use crate::records::{
-    Cursor, DecisionBody, DecisionFilter, DecisionRecord, Erasing, Json, MessageRecord, Page,
-};
-use crate::vault::{Place, Vault};
+use crate::records::{Cursor, DecisionFilter, DecisionRecord, Erasing, Page};
+use crate::sealed::decisions::{SealedBatch, matches, of_message, oldest, strip_batch, unpack};
+use crate::sealed::marks;
 
-pub(super) const PLACE: [u8; 2] = *b"db";
-/// Decisions of one row: few enough that one of them is found quickly, enough to make each cheap.
-const BATCH: usize = 256;
 /// Batches written at the same time may overlap; so many neighbours are looked at.
 const NEIGHBOURS: u8 = 16;
 /// Rows of messages read at once while merging.
 const CHUNK: usize = 256;
-
-/// A batch ready to be written.
-pub(super) struct SealedBatch {
-    first: i64,
-    last: i64,
-    body: Vec<u8>,
-}
-
-/// Packs and seals decisions.
-pub(super) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
-    decisions.sort_unstable_by_key(|d| d.id);
-    let chunks = decisions.chunks(BATCH).map(|chunk| {
-        let row = |d: Option<&DecisionRecord>| d.map_or(0, |d| d.id.row());
-        let (first, last) = (row(chunk.first()), row(chunk.last()));
-        let body = vault.seal_with(Place::new(PLACE, first), |out| pack(chunk, out))?;
-        Ok(SealedBatch { first, last, body })
-    });
-    chunks.collect()
-}
-
-fn pack(decisions: &[DecisionRecord], out: &mut Vec<u8>) {
-    packed::begin(out);
-    for decision in decisions {
-        decision.id.pack(out);
-        decision.body.pack(out);
-    }
-}
 
 /// Writes batches.
 pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
@@ -59,40 +27,6 @@ pub(super) fn record(turn: &Turn<'_>, batches: Vec<SealedBatch>) -> Result<()> {
         insert.execute(params![batch.first, batch.last, batch.body])?;
     }
     Ok(())
-}
-
-fn unpack(view: View<'_>, first: i64, sealed: &[u8]) -> Result<Vec<DecisionRecord>> {
-    let plain = view.vault().open_sealed(Place::new(PLACE, first), sealed)?;
-    let damaged = || codec::damaged("a batch of decisions");
-    let mut from = packed::begun(&plain).ok_or_else(damaged)?;
-    let mut found = Vec::with_capacity(BATCH);
-    while !from.is_empty() {
-        let id = Id::unpack(&mut from).ok_or_else(damaged)?;
-        let body = DecisionBody::unpack(&mut from).ok_or_else(damaged)?;
-        found.push(DecisionRecord { id, body });
-    }
-    Ok(found)
-}
-
-fn of_message(message: MessageRecord) -> Result<DecisionRecord> {
-    let body = message.decision.ok_or_else(|| codec::damaged("a decision"))?;
-    Ok(DecisionRecord { id: message.id, body: *body })
-}
-
-/// Facts that say nothing of the person.
-const IMPERSONAL: [&str; 7] =
-    ["country", "number_type", "number_in_plan", "channel", "segments", "price", "currency"];
-
-/// What of a decision is about the person is taken out of it: verdict, reasons, block and impersonal facts stay.
-pub(super) fn strip(body: &mut DecisionBody) {
-    body.to_hash = 0;
-    body.client_ip = None;
-    body.verification = None;
-    let mut facts = body.facts.value();
-    if let Some(facts) = facts.as_object_mut() {
-        facts.retain(|name, _| IMPERSONAL.contains(&name.as_str()));
-    }
-    body.facts = Json::of(&facts);
 }
 
 /// Strips decisions about a number in the next batches; sets the cursor behind them.
@@ -109,15 +43,10 @@ pub(super) fn erase(
     let rows = select.query_map([from, limit], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Vec<u8>>(1)?)))?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     for (first, sealed) in &rows {
-        let mut batch = unpack(turn.view, *first, sealed)?;
-        let about = batch.iter_mut().filter(|decision| decision.body.to_hash == hash);
-        let changed = about.map(|decision| strip(&mut decision.body)).count();
-        if changed > 0 {
-            let place = Place::new(PLACE, *first);
-            let body = turn.view.vault().seal_with(place, |out| pack(&batch, out))?;
+        if let Some((body, changed)) = strip_batch(turn.view.vault(), *first, sealed, hash)? {
             let sql = "UPDATE decision_batches SET body = ?2 WHERE first = ?1";
             turn.view.conn.prepare_cached(sql)?.execute(params![first, body])?;
-            next.erased.decisions += changed as u64;
+            next.erased.decisions += changed;
         }
     }
     next.cursor = match rows.last() {
@@ -140,24 +69,12 @@ pub(super) fn get(view: View<'_>, id: Id) -> Result<Option<DecisionRecord>> {
         if row.get::<_, i64>(1)? < id.row() {
             continue;
         }
-        let batch = unpack(view, row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
+        let batch = unpack(view.vault(), row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
         if let Some(found) = batch.into_iter().find(|d| d.id == id) {
             return Ok(Some(found));
         }
     }
     Ok(None)
-}
-
-fn matches(filter: &DecisionFilter, page: Page, to_hash: Option<u64>, decision: &DecisionRecord) -> bool {
-    let (body, at) = (&decision.body, decision.id.at());
-    page.before.is_none_or(|before| decision.id.row() < before)
-        && filter.from.is_none_or(|from| at >= from)
-        && filter.to_time.is_none_or(|to| at < to)
-        && filter.subaccount.as_ref().is_none_or(|s| *s == body.subaccount_id)
-        && filter.verdict.is_none_or(|verdict| verdict == body.verdict)
-        && filter.reason.is_none_or(|wanted| body.reasons.iter().any(|reason| reason.code == wanted))
-        && filter.ip.is_none_or(|ip| ip == body.caller_ip || body.client_ip == Some(ip))
-        && to_hash.is_none_or(|hash| hash == body.to_hash)
 }
 
 /// Decisions of both kinds, newest first.
@@ -227,15 +144,8 @@ fn of_batches(
             }
             continue;
         }
-        let batch = unpack(view, row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
+        let batch = unpack(view.vault(), row.get(0)?, &row.get::<_, Vec<u8>>(2)?)?;
         found.extend(batch.into_iter().filter(|d| matches(filter, page, to_hash, d)));
     }
     Ok(found)
-}
-
-/// Row of the oldest decision that still belongs on the page; what is older is dropped.
-fn oldest(found: &mut Vec<DecisionRecord>, limit: usize) -> i64 {
-    found.sort_unstable_by_key(|d| std::cmp::Reverse(d.id));
-    found.truncate(limit);
-    found.last().map_or(i64::MIN, |d| d.id.row())
 }

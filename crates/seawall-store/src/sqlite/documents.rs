@@ -4,21 +4,12 @@ use rusqlite::{OptionalExtension, Row, params};
 use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
-use super::codec::damaged;
 use super::db::View;
 use super::messages::Conditions;
 use super::writer::Turn;
 use crate::records::{AuditEntry, Document, Page};
-use crate::vault::{Place, Vault};
+use crate::sealed::setup;
 use crate::{Result, StoreError};
-
-const AUDIT: [u8; 2] = *b"au";
-const KEY_USE: [u8; 2] = *b"ku";
-
-/// Where a document's body stands: its name in the collection, hashed, stands in for a row.
-fn place(vault: &Vault, collection: &str, id: &str) -> Place {
-    Place::new(*b"do", vault.index().text(b'd', &format!("{collection}/{id}")).cast_signed())
-}
 
 /// All documents of a collection, oldest first.
 pub(super) fn list(view: View<'_>, collection: &str) -> Result<Vec<Document>> {
@@ -29,12 +20,10 @@ pub(super) fn list(view: View<'_>, collection: &str) -> Result<Vec<Document>> {
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let id: String = r.get(0)?;
-        let plain =
-            view.vault().open_sealed(place(view.vault(), collection, &id), &r.get::<_, Vec<u8>>(2)?)?;
         found.push(Document {
             collection: collection.to_owned(),
             name: r.get(1)?,
-            body: serde_json::from_slice(&plain)?,
+            body: setup::open_document(view.vault(), collection, &id, &r.get::<_, Vec<u8>>(2)?)?,
             revision: r.get::<_, i64>(3)?.cast_unsigned(),
             created_at: Timestamp::from_millis(r.get(4)?),
             updated_at: Timestamp::from_millis(r.get(5)?),
@@ -60,9 +49,7 @@ fn taken(turn: &Turn<'_>, document: &Document, own: bool) -> Result<()> {
 /// Writes a new document.
 pub(super) fn create(turn: &mut Turn<'_>, document: &Document, audit: &AuditEntry) -> Result<u64> {
     taken(turn, document, false)?;
-    let vault = turn.view.vault();
-    let place = place(vault, &document.collection, &document.id);
-    let body = vault.seal(place, &serde_json::to_vec(&document.body)?)?;
+    let body = setup::seal_document(turn.view.vault(), document)?;
     let sql = "INSERT INTO documents (collection, id, name, revision, created, updated, body) \
          VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)";
     turn.view.conn.prepare_cached(sql)?.execute(params![
@@ -90,9 +77,7 @@ pub(super) fn replace(turn: &mut Turn<'_>, document: &Document, audit: &AuditEnt
         return Err(StoreError::Conflict);
     }
     taken(turn, document, true)?;
-    let vault = turn.view.vault();
-    let place = place(vault, &document.collection, &document.id);
-    let body = vault.seal(place, &serde_json::to_vec(&document.body)?)?;
+    let body = setup::seal_document(turn.view.vault(), document)?;
     let sql = "UPDATE documents SET name = ?3, revision = revision + 1, updated = ?4, body = ?5 \
          WHERE collection = ?1 AND id = ?2";
     let updated = document.updated_at.as_millis();
@@ -134,7 +119,7 @@ fn next_version(turn: &Turn<'_>) -> Result<u64> {
 /// Adds to the audit log. Its keys grow with time and never repeat.
 pub(super) fn write_audit(turn: &mut Turn<'_>, entry: &AuditEntry) -> Result<()> {
     let row = Id::first_row(entry.at).max(turn.hot().last_audit + 1);
-    let body = turn.view.vault().seal(Place::new(AUDIT, row), &serde_json::to_vec(entry)?)?;
+    let body = setup::seal_audit(turn.view.vault(), row, entry)?;
     let sql = "INSERT INTO audit (row, body) VALUES (?1, ?2)";
     turn.view.conn.prepare_cached(sql)?.execute(params![row, body])?;
     turn.hot().last_audit = row;
@@ -148,8 +133,7 @@ pub(super) fn audit_log(view: View<'_>, page: Page) -> Result<Vec<AuditEntry>> {
     let mut found = Vec::new();
     conditions.select(view, "row, body FROM audit", "row", page.limit, &mut |r| {
         let sealed: Vec<u8> = r.get(1)?;
-        found
-            .push(serde_json::from_slice(&view.vault().open_sealed(Place::new(AUDIT, r.get(0)?), &sealed)?)?);
+        found.push(setup::open_audit(view.vault(), r.get(0)?, &sealed)?);
         Ok(())
     })?;
     Ok(found)
@@ -160,7 +144,7 @@ pub(super) fn touch_keys(turn: &Turn<'_>, used: &[(String, Timestamp, String)]) 
     let sql = "INSERT INTO key_uses (key, at, ip) VALUES (?1, ?2, ?3) \
          ON CONFLICT (key) DO UPDATE SET at = excluded.at, ip = excluded.ip WHERE excluded.at >= at";
     for (key, at, ip) in used {
-        let sealed = turn.view.vault().seal(Place::new(KEY_USE, 0), ip.as_bytes())?;
+        let sealed = setup::seal_key_use(turn.view.vault(), ip)?;
         turn.view.conn.prepare_cached(sql)?.execute(params![key, at.as_millis(), sealed])?;
     }
     Ok(())
@@ -173,9 +157,7 @@ pub(super) fn key_uses(view: View<'_>) -> Result<Vec<(String, Timestamp, String)
     let rows: Vec<(String, i64, Vec<u8>)> = select.query_map([], read)?.collect::<rusqlite::Result<_>>()?;
     rows.into_iter()
         .map(|(key, at, sealed)| {
-            let ip = view.vault().open_sealed(Place::new(KEY_USE, 0), &sealed)?;
-            let ip = String::from_utf8(ip).map_err(|_| damaged("an address"))?;
-            Ok((key, Timestamp::from_millis(at), ip))
+            Ok((key, Timestamp::from_millis(at), setup::open_key_use(view.vault(), &sealed)?))
         })
         .collect()
 }

@@ -15,10 +15,9 @@ use super::db::View;
 use super::writer::Turn;
 use super::{decisions, hooks, idempotency, numbers};
 use crate::Result;
-use crate::records::{Cursor, Details, Erasing, ErasureJob, MessageRecord, OptOut};
-use crate::vault::Place;
+use crate::records::{Cursor, Erasing, ErasureJob, OptOut};
+use crate::sealed::erasing::{self, emptied};
 
-const PLACE: [u8; 2] = *b"er";
 /// Messages that one step empties.
 const MESSAGES: usize = 500;
 /// Rows without an index that one step looks at.
@@ -102,23 +101,6 @@ pub(super) fn message(turn: &mut Turn<'_>, row: i64, of: Option<Msisdn>) -> Resu
     Ok(Outcome::Emptied)
 }
 
-/// What of a message stays: its country, state, segments, price, and how the decision went.
-fn emptied(record: MessageRecord) -> MessageRecord {
-    let sender = record.details.source.filter(|source| source.bytes().any(|b| b.is_ascii_alphabetic()));
-    let decision = record.decision.map(|mut decision| {
-        decisions::strip(&mut decision);
-        decision
-    });
-    MessageRecord {
-        to: Msisdn::ERASED,
-        verification: None,
-        content: None,
-        details: Details { source: sender, ..Details::default() },
-        decision,
-        ..record
-    }
-}
-
 /// Deletes a verification; its number may begin a new one at once.
 fn verification(turn: &mut Turn<'_>, row: i64, number: i64) -> Result<()> {
     let Some(mut record) = super::verifications::by_row(turn.view, row)? else { return Ok(()) };
@@ -152,12 +134,6 @@ pub(super) fn one(turn: &mut Turn<'_>, subaccount: &str, id: Id) -> Result<Optio
     Ok(Some(matches!(outcome, Outcome::Emptied)))
 }
 
-/// Whether a text names a number, in any of the spellings that we write.
-pub(super) fn names(text: &[u8], number: Msisdn) -> bool {
-    let digits = number.digits();
-    text.windows(digits.len()).any(|window| window == digits.as_bytes())
-}
-
 /// How an erasure finds the messages of a number, as SQLite plans it.
 #[cfg(test)]
 fn plan(view: View<'_>) -> Result<Vec<String>> {
@@ -184,10 +160,9 @@ pub(super) fn jobs(view: View<'_>, one: Option<Id>) -> Result<Vec<ErasureJob>> {
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let (row, tail): (i64, i64) = (r.get(0)?, r.get(1)?);
-        let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(2)?)?;
-        let id = Id::new(row, tail.cast_unsigned());
-        if one.is_none_or(|wanted| wanted == id) {
-            found.push(ErasureJob { id, ..serde_json::from_slice(&plain)? });
+        let job = erasing::open(view.vault(), row, tail, &r.get::<_, Vec<u8>>(2)?)?;
+        if one.is_none_or(|wanted| wanted == job.id) {
+            found.push(job);
         }
     }
     Ok(found)
@@ -196,7 +171,7 @@ pub(super) fn jobs(view: View<'_>, one: Option<Id>) -> Result<Vec<ErasureJob>> {
 /// Writes an erasure as it stands.
 pub(super) fn save(turn: &Turn<'_>, job: &ErasureJob) -> Result<()> {
     let row = job.id.row();
-    let sealed = turn.view.vault().seal(Place::new(PLACE, row), &serde_json::to_vec(job)?)?;
+    let sealed = erasing::seal(turn.view.vault(), job)?;
     let sql = "INSERT OR REPLACE INTO erasures (row, tail, done, body) VALUES (?1, ?2, ?3, ?4)";
     let values = params![row, job.id.tail().cast_signed(), job.receipt.is_some(), sealed];
     turn.view.conn.prepare_cached(sql)?.execute(values)?;

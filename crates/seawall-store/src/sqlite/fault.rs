@@ -18,13 +18,6 @@ impl From<Error> for StoreError {
     }
 }
 
-impl From<serde_json::Error> for StoreError {
-    fn from(error: serde_json::Error) -> Self {
-        // The words of serde_json may quote the value.
-        StoreError::Corrupt(format!("a stored value has an unknown form ({:?})", error.classify()))
-    }
-}
-
 /// Whether nothing may be written any more. After a failed fsync the kernel has dropped what it could not
 /// write and says nothing the next time, so only a restart, which reads the file again, knows what is there.
 pub(super) fn is_final(error: &Error) -> bool {

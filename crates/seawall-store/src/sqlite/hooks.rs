@@ -7,27 +7,10 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
 use super::db::View;
-use super::erase::names;
 use super::writer::Turn;
 use crate::Result;
 use crate::records::{Cursor, Erasing, HookDelivery};
-use crate::vault::{Place, Vault};
-
-const PLACE: [u8; 2] = *b"wh";
-
-/// A delivery ready to be written.
-pub(super) struct SealedHook {
-    id: Id,
-    due: i64,
-    tries: u8,
-    body: Vec<u8>,
-}
-
-/// Seals a delivery.
-pub(super) fn seal(vault: &Vault, hook: &HookDelivery) -> Result<SealedHook> {
-    let body = vault.seal(Place::new(PLACE, hook.id.row()), &serde_json::to_vec(hook)?)?;
-    Ok(SealedHook { id: hook.id, due: hook.due.as_millis(), tries: hook.tries, body })
-}
+use crate::sealed::hooks::{SealedHook, about, open};
 
 /// Writes deliveries; one that is there already stays.
 pub(super) fn insert(turn: &mut Turn<'_>, hooks: Vec<SealedHook>) -> Result<()> {
@@ -59,10 +42,7 @@ pub(super) fn read(view: View<'_>, rows: &[i64]) -> Result<Vec<HookDelivery>> {
         else {
             continue;
         };
-        let plain = view.vault().open_sealed(Place::new(PLACE, row), &sealed)?;
-        let hook: HookDelivery = serde_json::from_slice(&plain)?;
-        let (id, due) = (Id::new(row, tail.cast_unsigned()), Timestamp::from_millis(due));
-        found.push(HookDelivery { id, due, tries, ..hook });
+        found.push(open(view.vault(), row, tail, due, tries, &sealed)?);
     }
     Ok(found)
 }
@@ -105,7 +85,7 @@ pub(super) fn erase(
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     for (row, sealed) in &rows {
         let row = *row;
-        if !names(&turn.view.vault().open_sealed(Place::new(PLACE, row), sealed)?, number) {
+        if !about(turn.view.vault(), row, sealed, number)? {
             continue;
         }
         conn.prepare_cached("DELETE FROM hooks WHERE row = ?1")?.execute([row])?;

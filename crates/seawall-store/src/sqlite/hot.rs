@@ -7,10 +7,10 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use seawall_core::consent::OptOutScope;
 use seawall_core::id::SEQUENCE_BITS;
-use seawall_core::message::MessageState;
 
 use super::numbers::Gathered;
-use crate::records::{MessageRecord, Progress};
+use crate::records::MessageRecord;
+pub(super) use crate::sealed::way::Way;
 
 /// Messages kept in memory between their acceptance and their end, instead of being read again.
 const RECENT: usize = 8192;
@@ -212,19 +212,6 @@ impl HookQueue {
         }
         due
     }
-}
-
-/// What changes about a message while it travels.
-#[derive(Clone)]
-pub(super) struct Way {
-    /// The unguessable half of its id.
-    pub(super) tail: u64,
-    /// Where it stands.
-    pub(super) state: MessageState,
-    /// When it is to be sent, if it waits.
-    pub(super) due: Option<i64>,
-    /// How it travelled so far.
-    pub(super) progress: Progress,
 }
 
 /// Something about the newest messages by row, oldest forgotten first.

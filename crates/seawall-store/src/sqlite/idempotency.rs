@@ -5,45 +5,24 @@ use rusqlite::{OptionalExtension, params};
 use seawall_core::msisdn::Msisdn;
 
 use super::db::View;
-use super::erase::names;
 use super::writer::Turn;
 use crate::Result;
 use crate::records::{Cursor, Erasing, Idempotent};
-use crate::vault::{Place, Vault};
+use crate::sealed::answers::{self, SealedKey};
 
 /// Six hours.
 const STRETCH: i64 = 6 * 3_600_000;
-const PLACE: [u8; 2] = *b"ik";
-
-fn hash(vault: &Vault, key: &str) -> i64 {
-    vault.index().text(b'q', key).cast_signed()
-}
-
-/// An answer ready to be written.
-pub(super) struct SealedKey {
-    bucket: i64,
-    hash: i64,
-    body: Vec<u8>,
-}
-
-impl SealedKey {
-    pub(super) fn new(vault: &Vault, answer: &Idempotent) -> Result<Self> {
-        let hash = hash(vault, &answer.key);
-        let body = vault.seal(Place::new(PLACE, hash), &serde_json::to_vec(answer)?)?;
-        Ok(SealedKey { bucket: answer.at.as_millis() / STRETCH, hash, body })
+/// Writes an answer. False when the key is taken; nothing is written then.
+pub(super) fn insert(key: &SealedKey, turn: &mut Turn<'_>) -> Result<bool> {
+    let bucket = key.at / STRETCH;
+    if find(turn.view, key.hash)?.is_some() {
+        return Ok(false);
     }
-
-    /// False when the key is taken; nothing is written then.
-    pub(super) fn insert(&self, turn: &mut Turn<'_>) -> Result<bool> {
-        if find(turn.view, self.hash)?.is_some() {
-            return Ok(false);
-        }
-        let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
-        turn.view.conn.prepare_cached(sql)?.execute(params![self.bucket, self.hash, self.body])?;
-        // A stretch that holds nothing after a rollback costs one look-up and is no error.
-        turn.hot().key_buckets.insert(self.bucket);
-        Ok(true)
-    }
+    let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
+    turn.view.conn.prepare_cached(sql)?.execute(params![bucket, key.hash, key.body])?;
+    // A stretch that holds nothing after a rollback costs one look-up and is no error.
+    turn.hot().key_buckets.insert(bucket);
+    Ok(true)
 }
 
 fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
@@ -60,12 +39,8 @@ fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {
 
 /// The answer given under a key.
 pub(super) fn get(view: View<'_>, key: &str) -> Result<Option<Idempotent>> {
-    let hash = hash(view.vault(), key);
-    let Some(sealed) = find(view, hash)? else {
-        return Ok(None);
-    };
-    let plain = view.vault().open_sealed(Place::new(PLACE, hash), &sealed)?;
-    Ok(Some(serde_json::from_slice(&plain)?))
+    let hash = answers::hash(view.vault(), key);
+    find(view, hash)?.map(|sealed| answers::open(view.vault(), hash, &sealed)).transpose()
 }
 
 /// Masks a number in the next answers; sets the cursor behind them. The answer stays under its key: without it
@@ -84,14 +59,7 @@ pub(super) fn erase(
         |r: &rusqlite::Row<'_>| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?, r.get::<_, Vec<u8>>(2)?));
     let rows = select.query_map(params![bucket, hash, limit], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
     for (bucket, hash, sealed) in &rows {
-        let plain = turn.view.vault().open_sealed(Place::new(PLACE, *hash), sealed)?;
-        if !names(&plain, number) {
-            continue;
-        }
-        let mut answer: Idempotent = serde_json::from_slice(&plain)?;
-        answer.body = answer.body.replace(&number.digits(), number.masked().trim_start_matches('+'));
-        answer.key = String::new();
-        let body = turn.view.vault().seal(Place::new(PLACE, *hash), &serde_json::to_vec(&answer)?)?;
+        let Some(body) = answers::mask(turn.view.vault(), *hash, sealed, number)? else { continue };
         let sql = "UPDATE idempotency SET body = ?3 WHERE bucket = ?1 AND hash = ?2";
         turn.view.conn.prepare_cached(sql)?.execute(params![bucket, hash, body])?;
         next.erased.answers += 1;

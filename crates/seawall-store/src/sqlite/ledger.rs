@@ -8,9 +8,9 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
 
-use super::accept::{Sealed, accept};
+use super::accept::accept;
 use super::db::View;
-use super::travel::{SealedChange, claim, settle};
+use super::travel::{claim, settle};
 use super::writer::Turn;
 use super::{
     SqliteStore, allows, charges, codec, decisions, erase, evidence, hooks, idempotency, known, lookups,
@@ -21,6 +21,9 @@ use crate::records::{
     Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention,
     VerificationFilter, VerificationRecord, Visit,
 };
+use crate::sealed::acceptance::Sealed;
+use crate::sealed::way::SealedChange;
+use crate::sealed::{charges as sealed_charges, decisions as sealed_decisions, hooks as sealed_hooks};
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
 #[async_trait]
@@ -37,7 +40,7 @@ impl Ledger for SqliteStore {
         if decisions.is_empty() {
             return Ok(());
         }
-        let batches = decisions::seal(&self.db.shared.vault, decisions)?;
+        let batches = sealed_decisions::seal(&self.db.shared.vault, decisions)?;
         self.db.write(batches.len() * 64, move |turn| decisions::record(turn, batches)).await
     }
 
@@ -47,7 +50,7 @@ impl Ledger for SqliteStore {
 
     async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()> {
         let Some(newest) = allows.iter().map(|allow| allow.id.row()).max() else { return Ok(()) };
-        let body = allows::pack(&allows);
+        let body = sealed_charges::pack_allows(&allows);
         self.db.write(1, move |turn| allows::record(turn, newest, &body, forget_before)).await
     }
 
@@ -74,11 +77,7 @@ impl Ledger for SqliteStore {
 
     async fn settle(&self, changes: Vec<Change>) -> Result<Vec<Moved>> {
         let vault = &self.db.shared.vault;
-        let seal = |mut change: Change| {
-            let sealed = change.hooks.iter().map(|hook| hooks::seal(vault, hook)).collect::<Result<_>>()?;
-            change.hooks.clear();
-            Ok(SealedChange { change, hooks: sealed })
-        };
+        let seal = |change| SealedChange::new(vault, change);
         let changes = changes.into_iter().map(seal).collect::<Result<Vec<_>>>()?;
         if changes.is_empty() {
             return Ok(Vec::new());
@@ -181,7 +180,7 @@ impl Ledger for SqliteStore {
 
     async fn add_hooks(&self, hooks: Vec<HookDelivery>) -> Result<()> {
         let vault = &self.db.shared.vault;
-        let sealed = hooks.iter().map(|hook| hooks::seal(vault, hook)).collect::<Result<Vec<_>>>()?;
+        let sealed = hooks.iter().map(|hook| sealed_hooks::seal(vault, hook)).collect::<Result<Vec<_>>>()?;
         self.db.write(sealed.len(), move |turn| hooks::insert(turn, sealed)).await
     }
 

@@ -14,34 +14,18 @@ use super::documents::write_audit;
 use super::writer::Turn;
 use crate::lists::{Hits, ListEntry, Lists};
 use crate::records::{AuditEntry, Page};
-use crate::vault::{Place, Vault};
+use crate::sealed::setup::{self, SealedEntry};
+use crate::vault::Vault;
 use crate::{Result, StoreError};
 
-const PLACE: [u8; 2] = *b"le";
 /// Entries that one turn of the writer takes.
 const PIECE: usize = 500;
 
 const COLUMNS: &str =
     "e.row, e.tail, b.list, e.body FROM list_entries e JOIN list_batches b ON b.batch = e.batch";
 
-/// An entry ready to be written.
-struct Sealed {
-    row: i64,
-    tail: i64,
-    body: Vec<u8>,
-}
-
-fn seal(vault: &Vault, entry: &ListEntry) -> Result<Sealed> {
-    let row = entry.id.row();
-    let body = vault.seal(Place::new(PLACE, row), &serde_json::to_vec(&entry.body)?)?;
-    Ok(Sealed { row, tail: entry.id.tail().cast_signed(), body })
-}
-
 fn read(view: View<'_>, r: &Row<'_>) -> Result<ListEntry> {
-    let row: i64 = r.get(0)?;
-    let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(3)?)?;
-    let id = Id::new(row, r.get::<_, i64>(1)?.cast_unsigned());
-    Ok(ListEntry { id, list: r.get(2)?, body: serde_json::from_slice(&plain)? })
+    setup::open_entry(view.vault(), r.get(0)?, r.get(1)?, r.get(2)?, &r.get::<_, Vec<u8>>(3)?)
 }
 
 fn list(view: View<'_>, list: Option<&str>, page: Page) -> Result<Vec<ListEntry>> {
@@ -79,7 +63,7 @@ fn new_batch(turn: &Turn<'_>, list: Option<&str>) -> Result<i64> {
     Ok(turn.view.conn.last_insert_rowid())
 }
 
-fn insert(turn: &Turn<'_>, batch: i64, entries: &[Sealed]) -> Result<()> {
+fn insert(turn: &Turn<'_>, batch: i64, entries: &[SealedEntry]) -> Result<()> {
     let sql = "INSERT INTO list_entries (row, tail, batch, body) VALUES (?1, ?2, ?3, ?4)";
     let mut insert = turn.view.conn.prepare_cached(sql)?;
     for entry in entries {
@@ -88,7 +72,7 @@ fn insert(turn: &Turn<'_>, batch: i64, entries: &[Sealed]) -> Result<()> {
     Ok(())
 }
 
-fn change(turn: &mut Turn<'_>, list: &str, entry: &Sealed, audit: &AuditEntry) -> Result<bool> {
+fn change(turn: &mut Turn<'_>, list: &str, entry: &SealedEntry, audit: &AuditEntry) -> Result<bool> {
     let sql = "UPDATE list_entries SET body = ?3 WHERE row = ?1 AND tail = ?2 \
          AND batch IN (SELECT batch FROM list_batches WHERE list = ?4)";
     let values = params![entry.row, entry.tail, entry.body, list];
@@ -211,7 +195,7 @@ impl Lists for SqliteStore {
     }
 
     async fn add_entry(&self, entry: ListEntry, audit: AuditEntry) -> Result<()> {
-        let sealed = seal(self.vault(), &entry)?;
+        let sealed = setup::seal_entry(self.vault(), &entry)?;
         let add = move |turn: &mut Turn<'_>| {
             let batch = open_batch(turn, &entry.list)?;
             insert(turn, batch, &[sealed])?;
@@ -221,7 +205,7 @@ impl Lists for SqliteStore {
     }
 
     async fn change_entry(&self, entry: ListEntry, audit: AuditEntry) -> Result<bool> {
-        let sealed = seal(self.vault(), &entry)?;
+        let sealed = setup::seal_entry(self.vault(), &entry)?;
         self.db.write(2, move |turn| change(turn, &entry.list, &sealed, &audit)).await
     }
 
@@ -242,7 +226,10 @@ impl Lists for SqliteStore {
         }
         let batch = self.db.write(1, |turn| new_batch(turn, None)).await?;
         for piece in entries.chunks(PIECE) {
-            let sealed = piece.iter().map(|entry| seal(self.vault(), entry)).collect::<Result<Vec<_>>>()?;
+            let sealed = piece
+                .iter()
+                .map(|entry| setup::seal_entry(self.vault(), entry))
+                .collect::<Result<Vec<_>>>()?;
             self.db.write(piece.len(), move |turn| insert(turn, batch, &sealed)).await?;
         }
         let list = list.to_owned();

@@ -10,9 +10,7 @@ use super::db::View;
 use super::writer::Turn;
 use crate::Result;
 use crate::records::Looked;
-use crate::vault::Place;
-
-const PLACE: [u8; 2] = *b"lk";
+use crate::sealed::setup;
 
 /// What is kept of a number for a subaccount.
 pub(super) fn get(view: View<'_>, number: Msisdn, sub: &str) -> Result<Option<Looked>> {
@@ -20,11 +18,7 @@ pub(super) fn get(view: View<'_>, number: Msisdn, sub: &str) -> Result<Option<Lo
     let sql = "SELECT body FROM lookups WHERE number = ?1 AND sub = ?2";
     let sealed: Option<Vec<u8>> =
         view.conn.prepare_cached(sql)?.query_row(params![number, sub], |r| r.get(0)).optional()?;
-    let open = |sealed: Vec<u8>| {
-        let plain = view.vault().open_sealed(Place::new(PLACE, number), &sealed)?;
-        Ok(serde_json::from_slice(&plain)?)
-    };
-    sealed.map(open).transpose()
+    sealed.map(|sealed| setup::open_looked(view.vault(), number, &sealed)).transpose()
 }
 
 /// Replaces it; an empty one is deleted.
@@ -35,7 +29,7 @@ pub(super) fn set(turn: &Turn<'_>, number: Msisdn, sub: &str, looked: &Looked, a
         turn.view.conn.prepare_cached(sql)?.execute(params![number, sub])?;
         return Ok(());
     }
-    let sealed = turn.view.vault().seal(Place::new(PLACE, number), &serde_json::to_vec(looked)?)?;
+    let sealed = setup::seal_looked(turn.view.vault(), number, looked)?;
     let sql = "INSERT OR REPLACE INTO lookups (number, sub, at, body) VALUES (?1, ?2, ?3, ?4)";
     turn.view.conn.prepare_cached(sql)?.execute(params![number, sub, at.as_millis(), sealed])?;
     Ok(())

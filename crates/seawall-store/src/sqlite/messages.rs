@@ -10,10 +10,10 @@ use seawall_core::time::Timestamp;
 
 use super::codec::{self, MESSAGE_COLUMNS};
 use super::db::View;
-use super::{numbers, travel, verifications};
+use super::{numbers, verifications};
 use crate::Result;
 use crate::records::{MessageFilter, MessageRecord, Page};
-use crate::vault::Vault;
+use crate::sealed::way::{is_theirs, own_id, reference_hash};
 
 /// The message in a row.
 pub(super) fn by_row(view: View<'_>, row: i64) -> Result<Option<MessageRecord>> {
@@ -28,19 +28,12 @@ pub(super) fn get(view: View<'_>, subaccount: Option<&str>, id: Id) -> Result<Op
     Ok(found.filter(|m| m.id == id && subaccount.is_none_or(|s| s == m.subaccount)))
 }
 
-/// Keyed hash of a provider's reference.
-pub(super) fn reference_hash(vault: &Vault, provider: &str, reference: &str) -> i64 {
-    vault.index().text(b'p', &format!("{provider}\n{reference}")).cast_signed()
-}
-
 /// The message that a provider knows by this reference.
 pub(super) fn by_reference(view: View<'_>, provider: &str, reference: &str) -> Result<Option<Id>> {
-    if let Some(id) = travel::own_id(reference)
+    if let Some(id) = own_id(reference)
         && let Some(message) = get(view, None, id)?
     {
-        let theirs =
-            |a: &crate::records::Attempt| a.provider == provider && a.reference.as_deref() == Some(reference);
-        return Ok(message.progress.attempts.iter().any(theirs).then_some(id));
+        return Ok(is_theirs(&message.progress, provider, reference).then_some(id));
     }
     let hash = reference_hash(view.vault(), provider, reference);
     let buckets = view.hot().buckets.newest_first();

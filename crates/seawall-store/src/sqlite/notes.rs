@@ -6,40 +6,21 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::SqliteStore;
-use super::codec::{damaged, number_hash};
+use super::codec::number_hash;
 use super::db::View;
 use super::writer::Turn;
 use crate::Result;
 use crate::notes::{Note, Notes};
 use crate::records::Page;
-use crate::vault::Place;
-
-const PLACE: [u8; 2] = *b"nt";
+use crate::sealed::setup;
 
 const COLUMNS: &str = "row, tail, kind, scope, at, body FROM notes";
 
-/// What is sealed.
-#[derive(Serialize, Deserialize)]
-struct Body {
-    n: u64,
-    b: String,
-}
-
 fn read(view: View<'_>, r: &Row<'_>) -> Result<Note> {
-    let row: i64 = r.get(0)?;
-    let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(5)?)?;
-    let body: Body = serde_json::from_slice(&plain)?;
-    Ok(Note {
-        id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
-        kind: r.get(2)?,
-        number: Msisdn::from_u64(body.n).ok_or_else(|| damaged("a number"))?,
-        scope: r.get(3)?,
-        when: Timestamp::from_millis(r.get(4)?),
-        body: body.b,
-    })
+    let id = (r.get(0)?, r.get(1)?);
+    setup::open_note(view.vault(), id, r.get(2)?, r.get(3)?, r.get(4)?, &r.get::<_, Vec<u8>>(5)?)
 }
 
 fn all(view: View<'_>, rest: &str, values: impl rusqlite::Params) -> Result<Vec<Note>> {
@@ -63,8 +44,7 @@ fn keep(turn: &Turn<'_>, mut note: Note) -> Result<Note> {
         note.id = Id::new(row, tail.cast_unsigned());
     }
     let row = note.id.row();
-    let body = Body { n: note.number.as_u64(), b: note.body.clone() };
-    let sealed = vault.seal(Place::new(PLACE, row), &serde_json::to_vec(&body)?)?;
+    let sealed = setup::seal_note(vault, &note)?;
     let sql = "INSERT OR REPLACE INTO notes (row, tail, kind, number, scope, at, body)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let (tail, at) = (note.id.tail().cast_signed(), note.when.as_millis());

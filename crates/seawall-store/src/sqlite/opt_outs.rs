@@ -2,12 +2,10 @@
 
 use rusqlite::{Connection, Row, params};
 use seawall_core::consent::OptOutScope;
-use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::codec::{damaged, number_hash};
+use super::codec::number_hash;
 use super::db::View;
 use super::documents::write_audit;
 use super::hot::Hot;
@@ -15,51 +13,13 @@ use super::messages::Conditions;
 use super::writer::Turn;
 use crate::Result;
 use crate::records::{AuditEntry, OptOut, Page};
-use crate::vault::{Place, Vault};
-
-const PLACE: [u8; 2] = *b"oo";
-
-#[derive(Serialize, Deserialize)]
-struct Body {
-    n: u64,
-    s: String,
-    t: Option<String>,
-    a: i64,
-    /// How far it reaches, where more than the subaccount narrows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    r: Option<OptOutScope>,
-}
-
-impl Body {
-    fn of(entry: &OptOut) -> Self {
-        Body {
-            n: entry.msisdn.as_u64(),
-            s: entry.source.clone(),
-            t: entry.note.clone(),
-            a: entry.at.as_millis(),
-            r: entry.scope.is_narrow().then(|| entry.scope.clone()),
-        }
-    }
-
-    fn scope(&mut self, subaccount: Option<String>) -> OptOutScope {
-        self.r.take().unwrap_or_else(|| OptOutScope { subaccount, ..OptOutScope::default() })
-    }
-}
+use crate::sealed::setup;
+use crate::vault::Vault;
 
 const COLUMNS: &str = "row, tail, sub, body FROM opt_outs";
 
 fn read(view: View<'_>, r: &Row<'_>) -> Result<OptOut> {
-    let row: i64 = r.get(0)?;
-    let plain = view.vault().open_sealed(Place::new(PLACE, row), &r.get::<_, Vec<u8>>(3)?)?;
-    let mut body: Body = serde_json::from_slice(&plain)?;
-    Ok(OptOut {
-        id: Id::new(row, r.get::<_, i64>(1)?.cast_unsigned()),
-        msisdn: Msisdn::from_u64(body.n).ok_or_else(|| damaged("a number"))?,
-        scope: body.scope(r.get(2)?),
-        source: body.s,
-        note: body.t,
-        at: Timestamp::from_millis(body.a),
-    })
+    setup::open_opt_out(view.vault(), r.get(0)?, r.get(1)?, r.get(2)?, &r.get::<_, Vec<u8>>(3)?)
 }
 
 /// Reads them at a start. Only narrow ones have to be opened.
@@ -70,19 +30,11 @@ pub(super) fn load(conn: &Connection, vault: &Vault, hot: &mut Hot) -> Result<()
     while let Some(r) = rows.next()? {
         let scope = match r.get::<_, Option<Vec<u8>>>(3)? {
             None => OptOutScope { subaccount: r.get(1)?, ..OptOutScope::default() },
-            Some(sealed) => {
-                let plain = vault.open_sealed(Place::new(PLACE, r.get(2)?), &sealed)?;
-                serde_json::from_slice::<Body>(&plain)?.scope(r.get(1)?)
-            }
+            Some(sealed) => setup::open_opt_out(vault, r.get(2)?, 0, r.get(1)?, &sealed)?.scope,
         };
         hot.opt_outs.entry(r.get(0)?).or_default().push(scope);
     }
     Ok(())
-}
-
-fn seal(turn: &Turn<'_>, entry: &OptOut) -> Result<Vec<u8>> {
-    let plain = serde_json::to_vec(&Body::of(entry))?;
-    turn.view.vault().seal(Place::new(PLACE, entry.id.row()), &plain)
 }
 
 /// Adds an entry, or returns the one that reaches as far, with the later end of both.
@@ -96,7 +48,8 @@ pub(super) fn add(turn: &mut Turn<'_>, entry: OptOut, audit: &AuditEntry) -> Res
         }
     }
     let sql = "INSERT INTO opt_outs (row, tail, number, sub, narrow, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let (row, tail, sealed) = (entry.id.row(), entry.id.tail().cast_signed(), seal(turn, &entry)?);
+    let (row, tail, sealed) =
+        (entry.id.row(), entry.id.tail().cast_signed(), setup::seal_opt_out(turn.view.vault(), &entry)?);
     let (sub, narrow) = (&entry.scope.subaccount, entry.scope.is_narrow());
     turn.view.conn.prepare_cached(sql)?.execute(params![row, tail, number, sub, narrow, sealed])?;
     write_audit(turn, audit)?;
@@ -143,7 +96,8 @@ pub(super) fn of_number(view: View<'_>, number: i64) -> Result<Vec<OptOut>> {
 /// Writes what an entry says anew. It stays in force for the number whose keyed hash stands in its row.
 pub(super) fn rewrite(turn: &Turn<'_>, entry: OptOut) -> Result<()> {
     let sql = "UPDATE opt_outs SET body = ?2, narrow = ?3 WHERE row = ?1";
-    let values = params![entry.id.row(), seal(turn, &entry)?, entry.scope.is_narrow()];
+    let values =
+        params![entry.id.row(), setup::seal_opt_out(turn.view.vault(), &entry)?, entry.scope.is_narrow()];
     turn.view.conn.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }

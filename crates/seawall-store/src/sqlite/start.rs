@@ -6,13 +6,13 @@ use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 
 use super::accept::waiting;
-use super::charges::LONGEST_VERIFICATION;
 use super::db::View;
 use super::hot::{Buckets, Hot, Waiting};
 use super::writer::Turn;
 use super::{codec, numbers, travel};
 use crate::Result;
 use crate::records::Recovery;
+use crate::sealed::charges::LONGEST_VERIFICATION;
 use crate::vault::Vault;
 
 /// Reads what is kept in memory.

@@ -1,7 +1,7 @@
 //! A message's way: claimed for sending, then changed by what providers say.
 
 use rusqlite::OptionalExtension;
-use seawall_core::id::{Id, IdKind};
+use seawall_core::id::Id;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 
@@ -9,7 +9,8 @@ use super::accept::{set_scheduled, waiting};
 use super::hot::{Waiting, Way};
 use super::writer::Turn;
 use super::{codec, hooks, messages};
-use crate::records::{Attempt, Change, MessageRecord, Moved};
+use crate::records::{Attempt, MessageRecord, Moved};
+use crate::sealed::way::{SealedChange, own_id, reference_hash};
 use crate::{Result, StoreError};
 
 /// Moves what may be sent now to `submitting`, or to `expired`.
@@ -81,14 +82,6 @@ pub(super) fn write(turn: &mut Turn<'_>, row: i64, before: Option<Waiting>, way:
     Ok(())
 }
 
-/// A change whose deliveries are sealed already.
-pub(super) struct SealedChange {
-    /// The change, without its deliveries.
-    pub(super) change: Change,
-    /// Its deliveries.
-    pub(super) hooks: Vec<hooks::SealedHook>,
-}
-
 /// Applies what the state machine allows; returns what changed.
 pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<Vec<Moved>> {
     let mut moved = Vec::with_capacity(changes.len());
@@ -96,7 +89,7 @@ pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<
         let (id, row) = (change.id, change.id.row());
         let Some(mut way) = way(turn, row)? else { continue };
         let (before, tries) = (waiting(way.state, way.due), change.attempt.is_some());
-        if id.tail() != way.tail || !apply(&mut way, change) {
+        if id.tail() != way.tail || !way.apply(change) {
             if !way.state.is_final() {
                 turn.hot().ways.insert(row, way);
             }
@@ -115,41 +108,14 @@ pub(super) fn settle(turn: &mut Turn<'_>, changes: Vec<SealedChange>) -> Result<
     Ok(moved)
 }
 
-/// False when the state machine refuses the change: a late or repeated receipt.
-fn apply(way: &mut Way, change: Change) -> bool {
-    if let Some(state) = change.state {
-        if !way.state.may_become(state) {
-            return false;
-        }
-        way.state = state;
-        way.progress.changed_at = Some(change.at);
-        let due = change.due.map(Timestamp::as_millis);
-        way.due = due.or(way.due.filter(|_| state != MessageState::Queued));
-    }
-    way.progress.attempts.extend(change.attempt);
-    if let Some((code, words)) = change.error {
-        way.progress.error_code = Some(code);
-        way.progress.error_message = Some(words);
-    }
-    if change.outcome.is_some() {
-        way.progress.outcome = change.outcome;
-    }
-    true
-}
-
 /// Makes the provider's reference findable, unless it is the message's own id in some spelling.
 fn write_reference(turn: &Turn<'_>, id: Id, attempt: &Attempt) -> Result<()> {
     let Some(reference) = attempt.reference.as_deref().filter(|r| own_id(r) != Some(id)) else {
         return Ok(());
     };
     let bucket = turn.hot().buckets.of(id.row());
-    let hash = messages::reference_hash(turn.view.vault(), &attempt.provider, reference);
+    let hash = reference_hash(turn.view.vault(), &attempt.provider, reference);
     let sql = "INSERT OR REPLACE INTO provider_refs (bucket, hash, row) VALUES (?1, ?2, ?3)";
     turn.view.conn.prepare_cached(sql)?.execute([bucket, hash, id.row()])?;
     Ok(())
-}
-
-/// A reference read as one of our message ids.
-pub(super) fn own_id(reference: &str) -> Option<Id> {
-    Id::parse(IdKind::Message, reference).or_else(|| Id::parse_hex(reference))
 }

@@ -30,7 +30,7 @@ fn verdict(vault: &Vault, verdict: Verdict) -> i64 {
 }
 
 /// The word of a decision.
-pub(super) fn of(vault: &Vault, body: &DecisionBody) -> i64 {
+pub(crate) fn of(vault: &Vault, body: &DecisionBody) -> i64 {
     let addresses = std::iter::once(body.caller_ip).chain(body.client_ip);
     let addresses = addresses.fold(0, |word, address| word | ip(vault, address));
     let reasons = body.reasons.iter().fold(0, |word, one| word | reason(vault, one.code));
@@ -38,7 +38,7 @@ pub(super) fn of(vault: &Vault, body: &DecisionBody) -> i64 {
 }
 
 /// The bits that a matching decision has at least.
-pub(super) fn wanted(vault: &Vault, filter: &DecisionFilter) -> i64 {
+pub(crate) fn wanted(vault: &Vault, filter: &DecisionFilter) -> i64 {
     let wanted = [
         filter.ip.map(|address| ip(vault, address)),
         filter.reason.map(|code| reason(vault, code)),

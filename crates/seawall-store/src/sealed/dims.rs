@@ -22,7 +22,7 @@ const VALUE: u8 = TAGS + 4;
 const REDEEMS: u8 = TAGS + 5;
 
 /// Flags, operation, then eight bytes for each value that is there; the number itself is a column beside it.
-pub(super) fn encode(d: &Dimensions) -> Vec<u8> {
+pub(crate) fn encode(d: &Dimensions) -> Vec<u8> {
     let optional = [(IP, d.ip), (IP48, d.ip48), (CALLER48, d.caller48), (USER, d.user), (PRINT, d.print)];
     let flags = optional.iter().filter(|(_, v)| v.is_some()).fold(0, |flags, (bit, _)| flags | bit);
     let mut out = Vec::with_capacity(96);
@@ -49,7 +49,7 @@ pub(super) fn encode(d: &Dimensions) -> Vec<u8> {
 }
 
 /// Back from [`encode`]; `None` if the bytes are not such.
-pub(super) fn decode(bytes: &[u8], number: i64) -> Option<Dimensions> {
+pub(crate) fn decode(bytes: &[u8], number: i64) -> Option<Dimensions> {
     let (&[flags, op], mut rest) = bytes.split_first_chunk::<2>()?;
     let mut next = || {
         let (value, tail) = rest.split_first_chunk::<8>()?;
