@@ -1,5 +1,5 @@
 //! Where Seawall keeps what is set up ([`Directory`]), what happened ([`Ledger`]) and how often lately
-//! ([`Counters`]). This is the only crate with SQL; every backend runs the same conformance suite.
+//! ([`Counters`]). This is the only crate with SQL or Redis; every backend runs the same conformance suite.
 //!
 //! The ledger is the truth: an answer of 2xx to a send means that it is on disk. Counters are a cache over
 //! it and are refilled at start. Numbers, texts and addresses are sealed ([`vault::Vault`]) before they
@@ -7,12 +7,14 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod counters;
 pub mod device;
 pub mod lists;
 pub mod memory;
 pub mod notes;
 mod packed;
 pub mod records;
+pub mod redis;
 mod sealed;
 pub mod sqlite;
 pub mod vault;
@@ -20,14 +22,14 @@ pub mod vault;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use seawall_core::address::AddressHistory;
 use seawall_core::consent::OptOutScope;
 use seawall_core::id::Id;
-use seawall_core::limit::{Charge, Charged, Dimensions};
+use seawall_core::limit::Dimensions;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
 
+pub use crate::counters::Counters;
 use crate::records::{
     Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, Erasing,
     ErasureJob, HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, OptOut,
@@ -298,36 +300,6 @@ pub trait Ledger: Send + Sync {
 
     /// Finishes what was asked for and closes.
     async fn close(&self);
-}
-
-/// How often lately: exact windows, charged all or nothing.
-#[async_trait]
-pub trait Counters: Send + Sync {
-    /// Charges `weight` times its amount to every window, in one atomic step. If an enforced one has no room,
-    /// only charges with `always` are made. Returns every window without room, shadow ones included: the
-    /// request was charged in full if none of them is enforced.
-    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged>;
-
-    /// Whether the charges would fit; changes nothing.
-    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged>;
-
-    /// What each window holds, and when the oldest of it leaves.
-    async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>>;
-
-    /// Takes a charge of exactly `at` back, except `always` ones: what it was for did not happen.
-    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()>;
-
-    /// Forgets keys: a confirmed code ends the back-off of its number.
-    async fn clear(&self, keys: &[u64]) -> Result<()>;
-
-    /// Adds one past charge while refilling. Ignored when it no longer matters at `now`.
-    async fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()>;
-
-    /// What happened lately at an end user's address, given by its keyed hash.
-    async fn address(&self, ip: u64, now: Timestamp) -> Result<AddressHistory>;
-
-    /// A code went to a number for somebody at this address, or the number confirmed one. Both are keyed hashes.
-    async fn note_number(&self, ip: u64, number: u64, confirmed: bool, at: Timestamp) -> Result<()>;
 }
 
 /// The three roles and the vault, built once in main.

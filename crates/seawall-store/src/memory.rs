@@ -49,31 +49,34 @@ impl MemoryCounters {
         self.len() == 0
     }
 
+    fn make(&self, charges: &[Charge], weight: u32, now: Timestamp, sends: bool) -> Result<Charged> {
+        let mut table = self.table();
+        let charged = Charged::assess(charges, |key| table.get(key), weight, now);
+        let made = sends && !charged.refused();
+        let due = || charges.iter().filter(|charge| charge.always || made);
+        if !table.has_room(due().map(|charge| charge.key), now) {
+            return Err(StoreError::Unavailable("the counters are full".to_owned()));
+        }
+        due().for_each(|charge| {
+            let amount = charge.taken(weight);
+            table.change(charge.key, &charge.rule, now, |rule, times| rule.charge(times, amount, now))
+        });
+        Ok(if made { charged } else { charged.unmade() })
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How much a charge takes.
-fn amount(charge: &Charge, weight: u32) -> u64 {
-    charge.amount.saturating_mul(u64::from(weight))
-}
-
 #[async_trait]
 impl Counters for MemoryCounters {
     async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
-        let mut table = self.table();
-        let charged = Charged::assess(charges, |key| table.get(key), weight, now);
-        let refused = charged.refused();
-        let due = || charges.iter().filter(|charge| charge.always || !refused);
-        if !table.has_room(due().map(|charge| charge.key), now) {
-            return Err(StoreError::Unavailable("the counters are full".to_owned()));
-        }
-        due().for_each(|charge| {
-            let amount = amount(charge, weight);
-            table.change(charge.key, &charge.rule, now, |rule, times| rule.charge(times, amount, now))
-        });
-        Ok(if refused { charged.unmade() } else { charged })
+        self.make(charges, weight, now, true)
+    }
+
+    async fn note(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, false)
     }
 
     async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
@@ -89,7 +92,7 @@ impl Counters for MemoryCounters {
     async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
         let mut table = self.table();
         for charge in charges.iter().filter(|charge| !charge.always) {
-            let amount = amount(charge, weight);
+            let amount = charge.taken(weight);
             table.change(charge.key, &charge.rule, at, |rule, times| rule.refund(times, amount, at));
         }
         Ok(())
@@ -101,7 +104,7 @@ impl Counters for MemoryCounters {
         Ok(())
     }
 
-    async fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()> {
+    fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()> {
         if charge.rule.end(at) <= now {
             return Ok(());
         }

@@ -46,6 +46,11 @@ impl Charge {
         let rule = Rule::Rate { quota, window };
         Charge { key, rule, always: false, enforced: true, kind: ChargeKind::ApiRate, amount: 1 }
     }
+
+    /// How much it takes when it is made `weight` times.
+    pub fn taken(&self, weight: u32) -> u64 {
+        self.amount.saturating_mul(u64::from(weight))
+    }
 }
 
 /// A limit or budget that a request would exceed.
@@ -115,6 +120,8 @@ pub struct Charged {
     pub tightest: Option<Room>,
     /// What budgets hold.
     pub spent: Vec<Spent>,
+    /// When it was charged by the clock of counters that have one of their own: what a refund names.
+    pub at: Option<Timestamp>,
 }
 
 impl Charged {
@@ -127,14 +134,41 @@ impl Charged {
     ) -> Self {
         let mut charged = Charged::default();
         for charge in charges {
-            let (times, amount) = (held(charge.key), charge.amount.saturating_mul(u64::from(weight)));
+            let (times, amount) = (held(charge.key), charge.taken(weight));
             let full = charge.rule.admits(times, amount, now).err();
-            if let Some(full) = full {
-                charged.exceeded.push(Exceeded::new(charge, full));
-            }
-            charged.note(charge, times, amount, full.is_some(), now);
+            charged.tell(charge, amount, full, || charge.rule.held(times, now), now);
         }
         charged
+    }
+
+    /// Takes in what one window says to a charge of `amount`: why it does not fit, and what it holds, see
+    /// [`Rule::held`].
+    pub fn tell(
+        &mut self,
+        charge: &Charge,
+        amount: u64,
+        full: Option<Full>,
+        held: impl FnOnce() -> (u64, Option<Timestamp>),
+        now: Timestamp,
+    ) {
+        if let Some(full) = full {
+            self.exceeded.push(Exceeded::new(charge, full));
+        }
+        match (charge.kind, &charge.rule) {
+            (ChargeKind::Budget(budget), _) => {
+                let before = held().0;
+                let after = before.saturating_add(amount);
+                self.spent.push(Spent { budget, before, after, exceeded: full.is_some() });
+            }
+            (ChargeKind::Limit(limit), Rule::Window { window, .. }) if charge.enforced => {
+                let (count, oldest) = held();
+                let quota = charge.rule.quota();
+                let remaining = quota.saturating_sub(count.saturating_add(amount));
+                let more_at = oldest.or(Some(now.plus(*window)));
+                self.tighten(Room { limit, quota, remaining, more_at });
+            }
+            _ => {}
+        }
     }
 
     /// The same when nothing is charged after all: because something refused, or because it was only asked.
@@ -156,24 +190,6 @@ impl Charged {
     /// Whether an enforced window has no room: then nothing but `always` is charged.
     pub fn refused(&self) -> bool {
         self.exceeded.iter().any(|e| e.enforced)
-    }
-
-    fn note(&mut self, charge: &Charge, times: Option<&Times>, amount: u64, full: bool, now: Timestamp) {
-        match (charge.kind, &charge.rule) {
-            (ChargeKind::Budget(budget), _) => {
-                let (before, _) = charge.rule.held(times, now);
-                let after = before.saturating_add(amount);
-                self.spent.push(Spent { budget, before, after, exceeded: full });
-            }
-            (ChargeKind::Limit(limit), Rule::Window { window, .. }) if charge.enforced => {
-                let (count, oldest) = charge.rule.held(times, now);
-                let quota = charge.rule.quota();
-                let remaining = quota.saturating_sub(count.saturating_add(amount));
-                let more_at = oldest.or(Some(now.plus(*window)));
-                self.tighten(Room { limit, quota, remaining, more_at });
-            }
-            _ => {}
-        }
     }
 
     fn tighten(&mut self, room: Room) {

@@ -19,6 +19,11 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// What it holds by slot, oldest first.
+    pub fn slots(&self) -> impl ExactSizeIterator<Item = (i64, u64)> + '_ {
+        self.slots.iter().copied()
+    }
+
     /// Whether it holds nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()

@@ -65,7 +65,7 @@ async fn refilling_in_any_order_gives_the_same_window() {
     let counters = MemoryCounters::default();
     let charge = limit(1, 2, 60);
     for ms in [30_000, 10_000, -10_000] {
-        counters.fill(&charge, at(ms), at(50_000)).await.unwrap();
+        counters.fill(&charge, at(ms), at(50_000)).unwrap();
     }
     let full = counters.peek(std::slice::from_ref(&charge), 1, at(50_000)).await.unwrap().exceeded;
     assert_eq!(full[0].retry_at, at(70_000));

@@ -259,16 +259,7 @@ fn fact<T>(answer: Result<T>) -> Fact<T> {
 /// What sends charges everything; anything else only what counts requests, and looks at the rest.
 async fn charge(app: &App, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Charged> {
     let counters = &app.store.counters;
-    let answer = if sends {
-        counters.charge(all, 1, now).await
-    } else {
-        let always: Vec<Charge> = all.iter().filter(|c| c.always).cloned().collect();
-        let looked = counters.peek(all, 1, now).await;
-        match counters.charge(&always, 1, now).await {
-            Ok(_) => looked,
-            Err(e) => Err(e),
-        }
-    };
+    let answer = if sends { counters.charge(all, 1, now).await } else { counters.note(all, 1, now).await };
     app.recorder.note_requests(all.iter().filter(|c| c.always).map(|c| c.key), now);
     fact(answer)
 }

@@ -70,9 +70,15 @@ pub(super) async fn swap(app: &App, old: &Snapshot, new: Snapshot) -> Result<(),
     // A limit that was off for a while, or changed and changed back, has old windows: away with them.
     clear(app, &policy, &wanted, from).await?;
     fill(app, &policy, &wanted, (from, begun)).await?;
+    app.store.counters.filled().await?;
     let swapped = app.now();
     app.snapshot.store(Arc::new(new));
-    if let Err(error) = fill(app, &policy, &wanted, (begun.plus(Duration::from_millis(1)), swapped)).await {
+    let since = fill(app, &policy, &wanted, (begun.plus(Duration::from_millis(1)), swapped)).await;
+    let since = match since {
+        Ok(()) => app.store.counters.filled().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = since {
         tracing::error!(%error, "a new limit may have missed what was sent while it came in force");
     }
     Ok(())
@@ -101,25 +107,19 @@ async fn fill(
         return Ok(());
     }
     let (index, now) = (app.store.vault.index(), app.now());
-    let (mut waiting, mut failed) = (Vec::new(), None);
+    let mut failed = None;
     let mut each = |past: PastCharge| {
         if past.at < from || past.at > until {
             return;
         }
-        // Counters in memory answer at once, so that years of traffic need no list of charges.
         let widened = learn(app, wanted, &past);
         for charge in wanted.charges(policy, &past, widened, index) {
-            match app.store.counters.fill(&charge, past.at, now).now_or_never() {
-                Some(Ok(())) => {}
-                Some(Err(error)) => failed = Some(error),
-                None => waiting.push((charge, past.at)),
+            if let Err(error) = app.store.counters.fill(&charge, past.at, now) {
+                failed = Some(error);
             }
         }
     };
     app.store.ledger.past_charges(from, &mut each).await?;
-    for (charge, at) in waiting {
-        app.store.counters.fill(&charge, at, now).await?;
-    }
     failed.map_or(Ok(()), Err)
 }
 
@@ -153,7 +153,7 @@ async fn fill_requests(app: &App, policy: &Policy, now: Timestamp) -> Result<(),
         let rule = Rule::window_of(quota, window);
         let charge =
             Charge { key, rule, always: true, enforced: false, kind: ChargeKind::Limit(0), amount: 1 };
-        app.store.counters.fill(&charge, at, now).await?;
+        app.store.counters.fill(&charge, at, now)?;
     }
     Ok(())
 }

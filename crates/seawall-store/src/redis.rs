@@ -1,0 +1,267 @@
+//! Counters in Redis or Valkey, shared by all nodes: exact, by the server's clock, one round trip a request.
+//!
+//! All windows of a request are looked at and charged by one script, so they lie in one hash slot: of a Cluster,
+//! an installation uses one shard. What Redis holds is a cache over the ledger. A mark beside the windows names
+//! their epoch and the run of the server that they were filled on; a flushed, restarted or failed-over server has
+//! another mark or none, nothing is charged there, and one node refills the windows from the ledger.
+
+mod link;
+mod names;
+mod news;
+mod refill;
+mod refusals;
+mod scripts;
+mod tender;
+mod wire;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use seawall_core::address::AddressHistory;
+use seawall_core::limit::{Charge, ChargeKind, Charged};
+use seawall_core::time::Timestamp;
+use tokio::task::JoinHandle;
+
+use self::link::{Link, Shared, State};
+pub use self::names::Target;
+use self::refusals::Refusals;
+use self::wire::Answer;
+use crate::memory::MemoryCounters;
+use crate::{Counters, Result, StoreError};
+
+/// How [`RedisCounters`] work.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the server is.
+    pub target: Target,
+    /// Tells installations apart that share a server: a keyed hash.
+    pub installation: u64,
+    /// After how long without an answer the server counts as lost.
+    pub patience: Duration,
+    /// Windows go by the caller's time instead of the server's: for the sandbox clock and for tests.
+    pub callers_time: bool,
+    /// Whether a refusal is remembered here until it can end. Only tests ask each time.
+    pub remember: bool,
+}
+
+impl Options {
+    /// As a gateway runs them.
+    pub fn new(target: Target, installation: u64) -> Self {
+        let patience = Duration::from_millis(500);
+        Options { target, installation, patience, callers_time: false, remember: true }
+    }
+}
+
+/// [`Counters`] in Redis.
+///
+/// API rates are counted by each node for itself: they protect a node, and would cost every request a second
+/// round trip.
+pub struct RedisCounters {
+    shared: Arc<Shared>,
+    refusals: Arc<Refusals>,
+    /// API rates, and what is known of addresses.
+    local: Arc<MemoryCounters>,
+    /// Windows on their way from the ledger.
+    staging: Mutex<refill::Staging>,
+    tender: JoinHandle<()>,
+}
+
+impl Drop for RedisCounters {
+    fn drop(&mut self) {
+        self.tender.abort();
+    }
+}
+
+/// What a request does to its windows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Charge,
+    Note,
+    Peek,
+}
+
+impl Deed {
+    fn word(self) -> &'static str {
+        match self {
+            Deed::Charge => "charge",
+            Deed::Note => "note",
+            Deed::Peek => "peek",
+        }
+    }
+}
+
+impl RedisCounters {
+    /// Connects. An error says what is wrong with the server: it does not answer, is a replica, or may evict
+    /// keys.
+    pub async fn connect(options: Options) -> Result<Self> {
+        let shared = Arc::new(Shared::new(options));
+        let (refusals, local) = (Arc::new(Refusals::default()), Arc::new(MemoryCounters::default()));
+        let connected =
+            link::connect(&shared.options, &shared.names).await.map_err(StoreError::Unavailable)?;
+        let tender = tender::Tender::new(shared.clone(), refusals.clone(), local.clone());
+        let tender = tokio::spawn(tender.run(connected));
+        Ok(RedisCounters { shared, refusals, local, staging: Mutex::default(), tender })
+    }
+
+    fn staging(&self) -> std::sync::MutexGuard<'_, refill::Staging> {
+        self.staging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn make(&self, charges: &[Charge], weight: u32, now: Timestamp, deed: Deed) -> Result<Charged> {
+        if charges.iter().all(|charge| charge.kind == ChargeKind::ApiRate) {
+            if charges.is_empty() {
+                return self.shared.link().map(|_| Charged::default());
+            }
+            return match deed {
+                Deed::Charge => self.local.charge(charges, weight, now).await,
+                Deed::Note => self.local.note(charges, weight, now).await,
+                Deed::Peek => self.local.peek(charges, weight, now).await,
+            };
+        }
+        let link = self.shared.link()?;
+        if let Some(refused) = self.remembered(charges, weight, now, deed) {
+            return Ok(refused);
+        }
+        let begun = Instant::now();
+        let answer = self.ask(&link, charges, weight, now, deed).await?;
+        let mut charged = answer.charged(charges, weight, now);
+        if self.shared.options.remember {
+            self.refusals.learn(charges, weight, &answer, begun, now);
+        }
+        if deed != Deed::Charge || charged.refused() {
+            charged = charged.unmade();
+        }
+        charged.at = (!self.shared.options.callers_time).then_some(answer.at);
+        Ok(charged)
+    }
+
+    /// What is known to be full until later costs the server nothing. What is charged all the same is charged
+    /// a little later, together.
+    fn remembered(&self, charges: &[Charge], weight: u32, now: Timestamp, deed: Deed) -> Option<Charged> {
+        if deed == Deed::Peek || !self.shared.options.remember {
+            return None;
+        }
+        let clock = self.shared.options.callers_time.then_some(now);
+        let known = self.refusals.recall(charges, weight, clock, now);
+        if !known.refused() {
+            return None;
+        }
+        for charge in charges.iter().filter(|charge| charge.always) {
+            if !self.refusals.charge_later(charge, weight) {
+                return None;
+            }
+        }
+        Some(known.unmade())
+    }
+
+    async fn ask(
+        &self,
+        link: &Arc<Link>,
+        charges: &[Charge],
+        weight: u32,
+        now: Timestamp,
+        deed: Deed,
+    ) -> Result<Answer> {
+        let keys = charges.iter().map(|charge| link.key(charge.key));
+        let time = self.shared.time_argument(now);
+        let blob = wire::charges(charges.iter(), weight);
+        let arguments: [&[u8]; 3] = [time.as_bytes(), deed.word().as_bytes(), &blob];
+        let bytes = self.shared.run(link, &scripts::CHARGE, keys, &arguments).await?;
+        let unreadable = || StoreError::Corrupt("Redis answered in a way that is not understood".to_owned());
+        Answer::read(&bytes, charges.len(), now).ok_or_else(unreadable)
+    }
+}
+
+#[async_trait]
+impl Counters for RedisCounters {
+    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, Deed::Charge).await
+    }
+
+    async fn note(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, Deed::Note).await
+    }
+
+    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, Deed::Peek).await
+    }
+
+    async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>> {
+        let link = self.shared.link()?;
+        let answer = self.ask(&link, charges, 1, now, Deed::Peek).await?;
+        Ok(answer.rows.iter().map(|row| (row.count, row.oldest)).collect())
+    }
+
+    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
+        let back: Vec<&Charge> = charges.iter().filter(|charge| !charge.always).collect();
+        if back.is_empty() {
+            return Ok(());
+        }
+        let link = self.shared.link()?;
+        let keys = back.iter().map(|charge| link.key(charge.key));
+        let keys = std::iter::once(self.shared.names.news.clone()).chain(keys);
+        let named: Vec<u8> = back.iter().flat_map(|charge| charge.key.to_be_bytes()).collect();
+        let (time, at) = (self.shared.time_argument(at), at.as_millis().to_string());
+        let blob = wire::charges(back.iter().copied(), weight);
+        let arguments: [&[u8]; 4] = [time.as_bytes(), at.as_bytes(), &blob, &named];
+        self.shared.run(&link, &scripts::REFUND, keys, &arguments).await?;
+        self.refusals.forget(back.iter().map(|charge| charge.key));
+        Ok(())
+    }
+
+    async fn clear(&self, keys: &[u64]) -> Result<()> {
+        self.refusals.forget(keys.iter().copied());
+        if let Err(error) = self.shared.clear(keys).await {
+            // A confirmed code is a confirmed code: its back-off ends when the server is back.
+            tracing::warn!(%error, "windows are cleared later");
+            self.shared.clear_later(keys);
+        }
+        Ok(())
+    }
+
+    fn fill(&self, charge: &Charge, at: Timestamp, now: Timestamp) -> Result<()> {
+        let (at, now) = self.shared.filled_at(at, now);
+        self.staging().add(charge, at, now);
+        Ok(())
+    }
+
+    async fn filled(&self) -> Result<()> {
+        let staging = std::mem::take(&mut *self.staging());
+        refill::upload(&self.shared, staging).await
+    }
+
+    async fn refills(&self, settle: Duration) -> Result<bool> {
+        *self.staging() = refill::Staging::default();
+        refill::begin(&self.shared, settle).await
+    }
+
+    async fn lost(&self) {
+        let mut state = self.shared.state.subscribe();
+        let _ = state.wait_for(|state| matches!(state, State::Gone)).await;
+    }
+
+    fn nodes(&self) -> u32 {
+        self.shared.nodes()
+    }
+
+    fn bypassed(&self) {
+        self.shared.bypassed();
+    }
+
+    fn time(&self) -> Option<Timestamp> {
+        if self.shared.options.callers_time { None } else { self.shared.time() }
+    }
+
+    async fn address(&self, ip: u64, now: Timestamp) -> Result<AddressHistory> {
+        self.local.address(ip, now).await
+    }
+
+    async fn note_number(&self, ip: u64, number: u64, confirmed: bool, at: Timestamp) -> Result<()> {
+        self.shared.news.tell(ip, number, confirmed, at);
+        self.local.note_number(ip, number, confirmed, at).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
