@@ -102,12 +102,11 @@ impl Numbers {
 
     /// What happened there until now.
     pub fn history(&self, hour: u32) -> AddressHistory {
-        let live = || self.all().iter().filter(|seen| seen.hour() + REMEMBERED_HOURS > hour);
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        AddressHistory {
-            numbers: count(live().count()),
-            confirmed: count(live().filter(|s| s.confirmed()).count()),
-        }
+        let live = self.all().iter().filter(|seen| seen.hour() + REMEMBERED_HOURS > hour);
+        live.fold(AddressHistory::default(), |all, seen| AddressHistory {
+            numbers: all.numbers + 1,
+            confirmed: all.confirmed + u32::from(seen.confirmed()),
+        })
     }
 
     /// The hour from which on nothing of it matters.

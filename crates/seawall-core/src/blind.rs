@@ -27,10 +27,21 @@ impl BlindIndex {
 
     /// Hash of a value in a domain; the same bytes in two domains have unrelated hashes.
     pub fn hash(&self, domain: u8, bytes: &[u8]) -> u64 {
-        let mut hasher = SipHasher24::new_with_keys(self.k0, self.k1);
-        hasher.write(&[domain]);
-        hasher.write(bytes);
-        hasher.finish()
+        let hasher = SipHasher24::new_with_keys(self.k0, self.k1);
+        // In one piece it takes half the time; few values are longer.
+        let mut whole = [domain; 64];
+        match whole.get_mut(1..=bytes.len()) {
+            Some(rest) => {
+                rest.copy_from_slice(bytes);
+                hasher.hash(whole.get(..=bytes.len()).unwrap_or_default())
+            }
+            None => {
+                let mut hasher = hasher;
+                hasher.write(&[domain]);
+                hasher.write(bytes);
+                hasher.finish()
+            }
+        }
     }
 
     /// Hash of a number.

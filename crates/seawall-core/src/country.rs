@@ -22,6 +22,11 @@ impl Country {
         }
     }
 
+    /// The two letters in ASCII.
+    pub(crate) fn letters(self) -> [u8; 2] {
+        self.0
+    }
+
     /// The two letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("ZZ")

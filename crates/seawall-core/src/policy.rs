@@ -1,9 +1,10 @@
 //! The operator's policy: one value, swapped whole, numbered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;

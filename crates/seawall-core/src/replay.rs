@@ -25,7 +25,7 @@ use crate::country::Country;
 use crate::decide::{charges, decide, needs};
 use crate::decision::{Decision, Verdict};
 use crate::detect::inspect::Inspected;
-use crate::detect::{Asked, Engine, Event, Evidence};
+use crate::detect::{Asked, Engine, Event, Explained};
 use crate::facts::{Fact, Facts, History};
 use crate::intel::number;
 use crate::limit::{BACK_OFF, Charge, ChargeKind, Counts, Dimensions};
@@ -240,13 +240,14 @@ impl Replay {
         if needs(&self.setting.policy, request).evidence {
             facts.evidence = Fact::Known(self.engine.assess(&asked));
         }
-        let evidence = facts.evidence.known().cloned().unwrap_or_default();
+        let known = facts.evidence.known();
+        let thought = known.map_or_else(Default::default, |known| (known.probability, known.explained));
         let decision = self.screen(request, facts, &dimensions, passes, line.t);
         let challenged = decision.verdict == Verdict::Challenge && decision.enforced;
         let sent = decision.verdict < Verdict::Alternative && (!challenged || passes);
         let price = asked.price;
         if sent {
-            self.dispatch(line, asked, &evidence, &dimensions, follows);
+            self.dispatch(line, asked, thought, &dimensions, follows);
             self.velocities.sent(keys, self.ids, line.t);
         } else if challenged {
             self.engine.observe(&Event::Challenged { asked: Box::new(asked) });
@@ -325,7 +326,7 @@ impl Replay {
         &mut self,
         line: &Line<'_>,
         asked: Asked,
-        evidence: &Evidence,
+        (probability, explained): (f32, Explained),
         dimensions: &Dimensions,
         after: IfSent,
     ) {
@@ -337,7 +338,6 @@ impl Replay {
                 self.addresses.note(ip, dimensions.to, false, line.t);
             }
         }
-        let (probability, explained) = (evidence.probability, evidence.explained);
         self.engine.observe(&Event::Sent { id: self.ids, asked: Box::new(asked), probability, explained });
         self.ahead.plan(line.t, &line.id, follows, after);
     }
@@ -354,8 +354,7 @@ impl Replay {
     fn fold(&mut self, follows: Follows, what: What, at: Timestamp) {
         let id = follows.id;
         self.engine.observe(&match what {
-            What::Receipt(true) => Event::Delivered { id, at },
-            What::Receipt(false) => Event::Failed { id, at },
+            What::Failed => Event::Failed { id, at },
             What::WrongCheck => Event::WrongCheck { id, at },
             What::Confirmed => Event::Confirmed { id, at },
         });

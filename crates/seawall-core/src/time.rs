@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since the Unix epoch, UTC. Shown and read as RFC 3339.
@@ -31,8 +31,8 @@ impl Timestamp {
 
     /// Reads RFC 3339 (an offset is required: a local time names no instant).
     pub fn parse(text: &str) -> Option<Self> {
-        let parsed = DateTime::parse_from_rfc3339(text.trim()).ok()?;
-        Some(Self::from_millis(parsed.timestamp_millis()))
+        let written = || DateTime::parse_from_rfc3339(text.trim()).ok().map(|at| at.timestamp_millis());
+        plain(text.as_bytes()).or_else(written).map(Self::from_millis)
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
@@ -52,10 +52,72 @@ impl Timestamp {
 
     /// RFC 3339 in UTC with milliseconds, e.g. `2026-01-05T10:00:00.123Z`.
     pub fn to_rfc3339(self) -> String {
-        DateTime::<Utc>::from_timestamp_millis(self.0)
-            .unwrap_or(DateTime::UNIX_EPOCH)
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        self.digits().as_str().to_owned()
     }
+
+    fn digits(self) -> Digits {
+        let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH);
+        let year = u32::try_from(at.year()).unwrap_or(0);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts =
+            [year, at.month(), at.day(), at.hour(), at.minute(), at.second(), at.nanosecond() / 1_000_000];
+        for (end, mut rest) in [3, 6, 9, 12, 15, 18, 22].into_iter().zip(parts) {
+            for place in text.iter_mut().take(end + 1).rev().take_while(|place| place.is_ascii_digit()) {
+                *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+                rest /= 10;
+            }
+        }
+        Digits(text)
+    }
+}
+
+/// An instant as it is shown.
+struct Digits([u8; 24]);
+
+impl Digits {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Milliseconds of an instant that is written as we write it; most are, and reading every form takes longer.
+fn plain(text: &[u8]) -> Option<i64> {
+    let [
+        y @ ..,
+        b'-',
+        m0,
+        m1,
+        b'-',
+        d0,
+        d1,
+        b'T',
+        h0,
+        h1,
+        b':',
+        i0,
+        i1,
+        b':',
+        s0,
+        s1,
+        b'.',
+        f0,
+        f1,
+        f2,
+        b'Z',
+    ] = text
+    else {
+        return None;
+    };
+    let year = i32::try_from(number(y)?).ok().filter(|_| y.len() == 4)?;
+    let date = NaiveDate::from_ymd_opt(year, number(&[*m0, *m1])?, number(&[*d0, *d1])?)?;
+    let (hour, minute) = (number(&[*h0, *h1])?, number(&[*i0, *i1])?);
+    let at = date.and_hms_milli_opt(hour, minute, number(&[*s0, *s1])?, number(&[*f0, *f1, *f2])?)?;
+    Some(at.and_utc().timestamp_millis())
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    let next = |n: u32, digit: &u8| digit.is_ascii_digit().then(|| n * 10 + u32::from(digit - b'0'));
+    digits.iter().take(4).try_fold(0, next)
 }
 
 fn millis(span: Duration) -> i64 {
@@ -64,13 +126,13 @@ fn millis(span: Duration) -> i64 {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_rfc3339())
+        f.write_str(self.digits().as_str())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_rfc3339())
+        serializer.serialize_str(self.digits().as_str())
     }
 }
 

@@ -3,8 +3,8 @@
 use super::asked::Asked;
 use super::engine::{BLOCK_WINDOW, CLIENT_WINDOW, Engine};
 use super::evidence::{Explained, KeyKind};
-use super::guessing::guessers;
-use super::keys::{Cohort, Key, Keys, hash, mix};
+use super::guessing::guesser_hashes;
+use super::keys::{Cohort, Key, Keys, mix};
 use super::pending::{Booking, Pending, Role};
 use super::rows::{ExposureRow, NumberRow, VolumeRow};
 use super::seen::{From, Seen};
@@ -49,8 +49,8 @@ impl Engine {
         }
         let bookings = match (repeats, first) {
             (Some(_), _) => Vec::new(),
-            (None, true) => self.book(asked, &keys, cohort, explained, now),
-            (None, false) => self.book_client(asked, &keys, cohort, now),
+            (None, true) => self.book(&keys, cohort, explained, now),
+            (None, false) => self.book_client(&keys, cohort, now),
         };
         let exposed = self.expose(asked, &keys, cohort, now);
         self.outstanding.insert(
@@ -68,7 +68,7 @@ impl Engine {
                 bookings,
                 health: [keys.operator.hash, keys.country.hash],
                 exposed,
-                guessers: guessers(&keys, cohort).map(|key| key.hash).collect(),
+                guessers: guesser_hashes(&keys, cohort),
                 wrong: 0,
             },
         );
@@ -172,21 +172,14 @@ impl Engine {
     }
 
     /// Books the message to its keys. What a narrow key explains is not held against wide ones.
-    fn book(
-        &mut self,
-        asked: &Asked,
-        keys: &Keys,
-        cohort: Cohort,
-        explained: Explained,
-        now: u32,
-    ) -> Vec<Booking> {
-        let usual = self.usual(asked, keys);
+    fn book(&mut self, keys: &Keys, cohort: Cohort, explained: Explained, now: u32) -> Vec<Booking> {
+        let usual = self.usual(keys);
         let mut bookings = Vec::with_capacity(18);
         for key in keys.blocks.into_iter().chain(keys.ip).chain(keys.network) {
             bookings.push(self.booking(key, Role::Narrow, usual, cohort, now));
         }
         if matches!(explained, Explained::No | Explained::Country) {
-            for key in self.pooled(asked, keys) {
+            for key in self.pooled(keys) {
                 bookings.push(self.booking(key, Role::Pooled, usual, cohort, now));
             }
         }
@@ -209,8 +202,8 @@ impl Engine {
 
     /// A number that is asked for again and again tells only about who asks: its block, its operator and its
     /// country are not to blame for it.
-    fn book_client(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Vec<Booking> {
-        let usual = self.usual(asked, keys);
+    fn book_client(&mut self, keys: &Keys, cohort: Cohort, now: u32) -> Vec<Booking> {
+        let usual = self.usual(keys);
         let client = [keys.ip, keys.network].into_iter().flatten();
         client.map(|key| self.booking(key, Role::Narrow, usual, cohort, now)).collect()
     }
@@ -234,18 +227,17 @@ impl Engine {
     }
 
     /// Rows whose baselines make up what is usual: over all cohorts.
-    pub(super) fn pooled(&self, asked: &Asked, keys: &Keys) -> [Key; 4] {
+    pub(super) fn pooled(&self, keys: &Keys) -> [Key; 4] {
         let pooled = |key: Key| Key { hash: mix(key.hash, 0x9001), ..key };
-        let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref()).unwrap_or("");
-        let print = Key { kind: KeyKind::Fingerprint, hash: hash(KeyKind::Fingerprint, print.as_bytes()) };
+        let print = Key { kind: KeyKind::Fingerprint, hash: keys.print };
         let world = Key { kind: KeyKind::Subaccount, hash: 0x0f0f };
         [pooled(world), pooled(keys.country), pooled(keys.operator), pooled(print)]
     }
 
     /// The usual probability that such a message is confirmed: the world's, the country's, the operator's,
     /// each shrunk towards the one before, times what is usual for the client.
-    pub(super) fn usual(&self, asked: &Asked, keys: &Keys) -> f64 {
-        let [world, country, operator, print] = self.pooled(asked, keys);
+    pub(super) fn usual(&self, keys: &Keys) -> f64 {
+        let [world, country, operator, print] = self.pooled(keys);
         let base = |key: Key| {
             let row = self.keys.find(key.hash);
             row.map_or((0.0, 0.0), |r| (f64::from(r.base_confirmed), f64::from(r.base_trials)))
@@ -275,9 +267,9 @@ impl Engine {
     }
 
     /// Counts the message's price as outstanding.
-    fn expose(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Vec<u64> {
+    fn expose(&mut self, asked: &Asked, keys: &Keys, cohort: Cohort, now: u32) -> Option<[u64; 3]> {
         if cohort == Cohort::Trusted {
-            return Vec::new();
+            return None;
         }
         let exposed = exposures(keys);
         for key in exposed {
@@ -287,7 +279,7 @@ impl Engine {
                 row.pins = row.pins.saturating_add(1);
             }
         }
-        exposed.to_vec()
+        Some(exposed)
     }
 }
 
@@ -305,7 +297,7 @@ pub(super) fn wide(keys: &Keys, explained: Explained) -> impl Iterator<Item = Ke
         Explained::Client => !matches!(kind, KeyKind::Asn | KeyKind::CountryAsn),
         Explained::Block | Explained::Country => false,
     };
-    number.chain(keys.wide_client.iter().copied().filter(move |k| of_client(k.kind)))
+    number.chain(keys.wide_client.into_iter().flatten().filter(move |k| of_client(k.kind)))
 }
 
 /// A number's open digits within its block.

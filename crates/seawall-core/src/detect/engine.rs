@@ -79,7 +79,7 @@ pub enum SnapshotError {
 const MOSTLY_SEEN: f64 = 0.4;
 
 /// Format of snapshots; grows with every change of what is kept.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 impl Engine {
     /// An engine that has seen nothing.

@@ -94,16 +94,30 @@ fn alarm(kind: KeyKind) -> f64 {
 /// Keys that answer for wrong codes of a message.
 pub(super) fn guessers(keys: &Keys, cohort: Cohort) -> impl Iterator<Item = Key> {
     let own = |key: Key| Key { hash: mix(key.hash, 0x9e55), ..key };
-    let wide =
-        keys.wide_client.iter().filter(|k| matches!(k.kind, KeyKind::Fingerprint | KeyKind::CountryAsn));
-    let wide = wide.map(move |k| k.in_cohort(cohort.tested_with()));
+    let wide = keys.wide_client.into_iter().flatten();
+    let wide = wide
+        .filter(|k| matches!(k.kind, KeyKind::Fingerprint | KeyKind::CountryAsn))
+        .map(move |k| k.in_cohort(cohort.tested_with()));
     let subaccount = Key { kind: KeyKind::Subaccount, hash: keys.subaccount };
     keys.ip.into_iter().chain(keys.network).chain(wide).chain([subaccount]).map(own)
+}
+
+/// Address, network, fingerprint, network operator within the country, subaccount.
+pub(super) const GUESSERS: usize = 5;
+
+/// The same as they are kept with the message.
+pub(super) fn guesser_hashes(keys: &Keys, cohort: Cohort) -> [u64; GUESSERS] {
+    let mut hashes = [0; GUESSERS];
+    hashes.iter_mut().zip(guessers(keys, cohort)).for_each(|(hash, key)| *hash = key.hash);
+    hashes
 }
 
 impl Engine {
     /// A code was presented for a message.
     pub(super) fn checked(&mut self, id: u64, wrong: bool) {
+        if !wrong && self.guesses.len() == 0 {
+            return;
+        }
         let now = self.seconds();
         let Some(message) = self.outstanding.get_mut(id) else { return };
         if wrong {
@@ -112,7 +126,7 @@ impl Engine {
             }
             message.wrong += 1;
         }
-        for key in message.guessers.clone() {
+        for key in message.guessers.into_iter().filter(|key| *key != 0) {
             // Right codes only answer where wrong ones were: most keys never see one.
             if wrong || self.guesses.find(key).is_some() {
                 let place = self.guesses.enter(key, now, || GuessRow { key, at: now, ..GuessRow::default() });

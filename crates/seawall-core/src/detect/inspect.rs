@@ -39,7 +39,7 @@ impl Engine {
         let cohort = self.cohort(asked, &keys);
         let narrow = keys.blocks.into_iter().chain(keys.ip).chain(keys.network);
         let wide = wide(&keys, Explained::No).map(|key| key.in_cohort(cohort.tested_with()));
-        let pooled = self.pooled(asked, &keys);
+        let pooled = self.pooled(&keys);
         let one = |key: super::keys::Key| {
             let row = self.keys.find(key.hash)?;
             let view = row.view(self.seconds());

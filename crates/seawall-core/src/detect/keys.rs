@@ -1,7 +1,5 @@
 //! The keys of a request: hashes under which evidence is kept.
 
-use std::hash::Hasher;
-
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
@@ -68,7 +66,9 @@ pub(super) struct Keys {
     pub ip: Option<Key>,
     pub network: Option<Key>,
     /// ASN, fingerprint, user agent and their crossings with the country.
-    pub wide_client: Vec<Key>,
+    pub wide_client: [Option<Key>; 6],
+    /// The fingerprint, or the user agent where there is none; nothing has a hash, too.
+    pub print: u64,
     pub subaccount: u64,
     /// The API key, within its subaccount.
     pub api_key: u64,
@@ -87,6 +87,8 @@ impl Keys {
             None => Key { kind: KeyKind::Operator, hash: mix(country.hash, 77) },
         };
         let subaccount = hash(KeyKind::Subaccount, asked.subaccount.as_bytes());
+        let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref());
+        let print_hash = hash(KeyKind::Fingerprint, print.unwrap_or_default().as_bytes());
         Keys {
             number: hash(KeyKind::Number, &digits.to_le_bytes()),
             digits,
@@ -95,7 +97,8 @@ impl Keys {
             country,
             ip: asked.ip.map(|ip| Key { kind: KeyKind::Ip, hash: hash(KeyKind::Ip, &ip.bucket_bytes()) }),
             network: asked.ip.map(network),
-            wide_client: wide_client(asked, country.hash),
+            wide_client: wide_client(asked, country.hash, print.map(|_| print_hash)),
+            print: print_hash,
             subaccount,
             api_key: mix(subaccount, hash(KeyKind::ApiKey, asked.api_key.as_bytes())),
         }
@@ -110,25 +113,20 @@ impl Keys {
     }
 }
 
-fn wide_client(asked: &Asked, country: u64) -> Vec<Key> {
-    let mut keys = Vec::with_capacity(6);
-    if let Some(asn) = asked.ip_facts.asn {
-        let asn = hash(KeyKind::Asn, &asn.to_le_bytes());
-        keys.push(Key { kind: KeyKind::Asn, hash: asn });
-        keys.push(crossed(KeyKind::CountryAsn, country, asn));
-    }
-    let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref());
-    if let Some(print) = print {
-        let print = hash(KeyKind::Fingerprint, print.as_bytes());
-        keys.push(Key { kind: KeyKind::Fingerprint, hash: print });
-        keys.push(crossed(KeyKind::CountryFingerprint, country, print));
-    }
-    if let (Some(agent), Some(_)) = (asked.user_agent.as_deref(), asked.fingerprint.as_deref()) {
-        let agent = hash(KeyKind::UserAgent, agent.as_bytes());
-        keys.push(Key { kind: KeyKind::UserAgent, hash: agent });
-        keys.push(crossed(KeyKind::CountryUserAgent, country, agent));
-    }
-    keys
+fn wide_client(asked: &Asked, country: u64, print: Option<u64>) -> [Option<Key>; 6] {
+    let asn = asked.ip_facts.asn.map(|asn| hash(KeyKind::Asn, &asn.to_le_bytes()));
+    let agent = asked.user_agent.as_deref().filter(|_| asked.fingerprint.is_some());
+    let agent = agent.map(|agent| hash(KeyKind::UserAgent, agent.as_bytes()));
+    let own = |kind, hash: Option<u64>| hash.map(|hash| Key { kind, hash });
+    let within = |kind, hash: Option<u64>| hash.map(|hash| crossed(kind, country, hash));
+    [
+        own(KeyKind::Asn, asn),
+        within(KeyKind::CountryAsn, asn),
+        own(KeyKind::Fingerprint, print),
+        within(KeyKind::CountryFingerprint, print),
+        own(KeyKind::UserAgent, agent),
+        within(KeyKind::CountryUserAgent, agent),
+    ]
 }
 
 /// An IPv4 /24 or an IPv6 /48.
@@ -172,9 +170,7 @@ pub(super) fn mix(a: u64, b: u64) -> u64 {
 
 /// The same on every node and after every restart, so the key is fixed: what is kept under it is sealed.
 pub(super) fn hash(kind: KeyKind, bytes: &[u8]) -> u64 {
-    let mut hasher = SipHasher13::new_with_keys(0x5ea0_a11d_e7ec_7000, kind as u64);
-    hasher.write(bytes);
-    hasher.finish().max(1)
+    SipHasher13::new_with_keys(0x5ea0_a11d_e7ec_7000, kind as u64).hash(bytes).max(1)
 }
 
 #[cfg(test)]

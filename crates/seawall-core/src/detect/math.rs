@@ -11,9 +11,9 @@ const ONE: u64 = 1023 << 52;
 
 /// Natural logarithm; anything not above zero counts as the smallest normal number.
 #[inline]
-pub(crate) fn ln(x: f64) -> f64 {
+pub(crate) const fn ln(x: f64) -> f64 {
     let bits = x.max(f64::MIN_POSITIVE).to_bits();
-    let mut exponent = f64_of(i64::try_from(bits >> 52).unwrap_or(0) - 1023);
+    let mut exponent = f64_of((bits >> 52).cast_signed() - 1023);
     let mut m = f64::from_bits((bits & MANTISSA) | ONE);
     if m > SQRT_2 {
         m *= 0.5;
@@ -37,11 +37,11 @@ pub(crate) fn exp(x: f64) -> f64 {
 /// `2^x`, flat outside of ±1020.
 #[allow(clippy::cast_possible_truncation, reason = "between -1020 and 1020")]
 #[inline]
-pub(crate) fn exp2(x: f64) -> f64 {
+pub(crate) const fn exp2(x: f64) -> f64 {
     let x = x.clamp(-1020.0, 1020.0);
     let whole = (x + if x < 0.0 { -0.5 } else { 0.5 }) as i64;
     let f = (x - f64_of(whole)) * LN_2;
-    let power = f64::from_bits(u64::try_from(whole + 1023).unwrap_or(1023) << 52);
+    let power = f64::from_bits((whole + 1023).cast_unsigned() << 52);
     let high = 1.0 / 5040.0 + f * (1.0 / 40_320.0 + f * (1.0 / 362_880.0 + f * (1.0 / 3_628_800.0)));
     let low = 1.0 / 6.0 + f * (1.0 / 24.0 + f * (1.0 / 120.0 + f * (1.0 / 720.0 + f * high)));
     power * (1.0 + f * (1.0 + f * (0.5 + f * low)))
@@ -49,7 +49,7 @@ pub(crate) fn exp2(x: f64) -> f64 {
 
 /// Integers below 2^52 are exact.
 #[allow(clippy::cast_precision_loss, reason = "small numbers")]
-fn f64_of(n: i64) -> f64 {
+const fn f64_of(n: i64) -> f64 {
     n as f64
 }
 

@@ -113,8 +113,8 @@ impl Engine {
                 row.pins = row.pins.saturating_sub(1);
             }
         }
-        for key in &message.exposed {
-            if let Some(row) = self.exposure.find_mut(*key) {
+        for key in message.exposed.into_iter().flatten() {
+            if let Some(row) = self.exposure.find_mut(key) {
                 row.pins = row.pins.saturating_sub(1);
             }
         }
@@ -125,13 +125,23 @@ impl Engine {
         let now = self.seconds();
         let health = self.route_health(message.health);
         let speaks = message.cohort != Cohort::Trusted;
+        let mut said = None;
         for booking in &mut message.bookings {
             let Some(row) = self.keys.at_mut(booking.place) else { continue };
             row.fade(now);
             if booking.told == [0.0; 3] && booking.expected == 0.0 {
                 row.trials += 1.0;
             }
-            tell_row(row, booking, standing, health, speaks);
+            let p = f64::from(booking.usual) * health;
+            count(row, booking, standing, p);
+            if speaks && booking.role != Role::Pooled {
+                // Most keys of a message share what is usual, and logarithms are dear.
+                let said = match said {
+                    Some((of, said)) if of == p => said,
+                    _ => said.insert((p, Said::of(standing, p))).1,
+                };
+                tell_row(row, booking, said);
+            }
         }
         self.control_group(message, standing);
     }
@@ -193,8 +203,8 @@ impl Engine {
     /// The message's price is no longer outstanding.
     fn release(&mut self, message: &Pending, lost: bool) {
         let now = self.seconds();
-        for key in &message.exposed {
-            let Some(row) = self.exposure.find_mut(*key) else { continue };
+        for key in message.exposed.into_iter().flatten() {
+            let Some(row) = self.exposure.find_mut(key) else { continue };
             row.outstanding = row.outstanding.saturating_sub(message.price);
             if lost && message.probability < TEACHES_BELOW {
                 row.lose(now, message.price);
@@ -203,32 +213,50 @@ impl Engine {
     }
 }
 
-fn tell_row(row: &mut KeyState, booking: &mut Booking, standing: Standing, health: f64, speaks: bool) {
-    let p = f64::from(booking.usual) * health;
-    let (ratios, balance, expected) = match standing {
-        Standing::Waiting(by) => {
-            let d = p * by;
-            let ratio = |rho: f64| ln((1.0 - rho * d) / (1.0 - d));
-            (RHO.map(ratio), ratio(BALANCE_RHO), d)
+/// Confirmations, and those that were expected.
+fn count(row: &mut KeyState, booking: &mut Booking, standing: Standing, p: f64) {
+    let expected = match standing {
+        Standing::Waiting(by) => p * by,
+        Standing::Confirmed => {
+            row.confirmed += 1.0;
+            p
         }
-        Standing::Confirmed => (RHO.map(|rho| ln(rho).max(MOST_CLEARED)), BALANCE_CONFIRMED, p),
     };
-    if matches!(standing, Standing::Confirmed) {
-        row.confirmed += 1.0;
-    }
     row.expected += single(expected) - booking.expected;
     booking.expected = single(expected);
-    if !speaks || booking.role == Role::Pooled {
-        return;
+}
+
+/// What a message says where a confirmation has probability p: log-likelihood ratios of both alternatives, and
+/// what it adds to the two-sided sum.
+#[derive(Clone, Copy)]
+struct Said {
+    ratios: [f64; 2],
+    balance: f64,
+}
+
+impl Said {
+    fn of(standing: Standing, p: f64) -> Self {
+        let Standing::Waiting(by) = standing else { return Said::CONFIRMED };
+        let d = p * by;
+        let ratio = |rho: f64| ln((1.0 - rho * d) / (1.0 - d));
+        Said { ratios: RHO.map(ratio), balance: ratio(BALANCE_RHO) }
     }
+
+    const CONFIRMED: Said = {
+        let [low, part] = RHO;
+        Said { ratios: [ln(low).max(MOST_CLEARED), ln(part).max(MOST_CLEARED)], balance: BALANCE_CONFIRMED }
+    };
+}
+
+fn tell_row(row: &mut KeyState, booking: &mut Booking, said: Said) {
     let [low, part, both] = &mut booking.told;
-    for ((sum, told), ratio) in row.suspicion.iter_mut().zip([low, part]).zip(ratios) {
+    for ((sum, told), ratio) in row.suspicion.iter_mut().zip([low, part]).zip(said.ratios) {
         *sum = single((f64::from(*sum) + ratio - f64::from(*told)).clamp(0.0, MOST));
         *told = single(ratio);
     }
     let (least, most) = BALANCE_RANGE;
-    row.balance = single((f64::from(row.balance) + balance - f64::from(*both)).clamp(least, most));
-    *both = single(balance);
+    row.balance = single((f64::from(row.balance) + said.balance - f64::from(*both)).clamp(least, most));
+    *both = single(said.balance);
     if row.suspicion == [0.0; 2] {
         (row.trials, row.confirmed, row.expected) = (0.0, 0.0, 0.0);
     }

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::delay::{CHECKPOINTS, CHECKS};
+use super::guessing::GUESSERS;
 use super::keys::Cohort;
 
 /// What one message has told one key. What was added can be taken back when the confirmation comes late.
@@ -55,10 +56,10 @@ pub(super) struct Pending {
     pub bookings: Vec<Booking>,
     /// Rows of route health: operator and country.
     pub health: [u64; 2],
-    /// Keys of exposure.
-    pub exposed: Vec<u64>,
-    /// Client keys that answer for wrong codes, and how many there were.
-    pub guessers: Vec<u64>,
+    /// Keys of exposure; none of a trusted message.
+    pub exposed: Option<[u64; 3]>,
+    /// Client keys that answer for wrong codes, 0 for none, and how many there were.
+    pub guessers: [u64; GUESSERS],
     pub wrong: u8,
 }
 
@@ -73,6 +74,9 @@ pub(super) struct Outstanding {
     #[serde(with = "sorted")]
     messages: HashMap<u64, Pending>,
     queues: [VecDeque<(i64, u64)>; CHECKS + 1],
+    /// Nothing is due before; asked with every request.
+    #[serde(skip)]
+    idle_until: i64,
 }
 
 /// A checkpoint that is due.
@@ -86,9 +90,11 @@ pub(super) struct Due {
 
 impl Outstanding {
     pub(super) fn insert(&mut self, id: u64, message: Pending) {
+        let due = message.at + checkpoint(0);
         if let Some(queue) = self.queues.first_mut() {
-            queue.push_back((message.at + checkpoint(0), id));
+            queue.push_back((due, id));
         }
+        self.idle_until = self.idle_until.min(due);
         self.messages.insert(id, message);
     }
 
@@ -115,10 +121,7 @@ impl Outstanding {
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
-        let beside = |m: &Pending| {
-            m.bookings.capacity() * size_of::<Booking>()
-                + (m.exposed.capacity() + m.guessers.capacity()) * size_of::<u64>()
-        };
+        let beside = |m: &Pending| m.bookings.capacity() * size_of::<Booking>();
         let queues: usize = self.queues.iter().map(VecDeque::capacity).sum();
         self.messages.capacity() * (size_of::<(u64, Pending)>() + 1) * 8 / 7
             + self.messages.values().map(beside).sum::<usize>()
@@ -127,9 +130,14 @@ impl Outstanding {
 
     /// The earliest checkpoint up to `now`; of two at the same time, the later stage first.
     pub(super) fn due(&mut self, now: i64) -> Option<Due> {
+        if now < self.idle_until {
+            return None;
+        }
         let fronts = self.queues.iter().enumerate().rev();
         let first = fronts.filter_map(|(stage, queue)| queue.front().map(|&(at, id)| Due { at, id, stage }));
-        let due = first.min_by_key(|due| due.at).filter(|due| due.at <= now)?;
+        let first = first.min_by_key(|due| due.at);
+        self.idle_until = first.map_or(i64::MAX, |due| due.at);
+        let due = first.filter(|due| due.at <= now)?;
         self.queues.get_mut(due.stage)?.pop_front();
         if let Some(next) = self.queues.get_mut(due.stage + 1) {
             next.push_back((due.at - checkpoint(due.stage) + checkpoint(due.stage + 1), due.id));
@@ -175,8 +183,8 @@ mod tests {
             credited: true,
             bookings: Vec::new(),
             health: [0; 2],
-            exposed: Vec::new(),
-            guessers: Vec::new(),
+            exposed: None,
+            guessers: [0; GUESSERS],
             wrong: 0,
         }
     }

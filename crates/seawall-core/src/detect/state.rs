@@ -73,8 +73,9 @@ impl KeyState {
     #[inline]
     pub(super) fn fade(&mut self, now: u32) {
         if now >= self.at.saturating_add(FADING_STEP) {
-            let fading = Fading::over(now - self.at, self.kind());
-            self.suspicion.iter_mut().for_each(|s| *s = times(*s, fading.suspicion));
+            let fading = Fading::over(now - self.at);
+            let suspicion = fading.suspicion(self.kind());
+            self.suspicion.iter_mut().for_each(|s| *s = times(*s, suspicion));
             self.balance = times(self.balance, fading.slow);
             for value in [&mut self.trials, &mut self.confirmed, &mut self.expected] {
                 *value = times(*value, fading.fast);
@@ -93,10 +94,10 @@ impl KeyState {
 
     /// The fading values at `now`, without changing anything.
     pub(super) fn view(&self, now: u32) -> View {
-        let fading = Fading::over(now.saturating_sub(self.at), self.kind());
+        let fading = Fading::over(now.saturating_sub(self.at));
         let [low, part] = self.suspicion;
         View {
-            suspicion: f64::from(low.max(part)) * fading.suspicion,
+            suspicion: f64::from(low.max(part)) * fading.suspicion(self.kind()),
             balance: f64::from(self.balance) * fading.slow,
             trials: f64::from(self.trials) * fading.fast,
             confirmed: f64::from(self.confirmed) * fading.fast,
@@ -131,18 +132,38 @@ fn half_lives(seconds: u32, half_life: f64) -> f64 {
 /// What is left of each kind of value after some time.
 struct Fading {
     slow: f64,
-    suspicion: f64,
+    wide: f64,
     fast: f64,
     hour: f64,
 }
 
+/// What is left of [`Fading::slow`] after so many seconds: most rows are looked at again within minutes.
+static SLOW: [f64; 1024] = slow_by_second();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn slow_by_second() -> [f64; 1024] {
+    let mut all = [1.0; 1024];
+    let mut second = 1;
+    while second < all.len() {
+        all[second] = exp2(-(second as f64) / SUSPICION);
+        second += 1;
+    }
+    all
+}
+
 impl Fading {
-    fn over(seconds: u32, kind: KeyKind) -> Self {
-        let slow = half_lives(seconds, SUSPICION);
+    #[inline]
+    fn over(seconds: u32) -> Self {
+        let known = usize::try_from(seconds).ok().and_then(|second| SLOW.get(second));
+        let slow = known.copied().unwrap_or_else(|| half_lives(seconds, SUSPICION));
         let two = slow * slow;
         let fast = two * two;
-        let suspicion = if kind.is_wide() { fast * two } else { slow };
-        Fading { slow, suspicion, fast, hour: fast * fast * fast }
+        Fading { slow, wide: fast * two, fast, hour: fast * fast * fast }
+    }
+
+    #[inline]
+    fn suspicion(&self, kind: KeyKind) -> f64 {
+        if kind.is_wide() { self.wide } else { self.slow }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::country::Country;
 
-use super::{Continent, lists};
+use super::Continent;
 
 const AFRICA: &str = "AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG \
     ML MR MU MW MZ NA NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW AC TA";
@@ -58,6 +58,15 @@ impl Country {
     pub fn continent(self) -> Option<Continent> {
         CONTINENTS.iter().find(|(_, countries)| lists(countries, self)).map(|(continent, _)| *continent)
     }
+}
+
+/// Whether a text of country codes, one character between them, has this one.
+fn lists(countries: &str, country: Country) -> bool {
+    let letters = country.as_str().as_bytes();
+    countries
+        .as_bytes()
+        .chunks(3)
+        .any(|code| matches!((code, letters), ([a, b, ..], [c, d]) if a == c && b == d))
 }
 
 #[cfg(test)]

@@ -109,15 +109,6 @@ impl Continent {
     }
 }
 
-/// Whether a text of country codes, one character between them, has this one.
-fn lists(countries: &str, country: Country) -> bool {
-    let letters = country.as_str().as_bytes();
-    countries
-        .as_bytes()
-        .chunks(3)
-        .any(|code| matches!((code, letters), ([a, b, ..], [c, d]) if a == c && b == d))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use super::{CodeMatch, NumberFacts, OperatorCode, prefix};
 static PREFIXES: &[u8] = include_bytes!("../../../../data/operator_prefixes.bin");
 static OPERATORS: &[u8] = include_bytes!("../../../../data/operators.bin");
 static DISPOSABLE: &[u8] = include_bytes!("../../../../data/disposable.bin");
-static PORTABLE: &str = include_str!("../../../../data/portable.txt");
+static PORTABLE: [u32; 26] = bits(include_bytes!("../../../../data/portable.txt"));
 
 /// The operator that a range was first given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,20 @@ pub fn disposable(number: Msisdn) -> bool {
 
 /// Whether mobile numbers of a country can be taken to another operator.
 pub fn portable(country: Country) -> bool {
-    super::lists(PORTABLE, country)
+    let [row, bit] = country.letters().map(|letter| letter.checked_sub(b'A').map_or(31, u32::from));
+    let row = usize::try_from(row).ok().and_then(|row| PORTABLE.get(row));
+    row.is_some_and(|row| row & (1 << (bit & 31)) != 0)
+}
+
+/// Countries as a bit each, of their codes with one character between them.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn bits(mut countries: &[u8]) -> [u32; 26] {
+    let mut rows = [0; 26];
+    while let [row @ b'A'..=b'Z', bit @ b'A'..=b'Z', _, rest @ ..] = countries {
+        rows[(*row - b'A') as usize] |= 1 << (*bit - b'A');
+        countries = rest;
+    }
+    rows
 }
 
 #[cfg(test)]

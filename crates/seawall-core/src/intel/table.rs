@@ -153,9 +153,14 @@ fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
+#[inline]
 pub(super) fn varint(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
-    let mut value = 0;
-    let mut shift = 0;
+    let first = *bytes.next()?;
+    if first < 0x80 {
+        return Some(u64::from(first));
+    }
+    let mut value = u64::from(first & 0x7f);
+    let mut shift = 7;
     while shift < u64::BITS {
         let byte = *bytes.next()?;
         value |= u64::from(byte & 0x7f) << shift;

@@ -5,6 +5,9 @@ use hashbrown::HashMap;
 use crate::address::{AddressHistory, Numbers};
 use crate::time::Timestamp;
 
+/// Hours between two looks for addresses that are over.
+const SWEEP_EVERY: u32 = 24;
+
 /// Addresses by their hashed /32 or /64.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
@@ -25,13 +28,13 @@ impl Addresses {
     /// A code went to a number from there, or the number confirmed one.
     pub fn note(&mut self, ip: u64, number: u64, confirmed: bool, at: Timestamp) {
         let hour = hour(at);
-        if self.swept < hour {
+        if self.swept + SWEEP_EVERY <= hour {
             self.swept = hour;
             self.known.retain(|_, numbers| numbers.forgotten_at() > hour);
         }
         match self.known.get_mut(&ip) {
-            Some(numbers) => numbers.note(number, hour, confirmed),
-            None => {
+            Some(numbers) if numbers.forgotten_at() > hour => numbers.note(number, hour, confirmed),
+            _ => {
                 self.known.insert(ip, Numbers::new(number, hour, confirmed));
             }
         }

@@ -20,8 +20,8 @@ const LATEST: i64 = 3650 * 86_400_000;
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
-    /// A receipt: delivered or failed.
-    Receipt(bool),
+    /// A receipt says that the message did not arrive. One that says that it did confirms nothing: nobody looks.
+    Failed,
     /// A wrong code.
     WrongCheck,
     /// The right code.
@@ -62,8 +62,8 @@ impl Ahead {
         let mut push = |due: i64, what| {
             self.0.push(Reverse(Feedback { due, name: name.into(), what, follows }));
         };
-        if let Some(delivered) = after.delivered {
-            push(at + RECEIPT_AFTER, What::Receipt(delivered));
+        if after.delivered == Some(false) {
+            push(at + RECEIPT_AFTER, What::Failed);
         }
         let right = after.confirm_after_ms.map(|ms| i64::try_from(ms).unwrap_or(LATEST).min(LATEST));
         let wrong = i64::from(after.wrong_checks.min(MOST_WRONG));
@@ -95,7 +95,7 @@ mod tests {
     fn nothing_overflows() {
         let mut ahead = Ahead::default();
         let after =
-            IfSent { confirm_after_ms: Some(u64::MAX), wrong_checks: u32::MAX, delivered: Some(true) };
+            IfSent { confirm_after_ms: Some(u64::MAX), wrong_checks: u32::MAX, delivered: Some(false) };
         ahead.plan(Timestamp::MAX, "a", about(1), after);
         assert_eq!(ahead.0.len(), 102);
     }

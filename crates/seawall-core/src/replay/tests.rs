@@ -105,13 +105,10 @@ fn a_confirmation_ends_the_back_off() {
 fn wrong_codes_come_before_the_right_one_and_reach_the_engine_in_order() {
     let mut ahead = Ahead::default();
     let follows = Follows { id: 1, to: Msisdn::from_e164(NUMBER).unwrap(), sub: 0, ip: None };
-    let after = IfSent { confirm_after_ms: Some(0), wrong_checks: 3, delivered: Some(true) };
+    let after = IfSent { confirm_after_ms: Some(0), wrong_checks: 3, delivered: Some(false) };
     ahead.plan(Timestamp::from_millis(BEGIN), "a", follows, after);
     let order: Vec<What> = std::iter::from_fn(|| ahead.due(Timestamp::MAX)).map(|due| due.what).collect();
-    assert_eq!(
-        order,
-        [What::WrongCheck, What::WrongCheck, What::WrongCheck, What::Confirmed, What::Receipt(true)]
-    );
+    assert_eq!(order, [What::WrongCheck, What::WrongCheck, What::WrongCheck, What::Confirmed, What::Failed]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ const SWEEP_AFTER: usize = 1 << 17;
 /// Windows by counter key.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
-    keys: HashMap<u64, (Times, Timestamp)>,
+    keys: HashMap<u64, (Option<Times>, Timestamp)>,
     since_sweep: usize,
 }
 
@@ -20,7 +20,7 @@ impl Windows {
     /// What a charge of all of these would exceed.
     pub fn peek(&self, charges: &[Charge], now: Timestamp) -> Vec<Exceeded> {
         let full = |charge: &Charge| {
-            let held = self.keys.get(&charge.key).map(|(times, _)| times);
+            let held = self.keys.get(&charge.key).and_then(|(times, _)| times.as_ref());
             charge.rule.admits(held, charge.amount, now).err().map(|full| Exceeded::new(charge, full))
         };
         charges.iter().filter_map(full).collect()
@@ -44,15 +44,9 @@ impl Windows {
     /// Charges one, whatever it holds.
     pub fn add(&mut self, charge: &Charge, now: Timestamp) {
         self.sweep(now);
-        let (held, end) = match self.keys.remove(&charge.key) {
-            Some((times, end)) => (Some(times), end),
-            None => (None, now),
-        };
-        let mut held = held;
-        charge.rule.charge(&mut held, charge.amount, now);
-        if let Some(times) = held {
-            self.keys.insert(charge.key, (times, end.max(charge.rule.end(now))));
-        }
+        let (held, end) = self.keys.entry(charge.key).or_insert((None, now));
+        charge.rule.charge(held, charge.amount, now);
+        *end = charge.rule.end(now).max(*end);
     }
 
     /// Forgets a key.

@@ -24,6 +24,8 @@ struct Shown<'a> {
 /// Where decisions go.
 pub(super) struct Decisions {
     out: Box<dyn Write>,
+    /// The one being written.
+    line: Vec<u8>,
     name: String,
     /// A regular file: half of it does not stay, because it looks like a whole one.
     file: Option<PathBuf>,
@@ -35,12 +37,14 @@ impl Decisions {
     pub fn open(path: Option<&Path>) -> Result<Self, String> {
         let Some(path) = path else {
             let out = Box::new(BufWriter::with_capacity(1 << 20, std::io::stdout()));
-            return Ok(Decisions { out, name: "standard output".to_owned(), file: None, gone: false });
+            let (name, line) = ("standard output".to_owned(), Vec::new());
+            return Ok(Decisions { out, line, name, file: None, gone: false });
         };
         let file = File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         let regular = file.metadata().is_ok_and(|meta| meta.is_file());
         Ok(Decisions {
             out: Box::new(BufWriter::with_capacity(1 << 20, file)),
+            line: Vec::new(),
             name: path.display().to_string(),
             file: regular.then(|| path.to_path_buf()),
             gone: false,
@@ -58,8 +62,10 @@ impl Decisions {
             reasons: &decision.reasons,
             sent: decided.sent,
         };
-        let written = serde_json::to_writer(&mut self.out, &shown).map_err(std::io::Error::from);
-        let written = written.and_then(|()| self.out.write_all(b"\n"));
+        self.line.clear();
+        let written = serde_json::to_writer(&mut self.line, &shown).map_err(std::io::Error::from);
+        self.line.push(b'\n');
+        let written = written.and_then(|()| self.out.write_all(&self.line));
         self.settle(written)
     }
 

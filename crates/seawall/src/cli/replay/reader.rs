@@ -62,7 +62,13 @@ impl Reader {
                 break;
             }
         }
-        match serde_json::from_slice(self.buffer.trim_ascii_end()) {
+        let line = self.buffer.trim_ascii_end();
+        // Text that is known to be UTF-8 as a whole need not be looked at piece by piece.
+        let read = match std::str::from_utf8(line) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(line),
+        };
+        match read {
             Ok(line) => Ok(Some(line)),
             Err(error) => Err(Failure::Wrong(malformed(&self.name, self.line, &error))),
         }
