@@ -10,6 +10,7 @@ mod lists;
 mod notes;
 mod rest;
 mod scan;
+pub mod server;
 mod travel;
 mod verify;
 

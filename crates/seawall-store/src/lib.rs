@@ -13,6 +13,7 @@ pub mod lists;
 pub mod memory;
 pub mod notes;
 mod packed;
+pub mod postgres;
 pub mod records;
 pub mod redis;
 mod sealed;
@@ -28,6 +29,7 @@ use seawall_core::limit::Dimensions;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
+use tokio::sync::watch;
 
 pub use crate::counters::Counters;
 use crate::records::{
@@ -67,6 +69,15 @@ pub enum StoreError {
 /// Result of a store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// How often what is set up was changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// [`Directory::version`].
+    pub version: u64,
+    /// Grows with every change of any entry of a list.
+    pub entries: u64,
+}
+
 /// What is set up: accounts, keys, limits, providers and so on as named documents, and opt-outs.
 #[async_trait]
 pub trait Directory: lists::Lists + notes::Notes + Send + Sync {
@@ -85,6 +96,12 @@ pub trait Directory: lists::Lists + notes::Notes + Send + Sync {
 
     /// Grows with every change of any document; recorded with decisions.
     async fn version(&self) -> Result<u64>;
+
+    /// What is set up, as it changes, by whatever process. A store of one process tells nothing: who changed
+    /// something knows.
+    fn changes(&self) -> watch::Receiver<Changes> {
+        watch::channel(Changes::default()).1
+    }
 
     /// How far each opt-out of a number reaches, ended ones included; empty for most numbers.
     async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>>;
@@ -236,8 +253,25 @@ pub trait Ledger: Send + Sync {
     /// Ends a delivery (`None`) or sets when it is tried again.
     async fn settle_hook(&self, id: Id, again_at: Option<Timestamp>) -> Result<()>;
 
-    /// After a start: every message left in `submitting` becomes `unknown`, because nobody can know.
+    /// After a start: every message left in `submitting` becomes `unknown`, because nobody can know. Where nodes
+    /// share a database, what others are submitting stays theirs.
     async fn recover(&self, now: Timestamp) -> Result<Recovery>;
+
+    /// The same for nodes that are gone since; called every second. Nothing where there are no others.
+    async fn recover_gone(&self, now: Timestamp) -> Result<Vec<Moved>> {
+        let _ = now;
+        Ok(Vec::new())
+    }
+
+    /// This node's number among those that share the database, below 1,024: what its ids differ in from theirs.
+    fn node(&self) -> u16 {
+        0
+    }
+
+    /// Whether other nodes may use the same database.
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Everything that sends charged since an instant, oldest first, and then what was charged by allows that
     /// were given without a send, handed to `each`. What redeemed an allow was charged when that was given.

@@ -1,6 +1,6 @@
 //! Decisions: those of messages stand in their bodies, all others are packed many to a batch.
 
-use seawall_core::id::Id;
+use seawall_core::id::{Id, SEQUENCE_BITS};
 
 use super::damaged;
 use crate::Result;
@@ -11,6 +11,9 @@ use crate::vault::{Place, Vault};
 pub(crate) const PLACE: [u8; 2] = *b"db";
 /// Decisions of one row: few enough that one of them is found quickly, enough to make each cheap.
 const BATCH: usize = 256;
+/// Row keys that a batch spans at most: those of ten minutes. Whoever looks for one need not look further.
+pub(crate) const SPAN: i64 = 600_000 << SEQUENCE_BITS;
+
 /// A batch ready to be written.
 pub(crate) struct SealedBatch {
     pub(crate) first: i64,
@@ -21,7 +24,8 @@ pub(crate) struct SealedBatch {
 /// Packs and seals decisions.
 pub(crate) fn seal(vault: &Vault, mut decisions: Vec<DecisionRecord>) -> Result<Vec<SealedBatch>> {
     decisions.sort_unstable_by_key(|d| d.id);
-    let chunks = decisions.chunks(BATCH).map(|chunk| {
+    let near = |a: &DecisionRecord, b: &DecisionRecord| a.id.row() / SPAN == b.id.row() / SPAN;
+    let chunks = decisions.chunk_by(near).flat_map(|chunk| chunk.chunks(BATCH)).map(|chunk| {
         let row = |d: Option<&DecisionRecord>| d.map_or(0, |d| d.id.row());
         let (first, last) = (row(chunk.first()), row(chunk.last()));
         let body = vault.seal_with(Place::new(PLACE, first), |out| pack(chunk, out))?;

@@ -1,0 +1,81 @@
+//! The store for more than one machine: PostgreSQL, shared by any number of nodes.
+//!
+//! Nothing is kept in memory that another node may change: what one statement does not decide, a unique key or
+//! a lock in the same transaction does. Reading order: `schema`, `node` (who holds what is being sent), `writer`
+//! (the group commit), then `travel`.
+
+mod accept;
+mod charges;
+mod checks;
+mod conn;
+mod decisions;
+mod directory;
+mod documents;
+mod erase;
+mod evidence;
+mod fault;
+mod hooks;
+mod known;
+mod ledger;
+mod lists;
+mod messages;
+mod node;
+mod notes;
+mod opt_outs;
+mod partitions;
+mod prune;
+mod query;
+mod scan;
+mod schema;
+mod setup;
+mod tls;
+mod travel;
+mod url;
+mod verifications;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use crate::Result;
+use crate::vault::Vault;
+
+/// Whether other nodes may use the same database at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// No: what this node counts in its memory, no other would know.
+    Alone,
+    /// Yes.
+    Shared,
+}
+
+/// [`crate::Directory`] and [`crate::Ledger`] on one PostgreSQL database.
+pub struct PostgresStore {
+    db: Arc<conn::Db>,
+    writer: writer::Writer,
+}
+
+impl PostgresStore {
+    /// Connects, looks whether the server keeps what it acknowledges, brings the tables to this version's schema,
+    /// and takes a place among the nodes. Refuses a database that is newer, or sealed with other keys.
+    pub async fn open(url: &str, vault: Arc<Vault>, sharing: Sharing) -> Result<Self> {
+        let db = conn::Db::connect(url, vault)?;
+        setup::prepare(&db).await?;
+        node::join(&db, sharing).await?;
+        Ok(PostgresStore { writer: writer::Writer::start(&db), db })
+    }
+
+    /// Brings the tables of a database to this version's schema; says from which one and to which.
+    pub async fn migrate(url: &str, vault: Arc<Vault>) -> Result<(i64, i64)> {
+        let db = conn::Db::connect(url, vault)?;
+        setup::prepare(&db).await
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.db.close();
+    }
+}

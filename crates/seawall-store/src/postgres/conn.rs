@@ -1,0 +1,298 @@
+//! Connections: a pool of a fixed size, and a time within which each thing is done or given up.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use seawall_core::time::Timestamp;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, Row, Statement};
+
+use super::partitions::Days;
+use super::tls::Tls;
+use crate::vault::Vault;
+use crate::{Result, StoreError};
+
+/// Connections of one node, the one that listens apart.
+const CONNECTIONS: usize = 16;
+/// Within this a request knows whether it was done.
+pub(super) const SOON: Duration = Duration::from_millis(1_800);
+/// Within this what reads much is done: lists, refilling, retention.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Values of a statement.
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// The database, and what this node is in it.
+pub(super) struct Db {
+    pool: Pool,
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+    pub(super) vault: Arc<Vault>,
+    pub(super) days: Days,
+    pub(super) node: super::node::Node,
+    closed: AtomicBool,
+    latest: AtomicI64,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Db {
+    /// Reads a URL; connects only when something is asked for.
+    pub(super) fn connect(url: &str, vault: Arc<Vault>) -> Result<Arc<Self>> {
+        let (config, tls) = super::url::read(url)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
+        let lasting = Hook::async_fn(|client, _| {
+            Box::pin(async move {
+                super::setup::lasting(client).await.map_err(|e| HookError::message(e.to_string()))
+            })
+        });
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .post_create(lasting)
+            .build()
+            .map_err(|e| StoreError::Unavailable(format!("no connections to PostgreSQL: {e}")))?;
+        Ok(Arc::new(Db {
+            pool,
+            config,
+            tls,
+            vault,
+            days: Days::default(),
+            node: super::node::Node::default(),
+            closed: AtomicBool::new(false),
+            latest: AtomicI64::new(0),
+            tasks: Mutex::default(),
+        }))
+    }
+
+    /// A connection for something that a request waits for.
+    pub(super) async fn soon(&self) -> Result<Conn> {
+        self.conn(Instant::now() + SOON, Instant::now() + SOON).await
+    }
+
+    /// A connection for something that takes longer; that one is free is known as soon.
+    pub(super) async fn patient(&self) -> Result<Conn> {
+        self.conn(Instant::now() + SOON, Instant::now() + LATE).await
+    }
+
+    /// A connection for something that has to be done until an instant.
+    pub(super) async fn until(&self, until: Instant) -> Result<Conn> {
+        self.conn(until, until).await
+    }
+
+    async fn conn(&self, got_by: Instant, until: Instant) -> Result<Conn> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("the store is closed".to_owned()));
+        }
+        let object = match tokio::time::timeout_at(got_by, self.pool.get()).await {
+            Ok(Ok(object)) => object,
+            Ok(Err(error)) => return Err(unreachable(&error)),
+            Err(_) => {
+                let busy = self.pool.status().available == 0 && self.pool.status().size >= CONNECTIONS;
+                let why = if busy { "all its connections are in use" } else { "it does not answer" };
+                return Err(StoreError::Unavailable(format!("PostgreSQL: {why}")));
+            }
+        };
+        Ok(Conn { object: Some(object), until, idle: true, open: false })
+    }
+
+    /// Notes the time of a request; lists, which are given none, use the latest to tell what has expired.
+    pub(super) fn note(&self, now: Timestamp) {
+        self.latest.fetch_max(now.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(super) fn latest(&self) -> i64 {
+        self.latest.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Nothing new is begun.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.tasks().drain(..).for_each(|task| task.abort());
+        self.pool.close();
+    }
+
+    /// Ends a task together with the store.
+    pub(super) fn keep(&self, task: JoinHandle<()>) {
+        self.tasks().push(task);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unreachable(error: &deadpool_postgres::PoolError) -> StoreError {
+    match error {
+        deadpool_postgres::PoolError::Backend(error) => {
+            let cause =
+                std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            match error.as_db_error() {
+                Some(db) => {
+                    StoreError::Unavailable(format!("PostgreSQL refuses the connection: {}", db.message()))
+                }
+                None => StoreError::Unavailable(format!("PostgreSQL cannot be reached: {error}{cause}")),
+            }
+        }
+        other => StoreError::Unavailable(format!("PostgreSQL cannot be used: {other}")),
+    }
+}
+
+/// One connection while it is used. One that was given up in the middle of something is closed, not reused.
+pub(super) struct Conn {
+    object: Option<Object>,
+    until: Instant,
+    idle: bool,
+    open: bool,
+}
+
+impl Conn {
+    /// When what is done on it is given up.
+    pub(super) fn deadline(&self) -> Instant {
+        self.until
+    }
+
+    /// The driver's own client, for statements that travel together.
+    pub(super) fn client(&self) -> Result<&Object> {
+        self.object.as_ref().ok_or_else(|| StoreError::Unavailable("a connection was given back".to_owned()))
+    }
+
+    /// A statement, prepared once on each connection.
+    pub(super) async fn prepared(&self, sql: &str) -> Result<Statement> {
+        within(self.until, self.client()?.prepare_cached(sql)).await
+    }
+
+    /// Rows of a query.
+    pub(super) async fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        let statement = self.prepared(sql).await?;
+        self.idle = false;
+        let done = within(self.until, self.client()?.query(&statement, values)).await;
+        self.idle = !timed_out(&done);
+        done
+    }
+
+    /// The first row of a query.
+    pub(super) async fn row(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement; how many rows it touched.
+    pub(super) async fn run(&mut self, sql: &str, values: Values<'_>) -> Result<u64> {
+        let statement = self.prepared(sql).await?;
+        self.idle = false;
+        let done = within(self.until, self.client()?.execute(&statement, values)).await;
+        self.idle = !timed_out(&done);
+        done
+    }
+
+    /// Runs statements without values.
+    pub(super) async fn script(&mut self, sql: &str) -> Result<()> {
+        self.idle = false;
+        let done = within(self.until, self.client()?.batch_execute(sql)).await;
+        self.idle = !timed_out(&done);
+        done
+    }
+
+    /// Begins a transaction. A connection that is dropped before its end is closed, which takes it back.
+    pub(super) async fn begin(&mut self) -> Result<()> {
+        self.open = true;
+        self.script("BEGIN").await
+    }
+
+    /// Notes that a transaction was begun with statements of the caller's own.
+    pub(super) fn begun(&mut self) {
+        self.open = true;
+    }
+
+    /// Notes that the caller committed.
+    pub(super) fn ended(&mut self) {
+        self.open = false;
+    }
+
+    /// Commits.
+    pub(super) async fn commit(&mut self) -> Result<()> {
+        self.script("COMMIT").await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Holds a lock until the end of the transaction.
+    pub(super) async fn lock(&mut self, lock: Lock) -> Result<()> {
+        self.rows("SELECT pg_advisory_xact_lock($1::int4, $2::int4)", &[&OURS, &(lock.number())])
+            .await
+            .map(drop)
+    }
+
+    /// The same, of one number.
+    pub(super) async fn lock_number(&mut self, number: i64) -> Result<()> {
+        self.rows("SELECT pg_advisory_xact_lock($1::bigint)", &[&number]).await.map(drop)
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take().filter(|_| self.open || !self.idle) {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// Marks our advisory locks: `Swal`.
+pub(super) const OURS: i32 = 0x5377_616c;
+
+/// What nodes do one at a time.
+#[derive(Clone, Copy)]
+pub(super) enum Lock {
+    /// Changing the schema.
+    Schema,
+    /// Changing what is set up, and the audit log.
+    Directory,
+    /// Appending to the stream of evidence.
+    Evidence,
+    /// Making and dropping partitions.
+    Partitions,
+    /// Applying retention.
+    Retention,
+    /// Joining and leaving.
+    Nodes,
+}
+
+impl Lock {
+    /// As PostgreSQL knows it.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Lock::Schema => 1,
+            Lock::Directory => 2,
+            Lock::Evidence => 3,
+            Lock::Partitions => 4,
+            Lock::Retention => 5,
+            Lock::Nodes => 6,
+        }
+    }
+}
+
+const LATE_ANSWER: &str = "PostgreSQL did not answer in time";
+
+fn timed_out<T>(done: &Result<T>) -> bool {
+    matches!(done, Err(StoreError::Unavailable(why)) if why == LATE_ANSWER)
+}
+
+/// Waits for the server, but not for ever.
+pub(super) async fn within<T>(
+    until: Instant,
+    work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+) -> Result<T> {
+    match tokio::time::timeout_at(until, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Unavailable(LATE_ANSWER.to_owned())),
+    }
+}

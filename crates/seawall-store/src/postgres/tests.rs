@@ -1,0 +1,196 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use seawall_core::message::MessageState;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::conformance::server::{Server, server};
+use crate::conformance::{self, Backend, acceptance, at, id, message, verification};
+use crate::records::{Acceptance, AuditEntry, Document};
+use crate::{Directory, Ledger, StoreError};
+
+fn vault() -> Arc<Vault> {
+    Arc::new(Vault::from_keys(&[(1, [3; 32])]).unwrap())
+}
+
+/// The server, unless these tests are skipped.
+async fn here() -> Option<&'static Server> {
+    let server = server().await.unwrap();
+    if server.is_none() {
+        eprintln!("SKIPPED: PostgreSQL (set SEAWALL_TEST_POSTGRES to the directory of its programs)");
+    }
+    server
+}
+
+fn backend(url: &str) -> Backend {
+    let open = PostgresStore::open(url, vault(), Sharing::Alone);
+    let store = tokio::task::block_in_place(|| Handle::current().block_on(open)).unwrap();
+    let store = Arc::new(store);
+    Backend { directory: store.clone(), ledger: store }
+}
+
+async fn refused(url: &str, vault: Arc<Vault>) -> String {
+    PostgresStore::open(url, vault, Sharing::Alone).await.err().unwrap().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn it_keeps_every_promise() {
+    let Some(server) = here().await else { return };
+    let fresh = || tokio::task::block_in_place(|| Handle::current().block_on(server.database())).unwrap();
+    conformance::run(|| backend(&fresh())).await.unwrap();
+    let same = fresh();
+    conformance::run_persistent(|| backend(&same)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_not_keep_its_word_is_refused() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap().close().await;
+    let other = Arc::new(Vault::from_keys(&[(1, [4; 32])]).unwrap());
+    assert!(refused(&url, other).await.contains("does not belong to this database"));
+    let database = url.split(['/', '?']).nth(3).unwrap().to_owned();
+    for (setting, words) in [
+        ("synchronous_commit = off", "synchronous_commit = off"),
+        ("default_transaction_read_only = on", "read-only"),
+    ] {
+        let (name, _) = setting.split_once(' ').unwrap();
+        server.admin(&format!("ALTER DATABASE {database} SET {setting}")).await.unwrap();
+        let error = refused(&url, vault()).await;
+        assert!(error.contains(words), "{error}");
+        server.admin(&format!("ALTER DATABASE {database} RESET {name}")).await.unwrap();
+    }
+    Server::run(&url, "UPDATE meta SET value = 99 WHERE name = 'schema'").await.unwrap();
+    assert!(refused(&url, vault()).await.contains("schema 99"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_node_that_counts_for_itself_is_refused() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let first = PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap();
+    assert!(refused(&url, vault()).await.contains("another seawall uses this database"));
+    first.close().await;
+    drop(first);
+    PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nodes_share_the_work_and_take_over_from_one_that_is_gone() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let node = || PostgresStore::open(&url, vault(), Sharing::Shared);
+    let (one, two) = (Arc::new(node().await.unwrap()), Arc::new(node().await.unwrap()));
+    assert_ne!(one.node(), two.node());
+    let all = (0..400).map(|i| message(i, 1, "x")).collect::<crate::Result<Vec<_>>>().unwrap();
+    one.accept(Acceptance { messages: all, ..Acceptance::default() }).await.unwrap();
+    let claims = |store: &Arc<PostgresStore>| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut mine = Vec::new();
+            while mine.len() < 150 {
+                mine.extend(store.claim(at(1000), 7).await.unwrap().into_iter().map(|m| m.id));
+            }
+            mine
+        })
+    };
+    let (a, b) = (claims(&one), claims(&two));
+    let (a, b) = (a.await.unwrap(), b.await.unwrap());
+    assert!(a.iter().all(|id| !b.contains(id)), "claimed twice");
+    // A restart of the second marks what was its own, and only that.
+    assert_eq!(two.recover(at(1500)).await.unwrap().unknown, b.len());
+    assert_eq!(two.message(None, a[0]).await.unwrap().unwrap().state, MessageState::Submitting);
+    // The first is gone without a word.
+    one.db.close();
+    let begun = Instant::now();
+    let mut gone = Vec::new();
+    while gone.is_empty() && begun.elapsed() < Duration::from_secs(8) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        gone = two.recover_gone(at(2000)).await.unwrap();
+    }
+    assert_eq!(gone.len(), a.len());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert_eq!(two.message(None, a[0]).await.unwrap().unwrap().state, MessageState::Unknown);
+    assert_eq!(two.claim(at(3000), 999).await.unwrap().len(), 400 - a.len() - b.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_one_node_sets_up_the_others_hear_of() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let one = PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap();
+    let two = PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap();
+    let mut changes = two.changes();
+    let document = Document {
+        collection: "limits".to_owned(),
+        id: "a".to_owned(),
+        name: None,
+        body: serde_json::json!({}),
+        revision: 1,
+        created_at: at(1),
+        updated_at: at(1),
+    };
+    let audit = AuditEntry {
+        at: at(1),
+        actor: "admin".to_owned(),
+        action: "limits.create".to_owned(),
+        target: "a".to_owned(),
+        detail: serde_json::json!({}),
+        ip: None,
+    };
+    let begun = Instant::now();
+    let version = one.create(document, audit).await.unwrap();
+    changes.wait_for(|now| now.version == version).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(900), "by a notification: {:?}", begun.elapsed());
+    assert_eq!(two.version().await.unwrap(), version);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_are_committed_together() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = Arc::new(PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap());
+    let accept = |n: i64| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let (v, m) = verification(n, n.unsigned_abs() % 500).unwrap();
+            store.accept(acceptance(v, m)).await
+        })
+    };
+    let all: Vec<_> = (0..1000).map(accept).collect();
+    let (mut done, mut conflicts) = (0, 0);
+    for one in all {
+        match one.await.unwrap() {
+            Ok(()) => done += 1,
+            Err(StoreError::Conflict) => conflicts += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!((done, conflicts), (500, 500), "one open verification of each number");
+    assert_eq!(store.census(None).await.unwrap().values().sum::<u64>(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_of_another_node_fails_alone() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = Arc::new(PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap());
+    let taken = message(1, 1, "x").unwrap();
+    let accept = |m: crate::records::MessageRecord| {
+        let store = store.clone();
+        tokio::spawn(
+            async move { store.accept(Acceptance { messages: vec![m], ..Acceptance::default() }).await },
+        )
+    };
+    accept(taken.clone()).await.unwrap().unwrap();
+    let mut all: Vec<_> = (0..50).map(|i| accept(message(i, 1, "y").unwrap())).collect();
+    all.push(accept(taken));
+    let mut failed = 0;
+    for one in all {
+        failed += usize::from(one.await.unwrap().is_err());
+    }
+    assert_eq!(failed, 1);
+    let _ = id(0);
+}
