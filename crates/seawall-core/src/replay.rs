@@ -6,6 +6,7 @@
 
 mod addresses;
 mod feedback;
+mod numbers;
 mod reading;
 mod summary;
 mod velocities;
@@ -27,16 +28,16 @@ use crate::decision::{Decision, Verdict};
 use crate::detect::inspect::Inspected;
 use crate::detect::{Asked, Engine, Event, Explained};
 use crate::facts::{Fact, Facts, History};
-use crate::intel::number;
 use crate::limit::{BACK_OFF, Charge, ChargeKind, Counts, Dimensions};
 use crate::list::{ListIndex, Subject};
-use crate::msisdn::{Msisdn, MsisdnError};
+use crate::msisdn::{Msisdn, MsisdnError, ParsedNumber};
 use crate::policy::{Policy, SubaccountPolicy, built_in_limits};
 use crate::request::{Operation, Request};
 use crate::time::Timestamp;
 use crate::trace::{Check, IfSent, Line, Op};
 use addresses::Addresses;
 use feedback::{Ahead, Follows, What};
+use numbers::Numbers;
 use velocities::Counted;
 use windows::Windows;
 
@@ -114,6 +115,7 @@ pub struct Replay {
     index: BlindIndex,
     windows: Windows,
     addresses: Addresses,
+    numbers: Numbers,
     velocities: Counted,
     engine: Engine,
     ahead: Ahead,
@@ -152,6 +154,7 @@ impl Replay {
             index: BlindIndex::new([7; 16]),
             windows: Windows::default(),
             addresses: Addresses::default(),
+            numbers: Numbers::default(),
             velocities,
             engine,
             ahead: Ahead::default(),
@@ -171,9 +174,10 @@ impl Replay {
 
     /// What the engine holds about the keys of a line that asks for a message.
     pub fn inspect(&self, line: &Line<'_>) -> Vec<Inspected> {
+        let number = |to: &str| Msisdn::parse(to, None).map_err(ReplayError::Number);
         let read = match &line.op {
-            Op::VerifyStart(start) => reading::start(line, start),
-            Op::SmsSend(sms) => reading::sms(line, sms),
+            Op::VerifyStart(start) => number(&start.to).and_then(|to| reading::start(line, start, &to)),
+            Op::SmsSend(sms) => number(&sms.to).and_then(|to| reading::sms(line, sms, &to)),
             Op::VerifyCheck(_) => return Vec::new(),
         };
         let Ok(request) = read else { return Vec::new() };
@@ -191,12 +195,12 @@ impl Replay {
         match &line.op {
             Op::VerifyCheck(check) => self.check(line, check),
             Op::VerifyStart(start) => {
-                let request = self.enter(reading::start(line, start)?);
+                let request = self.read(&start.to, |to| reading::start(line, start, to))?;
                 let passes = start.if_challenged.is_some_and(|if_challenged| if_challenged.passes);
                 Ok(self.send(line, &request, start.known_number, start.if_sent, passes))
             }
             Op::SmsSend(sms) => {
-                let request = self.enter(reading::sms(line, sms)?);
+                let request = self.read(&sms.to, |to| reading::sms(line, sms, to))?;
                 let passes = sms.if_challenged.is_some_and(|if_challenged| if_challenged.passes);
                 Ok(self.send(line, &request, sms.known_number, sms.if_sent.unwrap_or_default(), passes))
             }
@@ -210,6 +214,16 @@ impl Replay {
         self.last = line.t;
         let new = self.names.insert(name_hash(&line.id));
         if new { Ok(()) } else { Err(ReplayError::Repeated(line.id.chars().take(80).collect())) }
+    }
+
+    /// A request to a number.
+    fn read(
+        &mut self,
+        to: &str,
+        make: impl FnOnce(&ParsedNumber) -> Result<Request, ReplayError>,
+    ) -> Result<Request, ReplayError> {
+        let number = self.numbers.read(to)?;
+        Ok(self.enter(make(&number)?))
     }
 
     /// Its subaccount is set up like all others unless it has a policy of its own, and its message costs what
@@ -280,7 +294,7 @@ impl Replay {
         Facts {
             history: Fact::Known(self.history(request, known)),
             ip: request.client.ip.map(|ip| reading::ip_facts(line, ip)),
-            number: Some(number::facts(&request.number())),
+            number: Some(self.numbers.facts(&request.number())),
             opt_out: Fact::Known(None),
             ..Facts::default()
         }
@@ -376,7 +390,7 @@ impl Replay {
         let mut decision = Decision { policy_version: version, enforced: true, ..Decision::default() };
         let sent = self.sent.get(&name_hash(&check.of)).copied();
         if let Some(sent) = sent.filter(|sent| sent.at.plus(CHECKABLE) > line.t) {
-            let request = self.enter(reading::check(line, sent.follows.to)?);
+            let request = self.read(&sent.follows.to.to_e164(), |to| reading::check(line, to))?;
             decision = self.screen_check(line, &request, check.correct);
             if decision.verdict == Verdict::Allow {
                 let what = if check.correct { What::Confirmed } else { What::WrongCheck };

@@ -77,6 +77,7 @@ impl Engine {
     pub fn assess(&mut self, asked: &Asked) -> Evidence {
         self.advance(asked.at);
         let keys = Keys::of(asked);
+        self.warm(&keys);
         let cohort = self.cohort(asked, &keys);
         let findings = self.findings(asked, &keys, cohort);
         let (concentration, velocity) = self.capped(&findings);
@@ -98,18 +99,20 @@ impl Engine {
         let probability = combined(side(&findings.number), side(&findings.client), guessed, concentration);
         let narrow_guess =
             if findings.guessed.is_some_and(|g| Tuning::narrow(g.kind)) { guessed } else { 0.0 };
-        let narrow = |concentration: f64| {
+        let of_narrow = |concentration: f64| {
             combined(findings.narrow_number, findings.narrow_client, narrow_guess, concentration)
         };
-        let blocking = if findings.hot.is_some_and(|hot| hot.pair()) { 0.0 } else { concentration };
+        let narrow = of_narrow(concentration);
+        let pair = concentration > 0.0 && findings.hot.is_some_and(|hot| hot.pair());
+        let blocking = if pair { of_narrow(0.0) } else { narrow };
         let mut signals = self.signals(asked, &findings, concentration, velocity, WORTH_SAYING);
         if signals.is_empty() && probability >= NEVER_UNSAID {
             signals = self.signals(asked, &findings, concentration, velocity, 0.0);
         }
         Evidence {
             probability: single(probability),
-            narrow: single(narrow(concentration)),
-            ceiling: ceiling(narrow(blocking)),
+            narrow: single(narrow),
+            ceiling: ceiling(blocking),
             explained: explained(&findings, concentration),
             signals,
             exposure: self.exposures(asked, &keys, cohort),
@@ -117,6 +120,14 @@ impl Engine {
             longer_code: findings.longer_code,
             background: self.background(&keys),
         }
+    }
+
+    /// Narrow keys are mostly ones that nobody asked about for long: the rows of all of them are looked for at once.
+    fn warm(&self, keys: &Keys) {
+        let client = [keys.ip, keys.network].into_iter().flatten();
+        let narrow = keys.blocks.into_iter().chain(client).map(|key| key.hash);
+        self.keys.warm(narrow.clone().filter_map(|hash| self.keys.place(hash)));
+        self.spreads.warm(narrow.filter_map(|hash| self.spreads.place(hash)));
     }
 
     /// Which narrow key explains a request.

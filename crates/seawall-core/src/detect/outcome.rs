@@ -125,6 +125,7 @@ impl Engine {
         let now = self.seconds();
         let health = self.route_health(message.health);
         let speaks = message.cohort != Cohort::Trusted;
+        self.keys.warm(message.bookings.iter().map(|booking| booking.place));
         let mut said = None;
         for booking in &mut message.bookings {
             let Some(row) = self.keys.at_mut(booking.place) else { continue };

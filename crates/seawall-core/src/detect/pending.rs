@@ -130,16 +130,26 @@ impl Outstanding {
 
     /// The earliest checkpoint up to `now`; of two at the same time, the later stage first.
     pub(super) fn due(&mut self, now: i64) -> Option<Due> {
-        if now < self.idle_until {
-            return None;
+        while now >= self.idle_until {
+            let due = self.next(now)?;
+            if self.messages.contains_key(&due.id) {
+                return Some(due);
+            }
         }
+        None
+    }
+
+    /// Takes the earliest checkpoint up to `now` from its queue, and puts the next one of a message that is not gone
+    /// into that of it.
+    fn next(&mut self, now: i64) -> Option<Due> {
         let fronts = self.queues.iter().enumerate().rev();
         let first = fronts.filter_map(|(stage, queue)| queue.front().map(|&(at, id)| Due { at, id, stage }));
         let first = first.min_by_key(|due| due.at);
         self.idle_until = first.map_or(i64::MAX, |due| due.at);
         let due = first.filter(|due| due.at <= now)?;
         self.queues.get_mut(due.stage)?.pop_front();
-        if let Some(next) = self.queues.get_mut(due.stage + 1) {
+        let there = self.messages.contains_key(&due.id);
+        if let Some(next) = self.queues.get_mut(due.stage + 1).filter(|_| there) {
             next.push_back((due.at - checkpoint(due.stage) + checkpoint(due.stage + 1), due.id));
         }
         Some(due)

@@ -4,7 +4,7 @@ use super::ReplayError;
 use crate::client_ip::ClientIp;
 use crate::intel::{IpFacts, ip};
 use crate::money::Currency;
-use crate::msisdn::Msisdn;
+use crate::msisdn::ParsedNumber;
 use crate::request::{Client, MessageTraits, Operation, Request};
 use crate::text::{look_alike, urls, words};
 use crate::trace::{Line, Sms, Start, Text};
@@ -17,21 +17,21 @@ const KEY: &str = "key_replay";
 const CURRENCY: &str = "USD";
 
 /// A request for a code.
-pub(super) fn start(line: &Line<'_>, start: &Start<'_>) -> Result<Request, ReplayError> {
-    let request = request(line, Operation::VerifyStart, &start.to)?;
+pub(super) fn start(line: &Line<'_>, start: &Start<'_>, to: &ParsedNumber) -> Result<Request, ReplayError> {
+    let request = request(line, Operation::VerifyStart, to)?;
     Ok(priced(request, start.price_micros))
 }
 
 /// A request for a message.
-pub(super) fn sms(line: &Line<'_>, sms: &Sms<'_>) -> Result<Request, ReplayError> {
-    let mut request = request(line, Operation::SmsSend, &sms.to)?;
+pub(super) fn sms(line: &Line<'_>, sms: &Sms<'_>, to: &ParsedNumber) -> Result<Request, ReplayError> {
+    let mut request = request(line, Operation::SmsSend, to)?;
     request.message = traits(&sms.text);
     Ok(priced(request, sms.price_micros))
 }
 
 /// A code presented for a number.
-pub(super) fn check(line: &Line<'_>, to: Msisdn) -> Result<Request, ReplayError> {
-    let mut request = request(line, Operation::VerifyCheck, &to.to_e164())?;
+pub(super) fn check(line: &Line<'_>, to: &ParsedNumber) -> Result<Request, ReplayError> {
+    let mut request = request(line, Operation::VerifyCheck, to)?;
     request.segments = 0;
     Ok(request)
 }
@@ -54,13 +54,12 @@ fn traits(text: &str) -> MessageTraits {
     }
 }
 
-fn request(line: &Line<'_>, operation: Operation, to: &str) -> Result<Request, ReplayError> {
-    let number = Msisdn::parse(to, None)?;
+fn request(line: &Line<'_>, operation: Operation, to: &ParsedNumber) -> Result<Request, ReplayError> {
     let subaccount = line.subaccount.as_deref().unwrap_or(SUBACCOUNT);
     let caller = line.caller.as_ref().and_then(|caller| caller.ip.as_deref());
     let caller = caller.map(|text| address("caller.ip", text)).transpose()?;
     let caller = caller.unwrap_or_else(|| ClientIp::from_ip(std::net::Ipv4Addr::LOCALHOST.into()));
-    let mut request = Request::new(operation, subaccount, KEY, &number, caller);
+    let mut request = Request::new(operation, subaccount, KEY, to, caller);
     request.client = client(line)?;
     Ok(request)
 }
