@@ -24,7 +24,7 @@ use crate::app::{
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::IdSource;
-use crate::{http, jobs, metrics};
+use crate::{http, jobs};
 
 pub use crate::app::init::Initialised;
 
@@ -136,7 +136,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         alarms: alarms::Alarms::default(),
         check_alarm: check_alarm::CheckAlarm::default(),
         key_uses: who::KeyUses::default(),
-        metrics: metrics::Metrics::default(),
+        metrics: Arc::default(),
         echoes,
         reload_lock: Mutex::new(()),
         draining: AtomicBool::new(false),

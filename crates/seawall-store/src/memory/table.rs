@@ -88,12 +88,11 @@ impl Table {
     }
 
     /// Whether the keys that are not there yet fit. Sweeps a little, and a whole map when there is no room.
-    pub(super) fn has_room(&mut self, keys: impl Iterator<Item = u64>, now: Timestamp) -> bool {
-        let (mut new, mut charges) = (0, 0);
-        for key in keys {
-            charges += 1;
-            new += usize::from(self.get(key).is_none());
-        }
+    pub(super) fn has_room(&mut self, keys: impl Iterator<Item = u64> + Clone, now: Timestamp) -> bool {
+        let charges = keys.clone().count();
+        // Looked for only when it matters: keys are far apart in memory.
+        let tight = self.len + charges > self.max_keys;
+        let new = if tight { keys.filter(|key| self.get(*key).is_none()).count() } else { 0 };
         self.credit += charges * SWEPT_PER_CHARGE;
         let next = self.shards.get(self.next_swept).map_or(0, Shard::len);
         let full = self.len + new > self.max_keys;

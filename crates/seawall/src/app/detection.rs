@@ -3,15 +3,17 @@
 //! signals and incidents.
 //!
 //! A request is assessed before it is decided and booked as soon as it is: before it is on disk, so that the
-//! next request sees it. Events go to the ledger within a second, in batches; a snapshot says how far it has folded them, and
-//! a start folds the rest. What a crash can lose is the last second of evidence, never a message.
+//! next request sees it. What operators look at may wait: it is brought up to date each second, and when asked.
+//! Events go to the ledger within a second, in batches; a snapshot says how far it has folded them, and a start
+//! folds the rest. What a crash can lose is the last second of evidence, never a message.
 
 pub mod happened;
 pub mod recent;
 mod watch;
 
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use seawall_core::detect::{Asked, Engine, Event, Evidence, Size, Tuning};
 use seawall_core::id::Id;
@@ -29,15 +31,23 @@ const PLACE: Place = Place { kind: *b"es", row: 0 };
 /// Events that wait for a ledger that does not answer; older ones are given up then.
 const MOST_PENDING: usize = 200_000;
 
-/// The engine and what has happened since its events were last written.
+/// Events that are folded into [`Watch`] before other tasks get their turn.
+const AT_A_TIME: usize = 256;
+
+/// The engine and what has happened since its events were last written; and what is folded behind it. Who needs
+/// both locks takes that of the watch first.
 #[derive(Default)]
-pub struct Detection(Mutex<State>);
+pub struct Detection {
+    state: Mutex<State>,
+    watch: Mutex<Watch>,
+}
 
 #[derive(Default)]
 struct State {
     engine: Engine,
-    watch: Watch,
-    pending: Vec<Happened>,
+    pending: Vec<Arc<Happened>>,
+    /// What the watch has not seen yet.
+    unwatched: VecDeque<Arc<Happened>>,
     /// The batch up to which the engine has folded the ledger's stream.
     folded: u64,
     lost: u64,
@@ -51,7 +61,6 @@ impl State {
             Happened::Unsent { id, at } => self.engine.observe(&Event::Failed { id: *id, at: *at }),
             Happened::Note(_) => {}
         }
-        self.watch.observe(happened);
     }
 }
 
@@ -62,7 +71,11 @@ pub fn event_id(id: Id) -> u64 {
 
 impl Detection {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watching(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be thought of a request, before it is decided.
@@ -91,6 +104,7 @@ impl Detection {
     }
 
     fn happened(&self, event: Happened) {
+        let event = Arc::new(event);
         let mut state = self.state();
         state.fold(&event);
         if state.pending.len() >= MOST_PENDING {
@@ -98,7 +112,20 @@ impl Detection {
             state.pending.drain(..keep_from);
             state.lost += keep_from as u64;
         }
-        state.pending.push(event);
+        state.pending.push(event.clone());
+        state.unwatched.push_back(event);
+    }
+
+    /// Shows the watch up to so many events that it has not seen; true while there are more.
+    fn catch_up(&self, at_most: usize) -> bool {
+        let mut watch = self.watching();
+        let (fresh, more): (Vec<_>, bool) = {
+            let mut state = self.state();
+            let some = at_most.min(state.unwatched.len());
+            (state.unwatched.drain(..some).collect(), !state.unwatched.is_empty())
+        };
+        fresh.iter().for_each(|happened| watch.observe(happened));
+        more
     }
 
     /// How much the engine holds, and how many events were given up.
@@ -107,9 +134,10 @@ impl Detection {
         (state.engine.size(), state.lost)
     }
 
-    /// Asks signals and incidents.
+    /// Asks signals and incidents, of everything that has happened.
     pub fn watch<T>(&self, ask: impl FnOnce(&Watch) -> T) -> T {
-        ask(&self.state().watch)
+        while self.catch_up(AT_A_TIME) {}
+        ask(&self.watching())
     }
 
     /// Asks the engine.
@@ -122,12 +150,23 @@ impl Detection {
         self.state().engine.forget_number(number);
     }
 
-    fn take(&self) -> Vec<Happened> {
+    fn take(&self) -> Vec<Arc<Happened>> {
         std::mem::take(&mut self.state().pending)
     }
 
+    /// Everything as of one event: what is not written yet, and both folds.
+    fn halt(&self) -> (Vec<Arc<Happened>>, Engine, Watch) {
+        let mut watch = self.watching();
+        let (pending, unwatched, engine) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.pending), std::mem::take(&mut state.unwatched), state.engine.clone())
+        };
+        unwatched.iter().for_each(|happened| watch.observe(happened));
+        (pending, engine, watch.clone())
+    }
+
     /// What could not be written comes before what has happened since.
-    fn give_back(&self, mut events: Vec<Happened>) {
+    fn give_back(&self, mut events: Vec<Arc<Happened>>) {
         let mut state = self.state();
         events.append(&mut state.pending);
         state.pending = events;
@@ -136,11 +175,14 @@ impl Detection {
 
 /// Writes what has happened since the last time.
 pub async fn flush(app: &App) -> bool {
+    while app.detection.catch_up(AT_A_TIME) {
+        tokio::task::yield_now().await;
+    }
     let events = app.detection.take();
     write(app, events).await
 }
 
-async fn write(app: &App, events: Vec<Happened>) -> bool {
+async fn write(app: &App, events: Vec<Arc<Happened>>) -> bool {
     if events.is_empty() {
         return true;
     }
@@ -161,10 +203,7 @@ async fn write(app: &App, events: Vec<Happened>) -> bool {
 /// Writes a snapshot, and then forgets the part of the stream that it holds. Called by the one job that also
 /// flushes, so no batch is written in between.
 pub async fn snapshot(app: &App) {
-    let (events, engine, watch) = {
-        let mut state = app.detection.state();
-        (std::mem::take(&mut state.pending), state.engine.clone(), state.watch.clone())
-    };
+    let (events, engine, watch) = app.detection.halt();
     if !write(app, events).await {
         return;
     }
@@ -212,7 +251,7 @@ struct Snapshot {
 /// Everything as it was: the snapshot, and the stream after it. A snapshot that cannot be read is told and
 /// passed over: the stream that is left is folded alone, and detection learns the rest anew.
 pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError> {
-    let mut state = read_snapshot(store, dir).unwrap_or_default();
+    let (mut state, mut watch) = read_snapshot(store, dir).unwrap_or_default();
     let mut batches = 0u64;
     loop {
         let next = store.ledger.evidence_after(state.folded).await?;
@@ -220,7 +259,10 @@ pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError>
         state.folded = *last;
         for (seq, batch) in next {
             match postcard::from_bytes::<Vec<Happened>>(&batch) {
-                Ok(events) => events.iter().for_each(|event| state.fold(event)),
+                Ok(events) => events.iter().for_each(|event| {
+                    state.fold(event);
+                    watch.observe(event);
+                }),
                 Err(error) => tracing::warn!(seq, %error, "a batch of evidence cannot be read; passed over"),
             }
             batches += 1;
@@ -228,10 +270,10 @@ pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError>
     }
     let size = state.engine.size();
     tracing::info!(batches, keys = size.keys, outstanding = size.outstanding, "evidence restored");
-    Ok(Detection(Mutex::new(state)))
+    Ok(Detection { state: Mutex::new(state), watch: Mutex::new(watch) })
 }
 
-fn read_snapshot(store: &Store, dir: &Path) -> Option<State> {
+fn read_snapshot(store: &Store, dir: &Path) -> Option<(State, Watch)> {
     let sealed = std::fs::read(dir.join(SNAPSHOT_FILE)).ok()?;
     let plain = match store.vault.open_sealed(PLACE, &sealed) {
         Ok(plain) => plain,
@@ -251,5 +293,5 @@ fn read_snapshot(store: &Store, dir: &Path) -> Option<State> {
         tracing::warn!("the snapshot of signals and incidents is of another version, and is passed over");
     }
     let (engine, watch) = (engine.unwrap_or_default(), watch.unwrap_or_default());
-    Some(State { engine, watch, folded: snapshot.folded, ..State::default() })
+    Some((State { engine, folded: snapshot.folded, ..State::default() }, watch))
 }

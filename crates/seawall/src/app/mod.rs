@@ -116,7 +116,7 @@ pub struct App {
     /// One change of the directory at a time.
     pub reload_lock: tokio::sync::Mutex<()>,
     /// What the gateway counts about itself.
-    pub metrics: crate::metrics::Metrics,
+    pub metrics: Arc<crate::metrics::Metrics>,
     /// Shutting down: no new work is begun.
     pub draining: AtomicBool,
 }

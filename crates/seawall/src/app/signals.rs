@@ -8,14 +8,13 @@ pub mod alerts;
 mod row;
 pub mod view;
 
-use std::collections::HashMap;
+use std::fmt::{self, Write};
 
-use seawall_core::client_ip::ClientIp;
 use seawall_core::detect::Asked;
 use serde::{Deserialize, Serialize};
 
 use super::detection::happened::Seen;
-use super::detection::recent::{Recent, Sent};
+use super::detection::recent::{Map, Recent, Sent};
 use row::Row;
 
 /// By what signals are kept.
@@ -103,25 +102,32 @@ impl Dimension {
 /// All rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Signals {
-    rows: HashMap<u32, Row>,
-    names: [HashMap<String, u32>; 8],
+    rows: Map<u32, Row>,
+    names: [Map<String, u32>; 8],
     serial: u32,
     /// The latest instant seen, in seconds.
     now: i64,
+    /// Where a key is written to be looked up: most are known, and need no memory of their own.
+    #[serde(skip)]
+    key: String,
 }
 
-/// The keys of a request, in the order of [`Dimension::ALL`].
-fn keys(asked: &Asked, route: Option<&str>) -> [Option<String>; 8] {
-    [
-        Some(String::new()),
-        Some(asked.country.as_str().to_owned()),
-        Some(asked.operator.clone().unwrap_or_else(|| format!("unknown of {}", asked.country))),
-        Some(format!("+{}", asked.msisdn.block(4))),
-        route.map(str::to_owned),
-        asked.ip.map(ClientIp::network),
-        asked.ip_facts.asn.map(|asn| format!("AS{asn}")),
-        Some(asked.subaccount.clone()),
-    ]
+/// Writes the key of a request in a dimension; false where it has none.
+fn write_key(dimension: Dimension, asked: &Asked, route: Option<&str>, key: &mut String) -> bool {
+    let written = match dimension {
+        Dimension::All => Ok(()),
+        Dimension::Country => key.write_str(asked.country.as_str()),
+        Dimension::Operator => match &asked.operator {
+            Some(operator) => key.write_str(operator),
+            None => write!(key, "unknown of {}", asked.country),
+        },
+        Dimension::Range => write!(key, "+{}", asked.msisdn.as_u64() / 10_000),
+        Dimension::Route => route.ok_or(fmt::Error).and_then(|route| key.write_str(route)),
+        Dimension::Network => asked.ip.ok_or(fmt::Error).and_then(|ip| key.write_str(&ip.network())),
+        Dimension::Asn => asked.ip_facts.asn.ok_or(fmt::Error).and_then(|asn| write!(key, "AS{asn}")),
+        Dimension::Subaccount => key.write_str(&asked.subaccount),
+    };
+    written.is_ok()
 }
 
 /// The hour of an instant in seconds, counted from the epoch.
@@ -162,13 +168,18 @@ impl Signals {
         let stopped = !sent;
         let attack = stopped && seen.is_some_and(|seen| seen.said.is_some());
         let mut rows = [0; 8];
-        for ((dimension, key), place) in Dimension::ALL.iter().zip(keys(asked, route)).zip(&mut rows) {
-            let Some(key) = key else { continue };
-            *place = self.enter(*dimension, key, asked.country.as_str());
+        let mut key = std::mem::take(&mut self.key);
+        for (dimension, place) in Dimension::ALL.into_iter().zip(&mut rows) {
+            key.clear();
+            if !write_key(dimension, asked, route, &mut key) {
+                continue;
+            }
+            *place = self.enter(dimension, &key, asked.country.as_str());
             if let Some(row) = self.rows.get_mut(place) {
                 row.count(hour, sent, price, attack);
             }
         }
+        self.key = key;
         rows
     }
 
@@ -183,9 +194,9 @@ impl Signals {
         self.each(sent, |row, hour| row.unsend(hour, sent.price));
     }
 
-    fn enter(&mut self, dimension: Dimension, key: String, country: &str) -> u32 {
+    fn enter(&mut self, dimension: Dimension, key: &str, country: &str) -> u32 {
         let Some(names) = self.names.get_mut(dimension as usize) else { return 0 };
-        if let Some(serial) = names.get(&key) {
+        if let Some(serial) = names.get(key) {
             return *serial;
         }
         if names.len() >= dimension.most() {
@@ -194,9 +205,9 @@ impl Signals {
         self.serial = self.serial.wrapping_add(1).max(1);
         let (serial, hour) = (self.serial, self.hour());
         let of = matches!(dimension, Dimension::Operator | Dimension::Range).then(|| country.to_owned());
-        self.rows.insert(serial, Row::new(dimension, key.clone(), of, hour));
+        self.rows.insert(serial, Row::new(dimension, key.to_owned(), of, hour));
         if let Some(names) = self.names.get_mut(dimension as usize) {
-            names.insert(key, serial);
+            names.insert(key.to_owned(), serial);
         }
         serial
     }
@@ -245,6 +256,7 @@ impl Signals {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use seawall_core::client_ip::ClientIp;
     use seawall_core::msisdn::Msisdn;
     use seawall_core::request::{Operation, Request};
     use seawall_core::time::Timestamp;
@@ -275,6 +287,6 @@ pub(super) mod tests {
         assert_eq!(signals.of(Dimension::Country).count(), 1);
         let asked = signals.find(Dimension::Range, "+99893412").map(|row| row.last(signals.hour(), 24).asked);
         assert_eq!(asked, Some(30_000));
-        assert_eq!(signals.names.iter().map(HashMap::len).sum::<usize>(), signals.rows.len());
+        assert_eq!(signals.names.iter().map(Map::len).sum::<usize>(), signals.rows.len());
     }
 }

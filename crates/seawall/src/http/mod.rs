@@ -17,24 +17,17 @@ pub mod well_known;
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::metrics::Surface;
-use openapi::Document;
 
 /// The gateway's whole HTTP surface.
 pub fn router(app: Arc<App>) -> Router {
-    let (router, api) = assembled(&app.config).split_for_parts();
-    let router = router.layer(Extension(Document::new(&api))).with_state(app.clone());
-    // Around the door, which has nothing more to add to an answer: refusals at the door count, too.
-    door::finish(router, &app.config).layer(from_fn_with_state(app, counted))
+    let (router, mut api) = assembled(&app.config).split_for_parts();
+    let router = router.merge(openapi::served(&mut api)).with_state(app.clone());
+    door::finish(router, &app.config, app.metrics.clone())
 }
 
 /// Every route and its description.
@@ -47,19 +40,11 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
         docs::router(),
         health::router(),
         well_known::router(),
-        openapi::router(),
         metrics,
         callbacks::router(),
     ]
     .into_iter()
     .fold(eight::router(), OpenApiRouter::merge)
-}
-
-async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let surface = Surface::of(request.uri().path());
-    let response = next.run(request).await;
-    app.metrics.answered(surface, response.status().as_u16());
-    response
 }
 
 #[cfg(test)]
@@ -72,7 +57,9 @@ mod tests {
     }
 
     fn document() -> Value {
-        openapi::describe(&assembled(&config()).into_openapi())
+        let mut api = assembled(&config()).into_openapi();
+        drop(openapi::served::<Arc<App>>(&mut api));
+        openapi::describe(&api)
     }
 
     fn operations(document: &Value) -> Vec<(String, &Value)> {

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
-use axum::{Extension, http::HeaderValue};
+use axum::{Extension, Router, http::HeaderValue};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -44,18 +44,14 @@ pub struct ProblemBody {
 
 /// The document, made once.
 #[derive(Clone)]
-pub struct Document(Bytes);
+struct Document(Bytes);
 
-impl Document {
-    /// Describes the routes of an assembled router.
-    pub fn new(routes: &OpenApi) -> Self {
-        Document(Bytes::from(serde_json::to_vec(&describe(routes)).unwrap_or_default()))
-    }
-}
-
-/// The route of the document itself.
-pub fn router<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
-    OpenApiRouter::default().routes(routes!(document))
+/// The route of the document itself, which describes all others and itself.
+pub fn served<S: Clone + Send + Sync + 'static>(api: &mut OpenApi) -> Router<S> {
+    let (route, own) = OpenApiRouter::default().routes(routes!(document)).split_for_parts();
+    api.merge(own);
+    let bytes = Bytes::from(serde_json::to_vec(&describe(api)).unwrap_or_default());
+    route.layer(Extension(Document(bytes)))
 }
 
 /// This document.

@@ -1,6 +1,7 @@
 //! The door, through real sockets.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::routing::{get, post};
@@ -54,7 +55,7 @@ async fn start(pairs: &[(&str, &str)]) -> Running {
     let config = config(pairs);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let router = door::finish(routes(), &config);
+    let router = door::finish(routes(), &config, Arc::default());
     let (stop, stopped) = oneshot::channel();
     let served = tokio::spawn(async move {
         door::serve(listener, router, &config, async move { drop(stopped.await) }).await

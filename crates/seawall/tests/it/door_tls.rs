@@ -24,7 +24,7 @@ async fn https_with_a_certificate_of_ones_own() {
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let router = door::finish(Router::new().route("/", get(|| async { "hello" })), &config);
+    let router = door::finish(Router::new().route("/", get(|| async { "hello" })), &config, Arc::default());
     tokio::spawn(async move { door::serve(listener, router, &config, std::future::pending()).await });
 
     let mut roots = RootCertStore::empty();

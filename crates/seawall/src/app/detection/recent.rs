@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use hashbrown::DefaultHashBuilder;
 use seawall_core::detect::Asked;
 use seawall_core::request::Operation;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ const REMEMBERED: i64 = 86_400;
 const MOST: usize = 100_000;
 /// From this age on a message that nobody confirmed counts as unconfirmed (seconds).
 const MATURE: i64 = 600;
+
+/// A map with a fast hash: these are looked up for every request.
+pub type Map<K, V> = HashMap<K, V, DefaultHashBuilder>;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,7 +58,7 @@ pub fn client(asked: &Asked) -> [u64; 3] {
     let print = asked.fingerprint.as_deref().or(asked.user_agent.as_deref());
     [
         asked.ip.map_or(0, |ip| hashed(1, &ip.bucket_bytes())),
-        asked.ip.map_or(0, |ip| hashed(2, &ip.network())),
+        asked.ip.map_or(0, |ip| hashed(2, &ip.network_bytes())),
         print.map_or(0, |print| hashed(3, &print)),
     ]
 }
@@ -81,11 +85,11 @@ impl Sent {
 /// Messages of the last day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recent {
-    by_id: HashMap<u64, Sent>,
+    by_id: Map<u64, Sent>,
     /// In the order in which they came.
-    by_range: HashMap<u64, VecDeque<u64>>,
+    by_range: Map<u64, VecDeque<u64>>,
     /// The newest one to each number.
-    by_number: HashMap<u64, u64>,
+    by_number: Map<u64, u64>,
     order: VecDeque<u64>,
     /// Those that are not ten minutes old yet.
     young: VecDeque<u64>,

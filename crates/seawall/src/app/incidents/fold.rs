@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use seawall_core::decision::Verdict;
-use seawall_core::detect::{Asked, KeyKind};
+use seawall_core::detect::Asked;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::detection::happened::{Done, Judgement, Note, Said, Seen};
-use super::super::detection::recent::{Recent, Sent, client, hashed};
+use super::super::detection::recent::{Recent, Sent, hashed};
 use super::incident::{Group, Incident, KEYS, Vector, group, range, vector};
 
 /// Stops that make an attack of what may be chance.
@@ -26,6 +26,8 @@ const REMEMBERED: usize = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Incidents {
     all: BTreeMap<u64, Incident>,
+    /// Those that are not over, by what holds them together.
+    running: BTreeMap<Group, u64>,
     serial: u64,
 }
 
@@ -35,7 +37,7 @@ impl Incidents {
         let said = seen.and_then(|seen| seen.said.as_ref().map(|said| (seen, said)));
         let stopped = said.filter(|(_, said)| said.verdict > Verdict::Challenge);
         let serial = match stopped {
-            Some((_, said)) => Some(self.home(asked, said, recent)),
+            Some((_, said)) => Some(self.home(asked, said)),
             None => self.belongs(asked, said.map(|(_, said)| said)),
         };
         let Some(serial) = serial else { return };
@@ -45,8 +47,10 @@ impl Incidents {
             let number = hashed(0, &asked.msisdn.as_u64());
             let fresh = !incident.ranges.has(&range(asked));
             incident.stop(asked, seen, said, number);
-            if incident.opened.is_none() && incident.stops() >= OPENS_AT {
+            let opens = incident.opened.is_none() && incident.stops() >= OPENS_AT;
+            if opens {
                 incident.opened = Some(asked.at);
+                incident.look_back_at_client(asked, recent);
             }
             if fresh && vector(&said.causes) == Vector::NumberRanges {
                 self.look_back(asked, serial, recent);
@@ -69,42 +73,32 @@ impl Incidents {
     }
 
     fn running(&self) -> impl Iterator<Item = &Incident> {
-        self.all.values().rev().filter(|i| i.ended.is_none())
+        self.running.values().filter_map(|serial| self.all.get(serial))
+    }
+
+    /// The newest of those that fit.
+    fn newest(&self, fits: impl Fn(&&Incident) -> bool) -> Option<u64> {
+        self.running().filter(fits).map(|i| i.serial).max()
     }
 
     /// The incident that a stopped request belongs to; a new one where there is none.
-    fn home(&mut self, asked: &Asked, said: &Said, recent: &mut Recent) -> u64 {
+    fn home(&mut self, asked: &Asked, said: &Said) -> u64 {
         let (range, group) = (range(asked), group(asked, &said.causes));
-        let by_range =
-            || self.running().find(|i| i.ranges.has(&range) && !matches!(i.group, Group::Client(..)));
-        let by_group = || self.running().find(|i| i.group == group);
+        let by_range = || self.newest(|i| !matches!(i.group, Group::Client(..)) && i.ranges.has(&range));
         let country = Group::Country(asked.country.as_str().to_owned());
-        let by_country = || self.running().find(|i| i.group == country && i.opened.is_some());
-        let found = by_group().or_else(by_range).or_else(by_country).map(|i| i.serial);
-        found.unwrap_or_else(|| self.begin(asked, group, recent))
+        let by_country = || {
+            let serial = self.running.get(&country)?;
+            self.all.get(serial).filter(|i| i.opened.is_some()).map(|i| i.serial)
+        };
+        let found = self.running.get(&group).copied().or_else(by_range).or_else(by_country);
+        found.unwrap_or_else(|| self.begin(asked, group))
     }
 
-    fn begin(&mut self, asked: &Asked, group: Group, recent: &mut Recent) -> u64 {
+    fn begin(&mut self, asked: &Asked, group: Group) -> u64 {
         self.make_room();
         self.serial += 1;
-        let mut incident = Incident::new(self.serial, group, asked.at);
-        if let Group::Client(kind, _) = &incident.group {
-            let part = match kind {
-                KeyKind::Ip => 0,
-                KeyKind::Network => 1,
-                _ => 2,
-            };
-            let own = client(asked).get(part).copied().unwrap_or(0);
-            // A common browser is no mark of an attack; an address or a network is.
-            if own != 0 && part < 2 {
-                let since = asked.at.as_secs() - 7_200;
-                recent
-                    .claim_client(part, own, since, self.serial)
-                    .iter()
-                    .for_each(|s| incident.leak(s, true));
-            }
-        }
-        self.all.insert(self.serial, incident);
+        self.running.insert(group.clone(), self.serial);
+        self.all.insert(self.serial, Incident::new(self.serial, group, asked.at));
         self.serial
     }
 
@@ -114,33 +108,36 @@ impl Incidents {
         let range = range(asked);
         let blocks = |i: &&Incident| i.vectors.contains_key(&Vector::NumberRanges) && i.ranges.has(&range);
         if !asked.trusted
-            && let Some(found) = self.running().find(blocks)
+            && let Some(found) = self.newest(blocks)
         {
-            return Some(found.serial);
+            return Some(found);
         }
-        let group = group(asked, &said?.causes);
-        self.running().find(|i| i.group == group).map(|i| i.serial)
+        self.running.get(&group(asked, &said?.causes)).copied()
     }
 
     fn make_room(&mut self) {
-        if self.running().count() >= AT_ONCE
+        if self.running.len() >= AT_ONCE
             && let Some(quiet) = self.running().min_by_key(|i| i.last).map(|i| (i.serial, i.last))
         {
             self.finish(quiet.0, quiet.1);
         }
-        while self.all.len() >= REMEMBERED {
-            self.all.pop_first();
+        while self.all.len() >= REMEMBERED
+            && let Some((serial, gone)) = self.all.pop_first()
+            && self.running.get(&gone.group) == Some(&serial)
+        {
+            self.running.remove(&gone.group);
         }
     }
 
     /// Over. One that never was an attack is forgotten.
     fn finish(&mut self, serial: u64, at: Timestamp) {
-        match self.all.get_mut(&serial) {
-            Some(incident) if incident.opened.is_some() => incident.end(at),
-            Some(_) => {
-                self.all.remove(&serial);
-            }
-            None => {}
+        let Some(incident) = self.all.get_mut(&serial) else { return };
+        if self.running.get(&incident.group) == Some(&serial) {
+            self.running.remove(&incident.group);
+        }
+        match incident.opened {
+            Some(_) => incident.end(at),
+            None => drop(self.all.remove(&serial)),
         }
     }
 
@@ -149,8 +146,10 @@ impl Incidents {
         if let Some(incident) = self.all.get_mut(&sent.incident) {
             incident.confirm(sent);
         }
-        for incident in self.all.values_mut().filter(|i| i.ended.is_none()) {
-            incident.recover(sent.number, sent.price);
+        for serial in self.running.values() {
+            if let Some(incident) = self.all.get_mut(serial) {
+                incident.recover(sent.number, sent.price);
+            }
         }
     }
 
@@ -180,7 +179,7 @@ impl Incidents {
                     other => Some((*other, by.clone(), why.clone(), note.at)),
                 };
                 if incident.judged.is_some() && incident.ended.is_none() {
-                    incident.end(note.at);
+                    self.finish(note.incident, note.at);
                 }
             }
             Done::Suspended { scope, id, until } => {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use hashbrown::DefaultHashBuilder;
 use seawall_core::detect::{Asked, Family, KeyKind};
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::detection::happened::{Cause, Judgement, Said, Seen};
-use super::super::detection::recent::Sent;
+use super::super::detection::recent::{Recent, Sent, client};
 use super::top::Top;
 
 /// How an attack shows.
@@ -32,7 +33,7 @@ pub enum Vector {
 }
 
 /// What holds an incident together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Group {
     /// Where the messages go.
     Country(String),
@@ -47,6 +48,8 @@ const NUMBERS: usize = 65_536;
 /// Keys of a kind that are told apart while an incident is open, and afterwards.
 pub const KEYS: usize = 128;
 const KEYS_AFTER: usize = 20;
+/// Messages of a client that were sent so long before its first stop are counted as let through (seconds).
+const BEFORE: i64 = 7_200;
 /// Slots of the timeline; when they are full, two become one.
 const SLOTS: usize = 144;
 
@@ -143,7 +146,7 @@ pub struct Incident {
     /// What was suspended by itself: scope, id, until when.
     pub suspended: Vec<((String, String), String, Timestamp)>,
     /// Numbers whose price was counted, with it. Gone when the incident ends.
-    counted: HashSet<u64>,
+    counted: HashSet<u64, DefaultHashBuilder>,
 }
 
 /// The leading cause as a vector. An exposure budget has none.
@@ -199,7 +202,7 @@ impl Incident {
             timeline: Vec::new(),
             slot_seconds: 300,
             suspended: Vec::new(),
-            counted: HashSet::new(),
+            counted: HashSet::default(),
         }
     }
 
@@ -310,6 +313,22 @@ impl Incident {
         }
     }
 
+    /// What a client that is found to attack sent in the hours before.
+    pub(super) fn look_back_at_client(&mut self, asked: &Asked, recent: &mut Recent) {
+        // A common browser is no mark of an attack; an address or a network is.
+        let part = match &self.group {
+            Group::Client(KeyKind::Ip, _) => 0,
+            Group::Client(KeyKind::Network, _) => 1,
+            _ => return,
+        };
+        let own = client(asked).get(part).copied().unwrap_or(0);
+        if own != 0 {
+            let since = self.detected.as_secs() - BEFORE;
+            let sent = recent.claim_client(part, own, since, self.serial);
+            sent.iter().for_each(|sent| self.leak(sent, true));
+        }
+    }
+
     pub(super) fn confirm(&mut self, sent: &Sent) {
         self.tally.confirmed += 1;
         self.tally.confirmed_cost += sent.price;
@@ -353,7 +372,7 @@ impl Incident {
     /// It is over: what only serves to count goes.
     pub(super) fn end(&mut self, at: Timestamp) {
         self.ended = Some(at);
-        self.counted = HashSet::new();
+        self.counted = HashSet::default();
         for top in [
             &mut self.countries,
             &mut self.operators,

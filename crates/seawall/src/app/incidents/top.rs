@@ -2,34 +2,51 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::detection::recent::hashed;
+
 /// Keys with their counts. When there is no room, the least counted key makes place, and its count is kept
 /// among the others.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Top {
+    /// Compared before the keys, which is what most of the time goes into.
+    hashes: Vec<u64>,
     counted: Vec<(String, u64)>,
     others: u64,
+}
+
+fn hash(key: &str) -> u64 {
+    hashed(4, &key)
 }
 
 impl Top {
     /// One more of a key; at most `most` keys are told apart.
     pub fn count(&mut self, key: &str, most: usize) {
-        if let Some((_, count)) = self.counted.iter_mut().find(|(known, _)| known == key) {
+        let hash = hash(key);
+        if let Some(at) = self.place(hash, key)
+            && let Some((_, count)) = self.counted.get_mut(at)
+        {
             *count += 1;
             return;
         }
         if self.counted.len() >= most {
-            let least =
-                self.counted.iter().enumerate().min_by_key(|(_, (_, count))| *count).map(|(at, _)| at);
-            if let Some(at) = least {
+            let counts = self.counted.iter().enumerate();
+            if let Some((at, _)) = counts.min_by_key(|(_, (_, count))| *count) {
                 self.others += self.counted.swap_remove(at).1;
+                self.hashes.swap_remove(at);
             }
         }
         self.counted.push((key.to_owned(), 1));
+        self.hashes.push(hash);
+    }
+
+    fn place(&self, hash: u64, key: &str) -> Option<usize> {
+        let at = self.hashes.iter().position(|known| *known == hash)?;
+        self.counted.get(at).filter(|(known, _)| known == key).map(|_| at)
     }
 
     /// Whether a key is told apart.
     pub fn has(&self, key: &str) -> bool {
-        self.counted.iter().any(|(known, _)| known == key)
+        self.place(hash(key), key).is_some()
     }
 
     /// The keys, most counted first.
@@ -59,6 +76,7 @@ impl Top {
         let mut all = self.sorted();
         self.others += all.iter().skip(most).map(|(_, count)| count).sum::<u64>();
         all.truncate(most);
+        self.hashes = all.iter().map(|(key, _)| hash(key)).collect();
         self.counted = all;
     }
 }

@@ -18,6 +18,7 @@ use super::request_id::{self, CURRENT, RequestId, RequestIds};
 use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::http::strict::{self, Fault};
+use crate::metrics::{Metrics, Surface};
 
 /// Who is connected to us: an extension that [`super::serve`] sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +34,18 @@ pub(super) struct Door {
     forward: ForwardHeader,
     name: HeaderName,
     ids: RequestIds,
+    metrics: Arc<Metrics>,
 }
 
 impl Door {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, metrics: Arc<Metrics>) -> Self {
         let forward = config.server.client_ip_header.clone();
         Door {
             trusted: config.server.trusted_proxies.clone(),
             name: HeaderName::try_from(forward.name()).unwrap_or(HeaderName::from_static("x-forwarded-for")),
             forward,
             ids: RequestIds::new(),
+            metrics,
         }
     }
 
@@ -103,18 +106,18 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let id = self.door.admit(&mut request);
-        let route = Route::of(&request);
+        let (route, door) = (Route::of(&request), self.door.clone());
         let handled = strict::head(&request).map(|()| self.inner.call(request));
         Box::pin(CURRENT.scope(id, async move {
             let handled = match handled {
                 Ok(handled) => AssertUnwindSafe(handled).catch_unwind().await,
-                Err(fault) => return Ok(route.closed(route.unclear(fault))),
+                Err(fault) => return Ok(route.closed(route.unclear(fault), &door.metrics)),
             };
             let answer = match handled {
                 Ok(answer) => answer?,
                 Err(_) => route.broken(),
             };
-            Ok(route.closed(answer))
+            Ok(route.closed(answer, &door.metrics))
         }))
     }
 }
@@ -125,6 +128,7 @@ struct Route {
     method: Method,
     template: Option<MatchedPath>,
     compatible: bool,
+    surface: Surface,
 }
 
 impl Route {
@@ -133,6 +137,7 @@ impl Route {
             method: request.method().clone(),
             template: request.extensions().get::<MatchedPath>().cloned(),
             compatible: fallback::is_compatible(request.uri().path()),
+            surface: Surface::of(request.uri().path()),
         }
     }
 
@@ -160,8 +165,9 @@ impl Route {
     }
 
     /// What every answer carries.
-    fn closed(&self, mut answer: Response) -> Response {
+    fn closed(&self, mut answer: Response, metrics: &Metrics) -> Response {
         let status = answer.status();
+        metrics.answered(self.surface, status.as_u16());
         if status.is_server_error() {
             let (status, route) = (status.as_u16(), self.template());
             tracing::warn!(method = %self.method, route, status, request_id = %shown(), "answered with an error");

@@ -20,6 +20,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 
 pub use address::{CallerIp, PeerAddr};
 pub use body::is_timeout;
@@ -29,9 +30,10 @@ pub use listener::serve;
 pub use request_id::RequestId;
 pub use tls::Tls;
 
-/// Wraps the whole router. Nothing may be added to it afterwards.
-pub fn finish(router: Router, config: &Config) -> Router {
-    let door = address::DoorLayer::new(Arc::new(address::Door::new(config)));
+/// Wraps the whole router. Nothing may be added to it afterwards: every layer of its own costs each request a copy
+/// of the route.
+pub fn finish(router: Router, config: &Config, metrics: Arc<Metrics>) -> Router {
+    let door = address::DoorLayer::new(Arc::new(address::Door::new(config, metrics)));
     router
         .fallback(fallback::not_found)
         .method_not_allowed_fallback(fallback::method_not_allowed)
