@@ -6,6 +6,7 @@ mod data;
 mod deny;
 mod detection;
 mod live;
+mod opt_out;
 mod retries;
 mod slow;
 mod sources;
@@ -30,6 +31,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),
     ("train-check", "lints and tests of training models, which takes minutes to build", train_check::run),
+    ("opt-out", "how well texts that ask for no more messages are understood", opt_out::run),
     ("deny", "licences and origins of dependencies", deny::run),
 ];
 

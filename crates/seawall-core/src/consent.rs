@@ -1,6 +1,12 @@
 //! What a number wants and does not want: categories of messages, and how far an opt-out reaches.
 
+pub mod fold;
+pub mod free_text;
+mod keywords;
+
 use serde::{Deserialize, Serialize};
+
+pub use keywords::{Intent, keyword};
 
 use crate::time::Timestamp;
 
@@ -14,10 +20,12 @@ pub enum Category {
     Transactional,
     /// Advertising.
     Marketing,
+    /// An answer of the gateway to what the recipient just wrote: no opt-out stops it. Callers cannot ask for it.
+    Answer,
 }
 
 impl Category {
-    /// Every category.
+    /// Every category that a caller can ask for.
     pub const ALL: [Category; 3] = [Self::Code, Self::Transactional, Self::Marketing];
 
     /// The wire word.
@@ -26,6 +34,7 @@ impl Category {
             Self::Code => "code",
             Self::Transactional => "transactional",
             Self::Marketing => "marketing",
+            Self::Answer => "answer",
         }
     }
 
@@ -71,7 +80,8 @@ impl OptOutScope {
 
     /// Whether it stops a message of a subaccount and category under a sender ID.
     pub fn covers(&self, subaccount: &str, category: Category, sender: Option<&str>, now: Timestamp) -> bool {
-        self.until.is_none_or(|until| now < until)
+        category != Category::Answer
+            && self.until.is_none_or(|until| now < until)
             && self.subaccount.as_deref().is_none_or(|own| own == subaccount)
             && self.category.is_none_or(|own| own == category)
             && self.sender.as_deref().is_none_or(|own| sender.is_some_and(|s| s.eq_ignore_ascii_case(own)))
@@ -89,6 +99,68 @@ pub fn covering(
 ) -> Option<OptOutScope> {
     let covering = scopes.into_iter().filter(|scope| scope.covers(subaccount, category, sender, now));
     covering.max_by_key(|scope| scope.category.is_some())
+}
+
+/// How a text was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    /// It is a keyword.
+    Keyword,
+    /// It says so in other words.
+    FreeText,
+    /// It may say so: a person has to look.
+    Unsure,
+}
+
+/// What an inbound text asks for, and why that is thought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What.
+    pub intent: Intent,
+    /// How it was understood.
+    pub manner: Manner,
+    /// Of a keyword: its language.
+    pub language: Option<&'static str>,
+    /// Of free text: how likely it asks for no more messages, from 0 to 1.
+    pub probability: f32,
+    /// Of free text: the words that it rests on.
+    pub because: Vec<String>,
+}
+
+/// What a text asks for, if anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Understood(pub Option<Reading>);
+
+impl Understood {
+    /// Whether it is an opt-out, without a doubt.
+    pub fn asks_to_stop(&self) -> bool {
+        self.0.as_ref().is_some_and(|r| r.intent == Intent::Stop && r.manner != Manner::Unsure)
+    }
+}
+
+/// Reads an inbound text: a keyword first, then free text.
+pub fn read(text: &str) -> Understood {
+    if let Some((intent, language)) = keyword(text) {
+        let language = Some(language);
+        return Understood(Some(Reading {
+            intent,
+            manner: Manner::Keyword,
+            language,
+            probability: 1.0,
+            because: Vec::new(),
+        }));
+    }
+    let likely = free_text::read(text);
+    let manner = if likely.probability >= free_text::SURE {
+        Manner::FreeText
+    } else if likely.probability >= free_text::UNSURE || keywords::begins_with_stop(&fold::words(text)) {
+        Manner::Unsure
+    } else {
+        return Understood(None);
+    };
+    let (probability, because) = (likely.probability, likely.because);
+    Understood(Some(Reading { intent: Intent::Stop, manner, language: None, probability, because }))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::blind::BlindIndex;
+use crate::consent::Category;
 use crate::decision::{Decision, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::limit::{Charge, ChargedTo, Dimensions, Mode, Per, back_off_charge};
@@ -19,6 +20,8 @@ pub fn needs(policy: &Policy, request: &Request) -> Needs {
     let asked = if request.terms.risk_check { policy.rules.needs() } else { Needs::default() };
     Needs {
         opt_out: request.operation.sends(),
+        opted_in: request.category == Category::Marketing
+            && rules::of_subaccount(policy, request).consent.marketing_needs_opt_in,
         open_verification: request.operation == Operation::VerifyStart,
         history: request.operation.sends() || asked.history,
         lists: request.operation.sends() || asked.lists,

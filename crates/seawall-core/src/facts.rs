@@ -55,6 +55,8 @@ impl<T> Fact<T> {
 pub struct Needs {
     /// Whether the number opted out.
     pub opt_out: bool,
+    /// Whether it opted in.
+    pub opted_in: bool,
     /// The open verification of this number, if any.
     pub open_verification: bool,
     /// Whether the number was verified before, and on this device.
@@ -112,6 +114,9 @@ pub struct Facts {
     pub enumeration: Option<Enumeration>,
     /// The opt-out that stops this message, if one does.
     pub opt_out: Fact<Option<OptOutScope>>,
+    /// Whether the number agreed to advertising of this subaccount.
+    #[serde(skip_serializing_if = "Fact::not_asked")]
+    pub opted_in: Fact<bool>,
     /// From when the open verification of this number may be sent again.
     pub resend_after: Fact<Option<Timestamp>>,
     /// What detection thinks of it.

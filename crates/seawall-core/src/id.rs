@@ -70,6 +70,10 @@ pub enum IdKind {
     Model,
     /// `era_`
     Erasure,
+    /// `cns_`: an opt-in
+    Consent,
+    /// `rev_`: an answer that a person has to look at
+    Review,
 }
 
 impl IdKind {
@@ -101,6 +105,8 @@ impl IdKind {
             Self::Budget => "bud_",
             Self::Model => "mdl_",
             Self::Erasure => "era_",
+            Self::Consent => "cns_",
+            Self::Review => "rev_",
         }
     }
 }

@@ -22,7 +22,6 @@ pub mod explain;
 pub mod facts;
 pub mod id;
 pub mod intel;
-pub mod keyword;
 pub mod limit;
 pub mod list;
 pub mod lookup;

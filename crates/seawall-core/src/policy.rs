@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
+use crate::consent::Category;
 use crate::country::Country;
 use crate::detect::dial::DetectionPolicy;
 use crate::intel::Continent;
@@ -174,6 +175,13 @@ pub struct SendingWindow {
     /// Purposes that do not wait.
     #[serde(default)]
     pub except_purposes: Vec<String>,
+    /// Categories that wait for it; codes and answers never do.
+    #[serde(default = "not_urgent")]
+    pub categories: Vec<Category>,
+}
+
+fn not_urgent() -> Vec<Category> {
+    vec![Category::Transactional, Category::Marketing]
 }
 
 /// A time of day, `"08:00"`, to a quarter of an hour.
@@ -213,6 +221,22 @@ impl<'de> Deserialize<'de> for ClockTime {
         let wrong =
             || serde::de::Error::custom("a time of day is written \"08:00\", to a quarter of an hour");
         ClockTime::parse(&text).ok_or_else(wrong)
+    }
+}
+
+/// What a subaccount asks numbers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsentPolicy {
+    /// Of which category messages are that do not say so.
+    pub default_category: Category,
+    /// Advertising goes only to numbers with an opt-in.
+    pub marketing_needs_opt_in: bool,
+}
+
+impl Default for ConsentPolicy {
+    fn default() -> Self {
+        ConsentPolicy { default_category: Category::Transactional, marketing_needs_opt_in: false }
     }
 }
 
@@ -274,6 +298,8 @@ pub struct SubaccountPolicy {
     pub workflow: Vec<Channel>,
     /// What its texts have to look like.
     pub text: TextPolicy,
+    /// What it asks numbers for.
+    pub consent: ConsentPolicy,
     /// When messages other than codes go out, by the recipient's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sending_window: Option<SendingWindow>,
@@ -299,6 +325,7 @@ impl Default for SubaccountPolicy {
             codes_despite_opt_out: false,
             workflow: Vec::new(),
             text: TextPolicy::default(),
+            consent: ConsentPolicy::default(),
             sending_window: None,
             challenges: false,
         }

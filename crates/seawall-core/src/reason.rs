@@ -60,6 +60,8 @@ macro_rules! reasons {
 reasons! {
     /// The number opted out of messages (STOP, or entered by the operator).
     OptOut = "opt-out", Guardrail, Block, "Wait for START from the number, or delete the entry under /admin/v1/opt-outs if consent is proven.";
+    /// The subaccount sends marketing only to numbers that agreed to it, and no opt-in of this number is known.
+    NoOptIn = "no-opt-in", Guardrail, Block, "Ask for an opt-in, record one with its proof under /v1/consents, or set consent.marketing_needs_opt_in of the subaccount to false.";
     /// The subaccount's country policy is `off` for the number's country.
     CountryOff = "country-off", Policy, Block, "Set the country to `protected` or `open` in the subaccount's country_policy.";
     /// The number's type (premium rate, shared cost, toll-free, …) is not sent to.

@@ -41,6 +41,7 @@ pub(crate) const ALL: &[(&str, Rule)] = &[
     ("text", text::check),
     ("sending-window", sending_window::check),
     ("opt-out", opt_out::check),
+    ("opt-in", opt_out::opted_in),
     ("detection", detection::check),
     ("model", model::check),
     ("resend", resend::check),

@@ -21,6 +21,9 @@ pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, now: Timestam
     }
     let own = of_subaccount(policy, request);
     let Some(window) = &own.sending_window else { return };
+    if !window.categories.contains(&request.category) {
+        return;
+    }
     if request.purpose.as_ref().is_some_and(|p| window.except_purposes.contains(p)) {
         return;
     }
@@ -97,6 +100,8 @@ mod tests {
         let mut urgent = ask(Operation::SmsSend);
         urgent.purpose = Some("delivery".to_owned());
         assert_eq!(decided(&urgent, "2026-01-05T13:00:00Z").verdict, Verdict::Allow);
+        let answer = Request { category: crate::consent::Category::Answer, ..ask(Operation::SmsSend) };
+        assert_eq!(decided(&answer, "2026-01-05T13:00:00Z").verdict, Verdict::Allow);
         let mut later = ask(Operation::SmsSend);
         later.due = Some(at("2026-01-06T01:00:00Z"));
         assert_eq!(decided(&later, "2026-01-05T13:00:00Z").verdict, Verdict::Allow, "due in the morning");

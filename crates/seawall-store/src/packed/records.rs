@@ -21,7 +21,7 @@ use crate::records::{Attempt, Content, DecisionBody, Details, Json, Price, Progr
 numbered!(Verdict { Allow = 0, Challenge = 1, Alternative = 2, Throttle = 3, Block = 4 });
 numbered!(Mode { Enforce = 0, Shadow = 1, Off = 2 });
 numbered!(Channel { Sms = 0, Call = 1 });
-numbered!(Category { Code = 0, Transactional = 1, Marketing = 2 });
+numbered!(Category { Code = 0, Transactional = 1, Marketing = 2, Answer = 3 });
 numbered!(Encoding { Gsm7 = 0, Ucs2 = 1 });
 numbered!(CodeType {
     Numeric = 0,

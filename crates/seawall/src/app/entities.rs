@@ -12,6 +12,7 @@ use seawall_core::time::{Timestamp, span};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::consent::settings::ConsentSettings;
 use super::incidents::IncidentSettings;
 use super::signals::alerts::SignalSettings;
 
@@ -412,6 +413,8 @@ pub struct Settings {
     pub signals: SignalSettings,
     /// What is done about incidents by itself.
     pub incidents: IncidentSettings,
+    /// STOP, START, HELP, double opt-in and "not me".
+    pub consent: ConsentSettings,
 }
 
 /// Requests a second.

@@ -193,6 +193,17 @@ pub fn inbound(
     Ok(vec![delivery(app, subaccount, listener, &body, now)?])
 }
 
+/// Any other event for the webhook of a subaccount.
+pub fn event(
+    app: &App,
+    subaccount: &str,
+    body: &Value,
+    now: Timestamp,
+) -> Result<Vec<HookDelivery>, StoreError> {
+    let Some(listener) = listener(app, subaccount, None) else { return Ok(Vec::new()) };
+    Ok(vec![delivery(app, subaccount, listener, body, now)?])
+}
+
 fn currency(app: &App) -> String {
     app.snapshot.load().account.as_ref().map_or_else(|| "USD".to_owned(), |a| a.currency.clone())
 }

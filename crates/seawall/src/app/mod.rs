@@ -11,6 +11,7 @@ pub mod cancel_verification;
 pub mod check_alarm;
 pub mod check_code;
 pub mod collections;
+pub mod consent;
 pub mod decide_only;
 pub mod detection;
 pub mod entities;

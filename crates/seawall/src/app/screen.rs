@@ -185,6 +185,10 @@ async fn gather(
         let (sender, sub) = (request.message.source.as_deref(), &request.subaccount);
         facts.opt_out = scopes.map(|scopes| covering(scopes, sub, request.category, sender, now));
     }
+    if needs.opted_in {
+        let (to, sub) = (request.to, &request.subaccount);
+        facts.opted_in = fact(super::consent::opt_in::has(app, to, sub, request.category).await);
+    }
     if needs.open_verification {
         let found = app.store.ledger.open_verification(&request.subaccount, request.to, now).await;
         facts.resend_after = fact(found).map(|found| {

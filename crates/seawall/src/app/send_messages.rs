@@ -1,5 +1,6 @@
 //! Messages are sent, one or many at once, now or later.
 
+use seawall_core::consent::Category;
 use seawall_core::country::Country;
 use seawall_core::id::Id;
 use seawall_core::message::{Channel, MessageState};
@@ -60,7 +61,9 @@ pub async fn send_messages(
     let mut sent = Vec::with_capacity(asks.len());
     let mut messages = Vec::with_capacity(asks.len());
     let mut express = None;
-    for ask in asks {
+    let own = app.snapshot.load().subaccounts.get(subaccount).map(|s| s.policy.consent.default_category);
+    for mut ask in asks {
+        ask.details.category = ask.details.category.or(own);
         let request = request(app, caller, subaccount, operation, &ask);
         claim(app, &request)?;
         let screened = screen(app, request, now).await?;
@@ -99,6 +102,7 @@ pub async fn send_messages(
 
 fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMessage) -> Request {
     Request {
+        category: ask.details.category.unwrap_or(Category::Transactional),
         client: ask.client.clone(),
         purpose: ask.purpose.clone(),
         message: texts::of_message(

@@ -4,18 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_connect::{Echo, Echoed, Inbound, Receipt, ReceiptState};
-use seawall_core::consent::OptOutScope;
-use seawall_core::id::IdKind;
-use seawall_core::keyword::{Keyword, keyword};
 use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_store::StoreError;
-use seawall_store::records::{Change, MessageFilter, OptOut, Page};
-use serde_json::json;
+use seawall_store::records::{Change, MessageFilter, Page};
 use tokio::sync::{mpsc, watch};
 
-use crate::app::audit::Actor;
-use crate::app::{App, hooks};
+use crate::app::{App, consent, hooks};
 
 /// A receipt can overtake the answer to its submission; it is looked up again after these pauses.
 const PATIENCE: [Duration; 4] =
@@ -83,29 +78,10 @@ async fn take_inbound(app: &App, provider: &str, inbound: &Inbound) -> Result<()
         tracing::warn!(provider, "an inbound message came from something that is no number");
         return Ok(());
     };
-    let actor = Actor { name: format!("inbound:{provider}"), ip: None };
-    let now = app.now();
-    match keyword(inbound.text.reveal()) {
-        Some(Keyword::Stop) => {
-            let entry = OptOut {
-                id: app.ids.next(now)?,
-                msisdn: from.msisdn,
-                scope: OptOutScope::default(),
-                source: "stop".to_owned(),
-                note: None,
-                at: now,
-            };
-            let target = entry.id.show(IdKind::OptOut);
-            let audit = actor.entry(now, "opt-outs.create", &target, json!({"by": "STOP"}));
-            app.store.directory.add_opt_out(entry, audit).await?;
-        }
-        Some(Keyword::Start) => {
-            let audit = actor.entry(now, "opt-outs.delete", &from.msisdn.masked(), json!({"by": "START"}));
-            app.store.directory.remove_opt_out(from.msisdn, None, audit).await?;
-        }
-        None => {}
-    }
-    let hooks = hooks::inbound(app, &subaccount_of(app, from.msisdn).await?, from.msisdn, inbound, now)?;
+    let (from, now) = (from.msisdn, app.now());
+    let subaccount = subaccount_of(app, from).await?;
+    consent::inbound::take(app, provider, from, &subaccount, inbound).await?;
+    let hooks = hooks::inbound(app, &subaccount, from, inbound, now)?;
     if !hooks.is_empty() {
         app.store.ledger.add_hooks(hooks).await?;
         app.hook_work.notify_one();

@@ -7,7 +7,7 @@ use seawall_core::limit::Counts;
 use tokio::sync::watch;
 
 use crate::app::signals::alerts as signals;
-use crate::app::{App, alarms, detection, erasure, hits, incidents, lists, recorder};
+use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, lists, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
@@ -56,6 +56,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         // What a restart or a message under way interrupted.
         erasure::work(&app).await;
         if second.is_multiple_of(PRUNE_EVERY) {
+            expire_questions(&app).await;
             prune(&app).await;
         }
     }
@@ -80,6 +81,12 @@ async fn flush_key_uses(app: &App) {
         && let Err(error) = app.store.directory.touch_keys(uses).await
     {
         tracing::warn!(%error, "last uses of keys could not be written");
+    }
+}
+
+async fn expire_questions(app: &App) {
+    if let Err(error) = consent::opt_in::expire(app).await {
+        tracing::warn!(%error, "opt-ins that nobody confirmed could not be ended");
     }
 }
 

@@ -13,6 +13,10 @@ async fn no_number_text_code_or_key_stands_in_clear_on_disk() {
         .api("POST", "/v1/verifications", Some(json!({"to": "+6591234567", "brand": "Acme"})))
         .await
         .expect(201);
+    let consent = json!({"to": "+6591234567", "source": "x", "proof": text, "ip": "203.0.113.77"});
+    gateway.api("POST", "/v1/consents", Some(consent)).await.expect(201);
+    let said = json!({"from": "+6598765432", "to": "Acme", "text": format!("stop {text}")});
+    gateway.admin("POST", "/admin/v1/sandbox/messages", Some(said)).await.expect(201);
     let code = gateway.code("+6591234567", 1).await;
     let ask = json!({"to": "+6591234567", "client": {"ip": "203.0.113.77"}});
     gateway.api("POST", "/v1/verifications", Some(ask)).await.expect(429);

@@ -50,6 +50,10 @@ async fn plant(gateway: &Gateway) -> String {
         .expect(201);
     let allow = json!({"value": TO, "expires_at": "never"});
     gateway.admin("POST", "/admin/v1/lists/allow-msisdn/entries", Some(allow)).await.expect(201);
+    let consent = json!({"to": TO, "source": "till", "proof": "agreed by a quokka"});
+    gateway.api("POST", "/v1/consents", Some(consent)).await.expect(201);
+    let unsure = json!({"from": TO, "to": "Acme", "text": "stop the quokka presses, it is a boy"});
+    gateway.admin("POST", "/admin/v1/sandbox/messages", Some(unsure)).await.expect(201);
     assert!(!code.is_empty());
     sent["umid"].as_str().unwrap().to_owned()
 }
@@ -66,6 +70,8 @@ async fn answers(gateway: &Gateway) -> String {
         "verifications?limit=200".to_owned(),
         format!("verifications?msisdn={encoded}"),
         "opt-outs".to_owned(),
+        "consents/reviews".to_owned(),
+        "consents.csv".to_owned(),
         "audit?limit=200".to_owned(),
         "stats/overview".to_owned(),
         "lists/allow-msisdn/entries".to_owned(),

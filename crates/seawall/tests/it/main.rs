@@ -15,6 +15,7 @@ mod backtest_day;
 mod budgets;
 mod common;
 mod config;
+mod consent;
 mod detection;
 mod door;
 mod door_tls;

@@ -55,7 +55,7 @@ pub struct OptOutView {
     /// It ends then; `null`: never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
-    /// `stop`, `admin` or `api`.
+    /// `stop` (a keyword), `free-text`, `review`, `not-me`, `admin` or `api`.
     pub source: String,
     /// For people.
     pub note: Option<String>,
@@ -90,6 +90,12 @@ pub fn number(field: &str, text: &str) -> Result<Msisdn, Wrong> {
 pub async fn create(app: &App, actor: &Actor, body: Value) -> Result<OptOutView, Wrong> {
     let input = read::<OptOutInput>(body)?;
     label("note", input.note.as_deref())?;
+    if input.category == Some(Category::Answer) {
+        return Err(Wrong::field("category", "must be `code`, `transactional` or `marketing`"));
+    }
+    if input.sender.as_ref().is_some_and(|sender| !(1..=16).contains(&sender.chars().count())) {
+        return Err(Wrong::field("sender", "must be 1 to 16 characters"));
+    }
     let around = Around::load(app).await?;
     around.check_subaccount("subaccount_id", input.subaccount_id.as_deref())?;
     let now = around.now;

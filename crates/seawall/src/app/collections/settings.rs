@@ -14,10 +14,13 @@ use utoipa::ToSchema;
 
 use super::super::App;
 use super::super::audit::Actor;
+use super::super::consent::settings::ConsentSettings;
 use super::super::entities::{ApiRates, Settings, collection};
 use super::super::incidents::IncidentSettings;
 use super::super::signals::alerts::SignalSettings;
-use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, SignalsShape};
+use super::shapes::{
+    ApiRatesShape, BackOffShape, ConsentShape, DetectionShape, IncidentsShape, SignalsShape,
+};
 use super::{TRIES, Wrong, enforce, merge, picked, read};
 
 /// The document's id.
@@ -50,6 +53,9 @@ pub struct SettingsView {
     /// What is done about incidents by itself.
     #[schema(value_type = IncidentsShape)]
     pub incidents: IncidentSettings,
+    /// STOP, START, HELP, double opt-in and "not me".
+    #[schema(value_type = ConsentShape)]
+    pub consent: ConsentSettings,
 }
 
 fn view(settings: Settings) -> SettingsView {
@@ -60,6 +66,7 @@ fn view(settings: Settings) -> SettingsView {
         detection: settings.detection,
         signals: settings.signals,
         incidents: settings.incidents,
+        consent: settings.consent,
     }
 }
 
@@ -164,6 +171,31 @@ fn check_watch(settings: &Settings) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Texts fit into a message, and waits end.
+fn check_consent(settings: &Settings) -> Result<(), Wrong> {
+    let consent = &settings.consent;
+    let texts = [
+        ("consent.question", Some(&consent.question)),
+        ("consent.answers.stop", consent.answers.stop.as_ref()),
+        ("consent.answers.start", consent.answers.start.as_ref()),
+        ("consent.answers.help", consent.answers.help.as_ref()),
+        ("consent.answers.confirmed", consent.answers.confirmed.as_ref()),
+    ];
+    for (field, text) in texts {
+        if text.is_some_and(|text| text.trim().is_empty() || text.chars().count() > 480) {
+            return Err(Wrong::field(field, "must be 1 to 480 characters; null answers nothing"));
+        }
+    }
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    if !(minute..=LONGEST_WAIT).contains(&consent.question_valid) {
+        return Err(Wrong::field("consent.question_valid", "is a duration from \"1m\" to \"7d\""));
+    }
+    if !(hour..=LONGEST_WAIT).contains(&consent.not_me) {
+        return Err(Wrong::field("consent.not_me", "is a duration from \"1h\" to \"7d\""));
+    }
+    Ok(())
+}
+
 fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
     let mut whole = serde_json::to_value(settings).unwrap_or_default();
     merge(&mut whole, patch);
@@ -174,6 +206,7 @@ fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
     }
     check_detection(&settings.detection)?;
     check_watch(&settings)?;
+    check_consent(&settings)?;
     if back_off.mode != Mode::Off && !(1..=1000).contains(&back_off.max_unconfirmed) {
         return Err(Wrong::field("verification_backoff.max_unconfirmed", "must be 1 to 1000"));
     }
@@ -244,6 +277,8 @@ mod tests {
             (json!({"detection": {"user_value": -1}}), "detection.user_value"),
             (json!({"detection": {"challenge_loss": 101}}), "detection.challenge_loss"),
             (json!({"signals": {"least": 0}}), "signals.least"),
+            (json!({"consent": {"answers": {"stop": " "}}}), "consent.answers.stop"),
+            (json!({"consent": {"not_me": "1m"}}), "consent.not_me"),
             (json!({"incidents": {"auto_suspend": {"for": "8d"}}}), "incidents.auto_suspend.for"),
         ] {
             let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else {

@@ -3,9 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use seawall_core::consent::Category;
 use seawall_core::message::Channel;
 use seawall_core::msisdn::NumberKind;
-use seawall_core::policy::{CountryPolicy, MaxPrice, SendingWindow, SubaccountPolicy, TextPolicy, UrlPolicy};
+use seawall_core::policy::{
+    ConsentPolicy, CountryPolicy, MaxPrice, SendingWindow, SubaccountPolicy, TextPolicy, UrlPolicy,
+};
 use seawall_core::sender_id::SenderId;
 use seawall_core::time::{Timestamp, span};
 use serde::{Deserialize, Serialize};
@@ -14,7 +17,9 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::entities::{Subaccount, collection};
 use super::around::Around;
-use super::shapes::{CountryPolicyShape, MaxPriceShape, SendingWindowShape, TextPolicyShape};
+use super::shapes::{
+    ConsentPolicyShape, CountryPolicyShape, MaxPriceShape, SendingWindowShape, TextPolicyShape,
+};
 use super::{Collection, Wrong};
 
 /// What an id may look like, in words.
@@ -72,6 +77,9 @@ pub struct SubaccountInput {
     /// What its texts have to look like.
     #[schema(value_type = Option<TextPolicyShape>)]
     pub text: Option<TextPolicy>,
+    /// What it asks numbers for.
+    #[schema(value_type = Option<ConsentPolicyShape>)]
+    pub consent: Option<ConsentPolicy>,
     /// Hours of the recipient's day in which messages other than codes go out.
     #[schema(value_type = Option<SendingWindowShape>)]
     pub sending_window: Option<SendingWindow>,
@@ -113,6 +121,9 @@ pub struct SubaccountView {
     /// What its texts have to look like.
     #[schema(value_type = TextPolicyShape)]
     pub text: TextPolicy,
+    /// What it asks numbers for.
+    #[schema(value_type = ConsentPolicyShape)]
+    pub consent: ConsentPolicy,
     /// Hours of the recipient's day in which messages other than codes go out.
     #[schema(value_type = Option<SendingWindowShape>)]
     pub sending_window: Option<SendingWindow>,
@@ -132,6 +143,7 @@ fn check(input: &SubaccountInput) -> Result<(), Wrong> {
     check_products("products", input.products.as_deref())?;
     check_hosts(input.text.as_ref())?;
     check_price(input.max_price.as_ref())?;
+    check_consent(input)?;
     match input.default_source.as_deref().map(SenderId::parse) {
         Some(Err(problem)) => Err(Wrong::field("default_source", problem.to_string())),
         _ => Ok(()),
@@ -167,6 +179,19 @@ fn check_hosts(text: Option<&TextPolicy>) -> Result<(), Wrong> {
                 short(host)
             ),
         )),
+    }
+}
+
+/// Messages of a caller are transactional or advertising; only these can wait for an hour.
+fn check_consent(input: &SubaccountInput) -> Result<(), Wrong> {
+    let fits = |category: &Category| matches!(category, Category::Transactional | Category::Marketing);
+    let wrong = |field| Err(Wrong::field(field, "must be `transactional` or `marketing`"));
+    if input.consent.is_some_and(|consent| !fits(&consent.default_category)) {
+        return wrong("consent.default_category");
+    }
+    match input.sending_window.iter().flat_map(|w| &w.categories).find(|category| !fits(category)) {
+        Some(_) => wrong("sending_window.categories"),
+        None => Ok(()),
     }
 }
 
@@ -212,6 +237,7 @@ fn policy(input: &SubaccountInput) -> SubaccountPolicy {
         codes_despite_opt_out: input.codes_despite_opt_out.unwrap_or_default(),
         workflow: input.workflow.clone().unwrap_or_default(),
         text: input.text.clone().unwrap_or_default(),
+        consent: input.consent.unwrap_or_default(),
         sending_window: input.sending_window.clone(),
         challenges: standard.challenges,
     }
@@ -270,6 +296,7 @@ impl Collection for Subaccounts {
             codes_despite_opt_out: Some(policy.codes_despite_opt_out),
             workflow: Some(policy.workflow),
             text: Some(policy.text),
+            consent: Some(policy.consent),
             sending_window: policy.sending_window,
         }
     }
@@ -307,6 +334,7 @@ impl Collection for Subaccounts {
             codes_despite_opt_out: policy.codes_despite_opt_out,
             workflow: policy.workflow,
             text: policy.text,
+            consent: policy.consent,
             sending_window: policy.sending_window,
             created_at: entity.created_at,
         }

@@ -233,7 +233,8 @@ pub async fn import(
     whole(work).await.map(axum::Json).map_err(refused)
 }
 
-async fn text(request: Request) -> Result<String, Refused> {
+/// A table as it was sent.
+pub(super) async fn text(request: Request) -> Result<String, Refused> {
     let announced =
         request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

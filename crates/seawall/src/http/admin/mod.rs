@@ -4,6 +4,7 @@
 
 mod audit;
 mod auth;
+mod consents;
 mod decisions;
 mod errors;
 mod explain;
@@ -41,6 +42,10 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(preview::get))
         .routes(routes!(opt_outs::list, opt_outs::create))
         .routes(routes!(opt_outs::get, opt_outs::delete))
+        .routes(routes!(consents::list))
+        .routes(routes!(consents::decide))
+        .routes(routes!(consents::export))
+        .routes(routes!(consents::import).layer(DefaultBodyLimit::max(consents::TABLE_AT_MOST)))
         .routes(routes!(lists::create, lists::list))
         .routes(routes!(lists::get, lists::patch, lists::delete))
         .routes(routes!(lists::table))

@@ -86,6 +86,7 @@ pub(super) fn asked(
         source: read::source(request.source)?.or_else(|| subaccount.default_source.clone()),
         client_message_id: read::bounded("client_message_id", request.client_message_id, 255)?,
         callback_url: read::callback_url(app, request.callback_url)?,
+        category: request.category.map(Into::into),
         ..Details::default()
     };
     let choice = request.encoding.unwrap_or_default().into();

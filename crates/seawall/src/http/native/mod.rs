@@ -6,6 +6,7 @@
 pub mod answers;
 mod batches;
 mod caller;
+mod consents;
 mod decisions;
 mod erasures;
 mod message_view;
@@ -48,6 +49,9 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::get, messages::cancel))
         .routes(routes!(numbers::get))
         .routes(routes!(numbers::batch))
+        .routes(routes!(consents::create, consents::list))
+        .routes(routes!(consents::get, consents::withdraw))
+        .routes(routes!(consents::record_opt_out))
         .routes(routes!(erasures::erase))
         .routes(routes!(erasures::get))
 }

@@ -217,6 +217,8 @@ pub struct MessageRequest {
     /// What it is for, in the caller's words.
     #[schema(max_length = 64)]
     pub purpose: Option<String>,
+    /// What kind of message it is, for opt-outs, opt-ins and sending windows; the subaccount's own when absent.
+    pub category: Option<super::words::CategoryWord>,
     /// Send later: RFC 3339, at most 30 days ahead.
     #[schema(example = "2030-01-05T10:00:00Z")]
     pub scheduled_at: Option<String>,
@@ -267,6 +269,8 @@ pub struct BatchMessage {
     /// What it is for.
     #[schema(max_length = 64)]
     pub purpose: Option<String>,
+    /// What kind of message it is.
+    pub category: Option<super::words::CategoryWord>,
     /// Send later: RFC 3339.
     pub scheduled_at: Option<String>,
     /// Not sent from then on: RFC 3339.
@@ -316,6 +320,7 @@ impl BatchMessage {
             source: or(self.source, &defaults.source),
             client: self.client.or_else(|| defaults.client.clone()),
             purpose: or(self.purpose, &defaults.purpose),
+            category: self.category.or(defaults.category),
             scheduled_at: or(self.scheduled_at, &defaults.scheduled_at),
             expires_at: or(self.expires_at, &defaults.expires_at),
             callback_url: or(self.callback_url, &defaults.callback_url),

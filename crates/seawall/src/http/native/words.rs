@@ -1,6 +1,7 @@
 //! The closed lists of words that requests choose from.
 
 use seawall_core::code::CodeType;
+use seawall_core::consent::Category;
 use seawall_core::message::Channel;
 use seawall_core::request::Operation;
 use seawall_core::segments::EncodingChoice;
@@ -25,6 +26,28 @@ impl From<ChannelWord> for Channel {
         match word {
             ChannelWord::Sms => Channel::Sms,
             ChannelWord::Call => Channel::Call,
+        }
+    }
+}
+
+/// What kind of message it is.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CategoryWord {
+    /// A one-time code of the caller's own.
+    Code,
+    /// About something that the recipient did.
+    Transactional,
+    /// Advertising.
+    Marketing,
+}
+
+impl From<CategoryWord> for Category {
+    fn from(word: CategoryWord) -> Self {
+        match word {
+            CategoryWord::Code => Category::Code,
+            CategoryWord::Transactional => Category::Transactional,
+            CategoryWord::Marketing => Category::Marketing,
         }
     }
 }

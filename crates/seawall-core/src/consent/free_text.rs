@@ -1,0 +1,184 @@
+//! Free text that asks for no more messages: a logistic regression over words, pairs of words and pieces of words.
+//!
+//! The weights are tracked data, written by `cargo xtask opt-out --train` from `data/opt_out/`; the same command
+//! without `--train` says how well they do on phrases that they were never trained on. What is read is pure
+//! arithmetic on the text, and each feature is a piece of the text, so a reading can say what it rests on.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::fold;
+
+/// Weights; features share them by hash.
+pub const BUCKETS: usize = 1 << 16;
+/// The weights: one signed byte each, and behind them, as two little-endian 32-bit floats, scale and bias.
+static WEIGHTS: &[u8] = include_bytes!("../../../../data/opt_out/weights.bin");
+/// Words of a text that are looked at.
+const MOST_WORDS: usize = 60;
+/// From this probability on, a text asks for no more messages.
+pub const SURE: f32 = 0.5;
+/// From this one on, a person should look at it.
+pub const UNSURE: f32 = 0.15;
+
+/// A piece of a text and the weight that it shares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Which weight.
+    pub bucket: usize,
+    /// What it is, for people: a word or two; empty for pieces of words.
+    pub shown: String,
+}
+
+/// The features of a text, each once.
+pub fn features(words: &[String]) -> Vec<Feature> {
+    let words: Vec<&str> = words.iter().take(MOST_WORDS).map(String::as_str).collect();
+    let mut found = Found::default();
+    found.add("n", &words.len().min(8).to_string(), String::new());
+    for (at, word) in words.iter().enumerate() {
+        found.add("w", word, (*word).to_owned());
+        found.pieces(word);
+        let next = words.get(at + 1).copied().unwrap_or("$");
+        found.add("b", &format!("{word} {next}"), format!("{word} {next}"));
+        if let Some(second) = words.get(at + 2) {
+            found.add("t", &format!("{word} {next} {second}"), format!("{word} {next} {second}"));
+            found.add("s", &format!("{word} {second}"), format!("{word} … {second}"));
+        }
+        if let Some(third) = words.get(at + 3) {
+            found.add("s", &format!("{word} {third}"), format!("{word} … {third}"));
+        }
+    }
+    if let Some(first) = words.first() {
+        found.add("b", &format!("^ {first}"), String::new());
+    }
+    found.all
+}
+
+#[derive(Default)]
+struct Found {
+    all: Vec<Feature>,
+    seen: hashbrown::HashSet<usize>,
+}
+
+impl Found {
+    fn add(&mut self, kind: &str, piece: &str, shown: String) {
+        let mut hasher = SipHasher13::new_with_keys(0x6f70_745f_6f75_7431, 0x7e);
+        hasher.write(kind.as_bytes());
+        hasher.write(piece.as_bytes());
+        let bucket = usize::try_from(hasher.finish() % (BUCKETS as u64)).unwrap_or(0);
+        if self.seen.insert(bucket) {
+            self.all.push(Feature { bucket, shown });
+        }
+    }
+
+    /// Beginnings of words: what endings change stays alike.
+    fn pieces(&mut self, word: &str) {
+        for length in [4, 5, 6] {
+            let piece: String = word.chars().take(length).collect();
+            if piece.len() < word.len() {
+                self.add("p", &piece, String::new());
+            }
+        }
+        let chars: Vec<char> = word.chars().collect();
+        for piece in chars.windows(4) {
+            self.add("c", &piece.iter().collect::<String>(), String::new());
+        }
+    }
+}
+
+/// How likely a text asks for no more messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likelihood {
+    /// From 0 to 1.
+    pub probability: f32,
+    /// The words that speak most for it, strongest first.
+    pub because: Vec<String>,
+}
+
+/// Reads a text.
+pub fn read(text: &str) -> Likelihood {
+    weigh(&features(&fold::words(text)), WEIGHTS)
+}
+
+/// What features weigh together, by weights as they are stored.
+pub fn weigh(features: &[Feature], weights: &[u8]) -> Likelihood {
+    let (bytes, tail) = weights.split_at_checked(BUCKETS).unwrap_or((&[], &[]));
+    let float = |at: usize| {
+        let four = tail.get(at..at + 4).and_then(|b| <[u8; 4]>::try_from(b).ok());
+        four.map_or(0.0, f32::from_le_bytes)
+    };
+    let (scale, bias) = (float(0), float(4));
+    let weight = |f: &Feature| f32::from(bytes.get(f.bucket).map_or(0, |b| b.cast_signed())) * scale;
+    let norm = norm(features.len());
+    let score = bias + norm * features.iter().map(weight).sum::<f32>();
+    let mut shown: Vec<&Feature> =
+        features.iter().filter(|f| !f.shown.is_empty() && weight(f) > 0.0).collect();
+    shown.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+    Likelihood {
+        probability: 1.0 / (1.0 + (-score).exp()),
+        because: shown.into_iter().take(3).map(|f| f.shown.clone()).collect(),
+    }
+}
+
+/// Long texts have many features; each counts for less.
+pub fn norm(features: usize) -> f32 {
+    let features = f32::from(u16::try_from(features.max(1)).unwrap_or(u16::MAX));
+    features.sqrt().recip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phrases(part: &str) -> impl Iterator<Item = (&'static str, bool, &'static str)> {
+        let all = include_str!("../../../../data/opt_out/phrases.tsv").lines();
+        let rows = all.filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
+        rows.filter(move |row| row[1] == part).map(|row| (row[0], row[2] == "stop", row[3]))
+    }
+
+    /// Recall and precision of a part.
+    fn measured(part: &str) -> (f64, f64) {
+        let (mut right, mut missed, mut wrong) = (0.0, 0.0, 0.0);
+        for (_, stop, text) in phrases(part) {
+            match (stop, crate::consent::read(text).asks_to_stop()) {
+                (true, true) => right += 1.0,
+                (true, false) => missed += 1.0,
+                (false, true) => wrong += 1.0,
+                _ => {}
+            }
+        }
+        (right / (right + missed), right / (right + wrong))
+    }
+
+    #[test]
+    fn every_keyword_is_understood() {
+        assert_eq!(measured("keyword").0, 1.0);
+    }
+
+    #[test]
+    fn the_weights_are_those_of_the_phrases() {
+        let (recall, precision) = measured("trained");
+        assert!(recall >= 0.95 && precision >= 0.95, "{recall} {precision}");
+    }
+
+    #[test]
+    fn phrases_never_trained_on_are_understood_too() {
+        let (recall, precision) = measured("held-out");
+        assert!(recall >= 0.95 && precision >= 0.90, "{recall} {precision}");
+    }
+
+    #[test]
+    fn a_reading_says_what_it_rests_on() {
+        let read = read("please stop sending me these texts");
+        assert!(read.probability > SURE && !read.because.is_empty(), "{read:?}");
+        assert!(read.because.iter().all(|piece| !piece.is_empty()));
+    }
+
+    #[test]
+    fn any_text_is_read() {
+        for text in ["", "🙂", &"stop ".repeat(5000), "\u{0}\u{301}", "ＳＴＯＰ"] {
+            let probability = read(text).probability;
+            assert!((0.0..=1.0).contains(&probability), "{text:.20}");
+        }
+    }
+}

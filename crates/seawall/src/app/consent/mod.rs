@@ -1,0 +1,57 @@
+//! What numbers want: opt-ins with their proof, opt-outs in whatever words, and the questions in between.
+//!
+//! Reading order: [`inbound`] (what an answer does), [`opt_in`] (proof), [`double`] (ask, and wait for YES),
+//! [`reviews`] (what a person has to look at), [`say`] (answers), [`settings`].
+
+pub mod inbound;
+pub mod not_me;
+pub mod opt_in;
+pub mod reviews;
+pub mod say;
+pub mod settings;
+pub mod table;
+
+use seawall_core::msisdn::Msisdn;
+use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
+use serde_json::{Value, json};
+
+use super::{App, hooks};
+
+/// Kinds of notes that are kept about numbers.
+pub mod kind {
+    /// An opt-in with its proof.
+    pub const CONSENT: &str = "consent";
+    /// An opt-in that waits for its YES.
+    pub const ASKED: &str = "opt-in";
+    /// An answer that a person has to look at.
+    pub const REVIEW: &str = "review";
+}
+
+/// Tells the webhook of a subaccount.
+pub async fn tell(
+    app: &App,
+    subaccount: &str,
+    event: &str,
+    msisdn: Msisdn,
+    more: Value,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut payload =
+        json!({"subAccountId": subaccount, "msisdn": msisdn.to_e164(), "timestamp": now.to_rfc3339()});
+    if let (Value::Object(fields), Value::Object(more)) = (&mut payload, more) {
+        fields.extend(more);
+    }
+    let body = json!({
+        "namespace": "CONSENT",
+        "eventType": event,
+        "description": "What a number wants has changed",
+        "payload": payload,
+    });
+    let hooks = hooks::event(app, subaccount, &body, now)?;
+    if !hooks.is_empty() {
+        app.store.ledger.add_hooks(hooks).await?;
+        app.hook_work.notify_one();
+    }
+    Ok(())
+}
