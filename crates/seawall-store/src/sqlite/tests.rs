@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use seawall_core::consent::OptOutScope;
 use seawall_core::message::MessageState;
 
 use super::*;
@@ -87,6 +88,11 @@ fn what_is_no_database_of_ours_is_left_alone() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
+fn noted_opt_out(msisdn: seawall_core::msisdn::Msisdn) -> OptOut {
+    let (source, note) = ("stop".to_owned(), Some("zanzibar".to_owned()));
+    OptOut { id: id(6), msisdn, scope: OptOutScope::default(), source, note, at: at(6) }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_number_text_or_code_is_in_any_file() {
     let dir = tempfile::tempdir().unwrap();
@@ -117,15 +123,7 @@ async fn no_number_text_or_code_is_in_any_file() {
         due: at(4),
     }];
     store.settle(vec![sent]).await.unwrap();
-    let note = Some("zanzibar".to_owned());
-    let opt_out = OptOut {
-        id: id(6),
-        msisdn: m.to,
-        scope: seawall_core::consent::OptOutScope::default(),
-        source: "stop".to_owned(),
-        note,
-        at: at(6),
-    };
+    let opt_out = noted_opt_out(m.to);
     let audit = crate::records::AuditEntry {
         at: at(6),
         actor: "a".to_owned(),

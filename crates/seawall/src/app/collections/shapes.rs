@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use utoipa::ToSchema;
 
-use super::super::consent::settings::{Answers, StopScope};
-
 /// What a limit counts by.
 #[derive(ToSchema)]
 #[schema(as = LimitSubject)]
@@ -313,37 +311,6 @@ pub struct IncidentsShape {
     pub quiet_after: Option<String>,
     /// Suspensions of number ranges and single addresses that are made without being asked for.
     pub auto_suspend: Option<AutoSuspendShape>,
-}
-
-/// STOP, START, HELP, double opt-in and "not me".
-#[derive(ToSchema)]
-#[schema(as = ConsentSettings)]
-pub struct ConsentShape {
-    /// How far a STOP reaches.
-    pub stop_scope: Option<StopScope>,
-    /// What is answered.
-    pub answers: Option<Answers>,
-    /// What a double opt-in asks when the request has no text of its own.
-    #[schema(max_length = 480)]
-    pub question: Option<String>,
-    /// How long a double opt-in waits for its YES, `1m` to `7d`.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "24h")]
-    pub question_valid: Option<String>,
-    /// How long a number gets no codes after it said that it did not ask for one, `1h` to `7d`.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "24h")]
-    pub not_me: Option<String>,
-}
-
-/// What a subaccount asks numbers for.
-#[derive(ToSchema)]
-#[schema(as = ConsentPolicy)]
-#[serde(deny_unknown_fields)]
-pub struct ConsentPolicyShape {
-    /// Of which category messages are that do not say so: `transactional` or `marketing`.
-    #[schema(example = "transactional")]
-    pub default_category: Option<String>,
-    /// Advertising goes only to numbers with an opt-in.
-    pub marketing_needs_opt_in: Option<bool>,
 }
 
 /// Suspensions that are made without being asked for.

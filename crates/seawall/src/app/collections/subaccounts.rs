@@ -15,11 +15,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::super::App;
+use super::super::consent::shapes::ConsentPolicyShape;
 use super::super::entities::{Subaccount, collection};
 use super::around::Around;
-use super::shapes::{
-    ConsentPolicyShape, CountryPolicyShape, MaxPriceShape, SendingWindowShape, TextPolicyShape,
-};
+use super::shapes::{CountryPolicyShape, MaxPriceShape, SendingWindowShape, TextPolicyShape};
 use super::{Collection, Wrong};
 
 /// What an id may look like, in words.

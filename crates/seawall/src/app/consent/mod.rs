@@ -9,6 +9,7 @@ pub mod opt_in;
 pub mod reviews;
 pub mod say;
 pub mod settings;
+pub mod shapes;
 pub mod table;
 
 use seawall_core::msisdn::Msisdn;
