@@ -1,5 +1,6 @@
 //! Development commands: `cargo xtask NAME`.
 
+mod apt;
 mod bench;
 mod crash;
 mod data;

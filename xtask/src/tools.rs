@@ -1,9 +1,10 @@
 //! What the tests need beside Rust: a Python environment and Node packages, prepared once below `target` and
-//! `tests/node`. What cannot be prepared is said and skipped; with CI=true it is a failure.
+//! `tests/node`, and servers from Debian's packages. What cannot be prepared is said and skipped; with CI=true it is a failure.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::apt;
 use crate::sources::{root, target};
 
 /// What is there for the tests, as environment variables.
@@ -20,6 +21,7 @@ pub fn prepare() -> Tools {
     let mut tools = Tools::default();
     tools.add("SEAWALL_TEST_PYTHON", "tests that need Python packages", python());
     tools.add("SEAWALL_TEST_NODE_DIR", "tests that need Node packages", node());
+    tools.add("SEAWALL_TEST_REDIS", "tests that need Redis", redis());
     tools
 }
 
@@ -62,6 +64,13 @@ fn node() -> Result<Option<PathBuf>, String> {
         )
     })?;
     Ok(Some(dir))
+}
+
+/// A redis-server; the tests start instances of their own.
+pub fn redis() -> Result<Option<PathBuf>, String> {
+    const PROGRAM: &str = "/usr/bin/redis-server";
+    apt::installed(&["redis-server"], &[PROGRAM])?;
+    Ok(Some(PathBuf::from(PROGRAM)))
 }
 
 /// Does something unless it was done for the same content before.

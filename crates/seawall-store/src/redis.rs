@@ -99,6 +99,7 @@ impl RedisCounters {
         let (refusals, local) = (Arc::new(Refusals::default()), Arc::new(MemoryCounters::default()));
         let connected =
             link::connect(&shared.options, &shared.names).await.map_err(StoreError::Unavailable)?;
+        shared.read_time(link::time(&connected).await.map_err(StoreError::Unavailable)?);
         let tender = tender::Tender::new(shared.clone(), refusals.clone(), local.clone());
         let tender = tokio::spawn(tender.run(connected));
         Ok(RedisCounters { shared, refusals, local, staging: Mutex::default(), tender })
@@ -110,10 +111,9 @@ impl RedisCounters {
 
     async fn make(&self, charges: &[Charge], weight: u32, now: Timestamp, deed: Deed) -> Result<Charged> {
         if charges.iter().all(|charge| charge.kind == ChargeKind::ApiRate) {
-            if charges.is_empty() {
-                return self.shared.link().map(|_| Charged::default());
-            }
             return match deed {
+                // What asks about nothing asks whether windows can be charged.
+                Deed::Peek if charges.is_empty() => self.shared.link().map(|_| Charged::default()),
                 Deed::Charge => self.local.charge(charges, weight, now).await,
                 Deed::Note => self.local.note(charges, weight, now).await,
                 Deed::Peek => self.local.peek(charges, weight, now).await,
@@ -125,9 +125,10 @@ impl RedisCounters {
         }
         let begun = Instant::now();
         let answer = self.ask(&link, charges, weight, now, deed).await?;
+        self.shared.stands(&link, begun)?;
         let mut charged = answer.charged(charges, weight, now);
         if self.shared.options.remember {
-            self.refusals.learn(charges, weight, &answer, begun, now);
+            self.refusals.learn(charges, weight, &answer, begun);
         }
         if deed != Deed::Charge || charged.refused() {
             charged = charged.unmade();
@@ -164,7 +165,7 @@ impl RedisCounters {
         deed: Deed,
     ) -> Result<Answer> {
         let keys = charges.iter().map(|charge| link.key(charge.key));
-        let time = self.shared.time_argument(now);
+        let time = self.shared.time_and_patience(now);
         let blob = wire::charges(charges.iter(), weight);
         let arguments: [&[u8]; 3] = [time.as_bytes(), deed.word().as_bytes(), &blob];
         let bytes = self.shared.run(link, &scripts::CHARGE, keys, &arguments).await?;

@@ -31,7 +31,12 @@ fn wall() -> i64 {
 impl Clock {
     /// Starts at the wall clock, but not before `floor`, the newest instant in the ledger.
     pub fn start(floor: Timestamp) -> Self {
-        let base = wall().max(floor.as_millis());
+        Self::start_at(Timestamp::from_millis(wall()), floor)
+    }
+
+    /// Starts at the time of a clock that nodes share, but not before `floor`.
+    pub fn start_at(time: Timestamp, floor: Timestamp) -> Self {
+        let base = time.max(floor).as_millis();
         Clock {
             started: Instant::now(),
             base: AtomicI64::new(base),
@@ -67,10 +72,11 @@ impl Clock {
         true
     }
 
-    /// Follows the wall clock by small steps, forwards and backwards without ever going back. Returns the
-    /// difference when it is so large that someone must have set the wall clock.
-    pub fn slew(&self) -> Option<Duration> {
-        let difference = wall() - (self.base.load(Ordering::Relaxed) + self.elapsed());
+    /// Follows the clock that nodes share, else the wall clock, by small steps, forwards and backwards without
+    /// ever going back. Returns the difference when it is so large that someone must have set a clock.
+    pub fn slew(&self, shared: Option<Timestamp>) -> Option<Duration> {
+        let difference = shared.map_or_else(wall, Timestamp::as_millis)
+            - (self.base.load(Ordering::Relaxed) + self.elapsed());
         self.base.fetch_add(difference.clamp(-SLEW_MS, SLEW_MS), Ordering::Relaxed);
         (difference.abs() > STEP_MS).then(|| Duration::from_millis(difference.unsigned_abs()))
     }
@@ -89,7 +95,7 @@ mod tests {
         assert!(!clock.set(Timestamp::from_millis(0)));
         clock.advance(Duration::from_secs(1800));
         assert!(clock.now().since(first) >= Duration::from_secs(1800));
-        assert!(clock.slew().is_some(), "a minute and more apart is an alarm");
+        assert!(clock.slew(None).is_some(), "a minute and more apart is an alarm");
         assert!(clock.now() >= first);
     }
 }

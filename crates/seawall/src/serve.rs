@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use seawall_core::id::Id;
 use seawall_store::memory::MemoryCounters;
+use seawall_store::redis::{self, RedisCounters};
 use seawall_store::sqlite;
 use seawall_store::vault::{KEY_FILE, Vault};
 use seawall_store::{Store, StoreError};
@@ -19,7 +20,8 @@ use tokio::task::JoinHandle;
 use crate::app::outbox::Outbox;
 use crate::app::snapshot::Snapshot;
 use crate::app::{
-    App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, models, recorder, reload, who,
+    App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, models, recorder, reload,
+    who, without_counters,
 };
 use crate::clock::Clock;
 use crate::config::Config;
@@ -80,6 +82,24 @@ pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError
     Ok(Store { directory: db.clone(), ledger: db, counters: Arc::new(MemoryCounters::default()), vault })
 }
 
+/// Opens the stores to serve from them: with counters that nodes share, where these are configured.
+async fn open(config: &Config) -> Result<Store, StoreError> {
+    let mut store = open_store(config, true)?;
+    if let Some(target) = config.counters.redis.clone() {
+        let mut options = redis::Options::new(target, store.vault.index().text(b'n', "counters"));
+        // The sandbox clock moves limits too.
+        options.callers_time = config.sandbox.clock;
+        store.counters = Arc::new(RedisCounters::connect(options).await?);
+    }
+    Ok(store)
+}
+
+/// The time of the counters that nodes share, else of this machine; never below the ledger's newest entry.
+fn clock(store: &Store, newest: i64) -> Clock {
+    let floor = Id::new(newest, 0).at();
+    store.counters.time().map_or_else(|| Clock::start(floor), |time| Clock::start_at(time, floor))
+}
+
 /// Makes an installation: first account, subaccount, key and admin token.
 pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
     let store = open_store(config, true).map_err(|e| e.to_string())?;
@@ -99,14 +119,14 @@ async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> R
 pub async fn start(config: Config) -> Result<Running, String> {
     seawall_core::msisdn::warm();
     let intel = intel::Intel::open(&config.intel)?;
-    let store = open_store(&config, true).map_err(|e| e.to_string())?;
+    let store = open(&config).await.map_err(|e| e.to_string())?;
     let initialised = match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
         Ok(found) if found.is_empty() => Some(init_store(&store, "default", None).await?),
         Ok(_) => None,
         Err(e) => return Err(e.to_string()),
     };
     let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
-    let clock = Arc::new(Clock::start(Id::new(newest, 0).at()));
+    let clock = Arc::new(clock(&store, newest));
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
     tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
     let detection = detection::restore(&store, config.data_dir()).await.map_err(|e| e.to_string())?;
@@ -136,6 +156,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         alarms: alarms::Alarms::default(),
         check_alarm: check_alarm::CheckAlarm::default(),
         key_uses: who::KeyUses::default(),
+        without_counters: without_counters::Without::default(),
         metrics: Arc::default(),
         echoes,
         reload_lock: Mutex::new(()),
@@ -155,6 +176,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         tokio::spawn(jobs::echo::run(app.clone(), echoed, jobs_stopped.clone())),
         tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::intel::run(app.clone(), jobs_stopped.clone())),
+        tokio::spawn(jobs::counters::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
     ];
     let metrics = match app.config.metrics.listen {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http;
+use crate::apt::{self, is_root, quietly};
 use crate::sources::root;
 
 const PACKAGES: [&str; 3] = ["nginx", "libnginx-mod-http-modsecurity", "modsecurity-crs"];
@@ -29,38 +30,7 @@ pub struct Nginx {
 
 /// Whether the packages are there, after trying to install them. Says why not.
 pub fn ready() -> Result<(), String> {
-    let missing = || FILES.iter().find(|file| !Path::new(file).exists());
-    if missing().is_none() {
-        return Ok(());
-    }
-    if !is_root() {
-        return Err(format!("needs the Debian packages {}; install them", PACKAGES.join(", ")));
-    }
-    apt(&["update"])?;
-    apt(&[&["install", "--yes", "--no-install-recommends"][..], &PACKAGES].concat())?;
-    missing().map_or(Ok(()), |file| Err(format!("there is no {file}, though its package is installed")))
-}
-
-fn apt(arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new("apt-get");
-    command.arg("-qq").args(arguments).stdin(Stdio::null());
-    // No service is started: another web server may be running here.
-    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
-    quietly(&mut command)
-}
-
-fn quietly(command: &mut Command) -> Result<(), String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("cannot start {name}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim()))
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    apt::installed(&PACKAGES, &FILES)
 }
 
 impl Nginx {

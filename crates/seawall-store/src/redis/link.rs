@@ -151,6 +151,10 @@ impl Shared {
         let arguments: Vec<&[u8]> =
             std::iter::once(link.mark.as_slice()).chain(arguments.iter().copied()).collect();
         match script.run(&mut link.connection.clone(), &keys, &arguments).await {
+            Ok(Value::BulkString(bytes)) if bytes == b"late" => {
+                self.trouble.notify_one();
+                Err(StoreError::Unavailable("Redis answered too late".to_owned()))
+            }
             Ok(Value::BulkString(bytes)) => Ok(bytes),
             Ok(Value::Nil) => {
                 self.cut(link, State::Gone);
@@ -163,6 +167,17 @@ impl Shared {
                 Err(StoreError::Unavailable(format!("Redis: {why}")))
             }
         }
+    }
+
+    /// Whether what was charged this way counts: it is still in force, and the answer came in time. Who refills the
+    /// windows waits for as long as somebody may still send because of an answer.
+    pub(super) fn stands(&self, link: &Arc<Link>, begun: Instant) -> Result<()> {
+        let current = self.link.load();
+        let same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link));
+        if same && begun.elapsed() <= self.options.patience {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable("Redis answered too late".to_owned()))
     }
 
     /// Nobody goes this way any more; the tender looks for another.
@@ -218,6 +233,14 @@ impl Shared {
         if self.options.callers_time { now.as_millis().to_string() } else { String::new() }
     }
 
+    /// The same for a charge, which is not made when nobody waits for it any more.
+    pub(super) fn time_and_patience(&self, now: Timestamp) -> String {
+        match self.time().filter(|_| !self.options.callers_time) {
+            Some(time) => format!("<{}", time.plus(self.options.patience).as_millis()),
+            None => self.time_argument(now),
+        }
+    }
+
     pub(super) fn read_time(&self, time: Timestamp) {
         *lock(&self.read_time) = Some((time, Instant::now()));
     }
@@ -270,13 +293,12 @@ pub(super) fn reason(error: &RedisError) -> String {
     if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() }
 }
 
-async fn open(
-    info: &ConnectionInfo,
-    patience: Duration,
-) -> std::result::Result<MultiplexedConnection, String> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(patience))
-        .set_response_timeout(Some(patience));
+/// Finding a server may take longer than asking it: no request waits for it.
+const FIND: Duration = Duration::from_secs(2);
+
+async fn open(info: &ConnectionInfo) -> std::result::Result<MultiplexedConnection, String> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(FIND)).set_response_timeout(Some(FIND));
     let at = |error: &RedisError| format!("{}: {}", info.addr(), reason(error));
     let client = Client::open(info.clone()).map_err(|error| at(&error))?;
     client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| at(&error))
@@ -284,15 +306,15 @@ async fn open(
 
 /// Finds the server and checks it.
 pub(super) async fn connect(options: &Options, names: &Names) -> std::result::Result<Connected, String> {
-    let patience = options.patience;
     let info = match &options.target {
         Target::Single(info) => (**info).clone(),
         Target::Cluster(nodes) | Target::Sentinel { sentinels: nodes, .. } => {
             ask_around(nodes, options, names).await?
         }
     };
-    let mut connection = open(&info, patience).await?;
+    let mut connection = open(&info).await?;
     let run = check(&mut connection).await.map_err(|why| format!("{}: {why}", info.addr()))?;
+    connection.set_response_timeout(options.patience);
     Ok(Connected { connection, run })
 }
 
@@ -305,8 +327,8 @@ async fn ask_around(
     let mut why = "no address".to_owned();
     for node in nodes {
         let named = match &options.target {
-            Target::Sentinel { name, primary, .. } => sentinel(node, name, primary, options.patience).await,
-            Target::Cluster(_) | Target::Single(_) => cluster(node, names, options.patience).await,
+            Target::Sentinel { name, primary, .. } => sentinel(node, name, primary).await,
+            Target::Cluster(_) | Target::Single(_) => cluster(node, names).await,
         };
         match named {
             Ok(info) => return Ok(info),
@@ -317,12 +339,8 @@ async fn ask_around(
 }
 
 /// The node of a Cluster that holds our slot.
-async fn cluster(
-    node: &ConnectionInfo,
-    names: &Names,
-    patience: Duration,
-) -> std::result::Result<ConnectionInfo, String> {
-    let mut connection = open(node, patience).await?;
+async fn cluster(node: &ConnectionInfo, names: &Names) -> std::result::Result<ConnectionInfo, String> {
+    let mut connection = open(node).await?;
     let slot: i64 = redis::cmd("CLUSTER")
         .arg("KEYSLOT")
         .arg(&names.mark)
@@ -352,9 +370,8 @@ async fn sentinel(
     node: &ConnectionInfo,
     name: &str,
     primary: &ConnectionInfo,
-    patience: Duration,
 ) -> std::result::Result<ConnectionInfo, String> {
-    let mut connection = open(node, patience).await?;
+    let mut connection = open(node).await?;
     let found: Option<(String, i64)> = redis::cmd("SENTINEL")
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(name)
@@ -384,6 +401,14 @@ fn elsewhere(info: &ConnectionInfo, host: &str, port: i64) -> std::result::Resul
         _ => ConnectionAddr::Tcp(named("127.0.0.1"), port),
     };
     Ok(info.clone().set_addr(addr))
+}
+
+/// What time it is there.
+pub(super) async fn time(connected: &Connected) -> std::result::Result<Timestamp, String> {
+    let mut connection = connected.connection.clone();
+    let (seconds, micros): (i64, i64) =
+        redis::cmd("TIME").query_async(&mut connection).await.map_err(said)?;
+    Ok(Timestamp::from_millis(seconds * 1000 + micros / 1000))
 }
 
 /// Whether counters may live there; gives which run of the server it is.

@@ -44,6 +44,7 @@ fn lost(why: impl std::fmt::Display) -> StoreError {
 pub(super) async fn begin(shared: &Shared, settle: Duration) -> Result<bool> {
     let begun = Instant::now();
     let mut state = shared.state.subscribe();
+    *shared.filling() = None;
     loop {
         let current = state.borrow_and_update().clone();
         match current {
@@ -65,17 +66,20 @@ pub(super) async fn begin(shared: &Shared, settle: Duration) -> Result<bool> {
 }
 
 async fn locked(shared: &Shared, connected: &Connected) -> Result<bool> {
+    // The lock may be this node's own, of a refilling that failed.
+    const TAKE: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end \
+        return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0";
     let mut connection = connected.connection.clone();
-    let taken: Value = redis::cmd("SET")
+    let taken: i64 = redis::cmd("EVAL")
+        .arg(TAKE)
+        .arg(1)
         .arg(&shared.names.lock)
         .arg(&shared.node)
-        .arg("NX")
-        .arg("PX")
         .arg(u64::try_from(LOCK.as_millis()).unwrap_or(10_000))
         .query_async(&mut connection)
         .await
         .map_err(|error| lost(reason(&error)))?;
-    Ok(taken == Value::Okay)
+    Ok(taken == 1)
 }
 
 /// Makes what was staged count: as new windows when this node refills, else beside what is there.

@@ -41,19 +41,12 @@ impl Refusals {
     }
 
     /// Remembers what refused. `begun`: when the question was sent; the server's time was not earlier.
-    pub(super) fn learn(
-        &self,
-        charges: &[Charge],
-        weight: u32,
-        answer: &Answer,
-        begun: Instant,
-        now: Timestamp,
-    ) {
+    pub(super) fn learn(&self, charges: &[Charge], weight: u32, answer: &Answer, begun: Instant) {
         for (charge, row) in charges.iter().zip(&answer.rows).filter(|(charge, _)| charge.enforced) {
             let Some(full) = row.full else { continue };
             let refused = Refused {
                 full,
-                until: begun + full.retry_at.since(now),
+                until: begun + full.retry_at.since(answer.present),
                 quota: charge.rule.quota(),
                 amount: charge.taken(weight),
             };

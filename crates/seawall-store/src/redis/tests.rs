@@ -37,6 +37,8 @@ fn budget(key: u64, quota: u64, period: Period, amount: u64) -> Charge {
 /// Counters whose windows are in force, and empty.
 async fn ready(server: &Server, change: impl FnOnce(&mut Options)) -> Arc<RedisCounters> {
     let mut options = Options::new(server.target(), 7);
+    // Many servers run on the machine of the tests.
+    options.patience = Duration::from_secs(5);
     change(&mut options);
     let counters = Arc::new(RedisCounters::connect(options).await.unwrap());
     whole(&counters).await;

@@ -9,6 +9,8 @@ use seawall_core::window::{Full, Rule, Sums, Times};
 
 /// The greatest number that Redis' scripts can count exactly.
 const EXACT: u64 = (1 << 53) - 1;
+/// Clocks that differ by no more agree.
+const AGREE_MS: i64 = 50;
 /// Answer of one charge: what the window holds, when the oldest leaves, when there is room, why not.
 const ROW: usize = 8 + 6 + 6 + 1;
 
@@ -94,6 +96,8 @@ pub(super) struct Row {
 pub(super) struct Answer {
     /// The server's time.
     pub(super) at: Timestamp,
+    /// The same in the time that the rows are told in.
+    pub(super) present: Timestamp,
     pub(super) rows: Vec<Row>,
 }
 
@@ -102,13 +106,16 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl Answer {
-    /// Reads an answer to so many charges; instants are told in the caller's time, whose present is `now`.
+    /// Reads an answer to so many charges; instants are told in the caller's time, whose present is `now`, unless
+    /// the clocks agree.
     pub(super) fn read(bytes: &[u8], charges: usize, now: Timestamp) -> Option<Answer> {
         let (at, rows) = bytes.split_first_chunk::<6>()?;
         let at = i64::try_from(number(at)).ok()?;
+        let ahead = now.as_millis() - at;
+        let ahead = if ahead.abs() <= AGREE_MS { 0 } else { ahead };
         let callers = |bytes: &[u8]| match i64::try_from(number(bytes)) {
             Ok(0) | Err(_) => None,
-            Ok(instant) => Some(Timestamp::from_millis(now.as_millis() + (instant - at))),
+            Ok(instant) => Some(Timestamp::from_millis(instant + ahead)),
         };
         let row = |row: &[u8]| {
             let count = number(row.get(..8)?);
@@ -117,7 +124,8 @@ impl Answer {
             Some(Row { count, oldest: callers(row.get(8..14)?), full })
         };
         let rows: Vec<Row> = rows.chunks(ROW).map(row).collect::<Option<_>>()?;
-        (rows.len() == charges).then_some(Answer { at: Timestamp::from_millis(at), rows })
+        let present = Timestamp::from_millis(at + ahead);
+        (rows.len() == charges).then_some(Answer { at: Timestamp::from_millis(at), present, rows })
     }
 
     /// In the words of counters; as they stood before anything was charged.

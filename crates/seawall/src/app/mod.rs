@@ -48,6 +48,7 @@ pub mod start_verification;
 pub mod texts;
 pub mod velocities;
 pub mod who;
+pub mod without_counters;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -112,6 +113,8 @@ pub struct App {
     pub check_alarm: check_alarm::CheckAlarm,
     /// When and from where keys were used since the last flush.
     pub key_uses: who::KeyUses,
+    /// What goes on while the counters do not answer.
+    pub without_counters: without_counters::Without,
     /// Where connectors put receipts and inbound messages.
     pub echoes: mpsc::Sender<Echoed>,
     /// One change of the directory at a time.

@@ -23,7 +23,7 @@ use super::snapshot::{RunningProvider, Snapshot};
 mod refill;
 mod wanted;
 
-pub use refill::{longest, named_by_shape, refill};
+pub use refill::{longest, named_by_shape, refill, refill_lost};
 
 /// Builds everything anew and swaps it in. Callers that change the directory hold [`App::reload_lock`].
 ///

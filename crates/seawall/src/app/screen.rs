@@ -26,6 +26,7 @@ use super::detection::event_id;
 use super::detection::happened::Seen;
 use super::detection::recent::hashed;
 use super::snapshot::Snapshot;
+use super::without_counters;
 
 /// A request with its decision, and what has to be undone if it is not carried out after all.
 #[derive(Debug)]
@@ -46,9 +47,24 @@ pub struct Screened {
     pub open: Option<VerificationRecord>,
     /// How much room the tightest limit has left, with the limit's name and window.
     pub room: Option<NamedRoom>,
-    charged: Vec<Charge>,
+    made: Made,
+}
+
+/// What was charged.
+#[derive(Debug, Default)]
+struct Made {
+    charges: Vec<Charge>,
     /// Those among them that count wrong codes.
     failures: Vec<Charge>,
+    /// When, by the counters' clock.
+    at: Timestamp,
+}
+
+impl Made {
+    fn of(policy: &Policy, charges: Vec<Charge>, at: Timestamp) -> Self {
+        let failures = charges.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
+        Made { charges, failures, at }
+    }
 }
 
 /// How much room a limit has left.
@@ -91,19 +107,19 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     }
     let answers = ask(policy, &request, &facts, now);
     let mut decision = conclude(policy, &request, &facts, &answers, now);
-    let (mut charged, mut failures, mut room) = (Vec::new(), Vec::new(), None);
+    let (mut made, mut room) = (Made::default(), None);
     if needs.limits {
         let sends = decision.send.is_some() && !request.dry_run;
         let all = charges(policy, &request, &facts, &dimensions, index, now);
-        (facts.limits, room) = within_limits(app, policy, &all, sends, now).await;
+        let at;
+        (facts.limits, room, at) = within_limits(app, policy, &all, sends, now).await;
         // Limits that all have room say nothing, so the decision stands.
         if !facts.limits.known().is_some_and(Vec::is_empty) {
             decision = conclude(policy, &request, &facts, &answers, now);
         }
         if sends && decision.send.is_some() {
             note_number(app, &request, &dimensions, now).await;
-            failures = all.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
-            charged = all;
+            made = Made::of(policy, all, at);
         }
     }
     if let Some(redeemed) = request.terms.redeems {
@@ -120,36 +136,27 @@ pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<B
     count(app, &snapshot, &request, &facts, &decision, now);
     app.metrics.decided(&decision, begun.elapsed());
     // Boxed: it is large, and passed along by every use case.
-    Ok(Box::new(Screened {
-        id,
-        request,
-        facts,
-        decision,
-        at: now,
-        dimensions,
-        open,
-        room,
-        charged,
-        failures,
-    }))
+    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, made }))
 }
 
-/// Charges the limits; gives those without room, and how much room the tightest has left.
+/// Charges the limits; gives those without room, how much room the tightest has left, and when that was by the
+/// counters' clock.
 async fn within_limits(
     app: &App,
     policy: &Policy,
     all: &[Charge],
     sends: bool,
     now: Timestamp,
-) -> (Fact<Vec<Exceeded>>, Option<NamedRoom>) {
-    let answer = charge(app, all, sends, now).await;
+) -> (Fact<Vec<Exceeded>>, Option<NamedRoom>, Timestamp) {
+    let answer = charge(app, policy, all, sends, now).await;
     if let Fact::Known(answer) = &answer
         && sends
     {
         app.alarms.note_spent(policy, &answer.spent, now);
     }
     let room = answer.known().and_then(|answer| named(policy, answer.tightest?));
-    (answer.map(|answer| answer.exceeded), room)
+    let at = answer.known().and_then(|answer| answer.at).unwrap_or(now);
+    (answer.map(|answer| answer.exceeded), room, at)
 }
 
 /// What was met is counted, for those who look at lists and rules.
@@ -261,9 +268,13 @@ fn fact<T>(answer: Result<T>) -> Fact<T> {
 }
 
 /// What sends charges everything; anything else only what counts requests, and looks at the rest.
-async fn charge(app: &App, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Charged> {
+async fn charge(app: &App, policy: &Policy, all: &[Charge], sends: bool, now: Timestamp) -> Fact<Charged> {
     let counters = &app.store.counters;
     let answer = if sends { counters.charge(all, 1, now).await } else { counters.note(all, 1, now).await };
+    let answer = match answer {
+        Err(error) => without_counters::charge(app, policy, all, sends, now, error).await,
+        answer => answer,
+    };
     app.recorder.note_requests(all.iter().filter(|c| c.always).map(|c| c.key), now);
     fact(answer)
 }
@@ -348,8 +359,13 @@ impl Screened {
 
     /// When the back-off of the number ends, now that this code counts as unconfirmed.
     pub async fn next_back_off(&self, app: &App, now: Timestamp) -> Option<Timestamp> {
-        let back_off: Vec<Charge> =
-            self.charged.iter().filter(|c| c.kind == ChargeKind::BackOff && c.enforced).cloned().collect();
+        let back_off: Vec<Charge> = self
+            .made
+            .charges
+            .iter()
+            .filter(|c| c.kind == ChargeKind::BackOff && c.enforced)
+            .cloned()
+            .collect();
         let full = app.store.counters.peek(&back_off, 1, now).await.ok()?;
         full.exceeded.iter().map(|f| f.retry_at).max()
     }
@@ -357,7 +373,7 @@ impl Screened {
     /// What it charged is taken back: it will not be sent after all.
     pub async fn undo(&self, app: &App) {
         app.detection.unsent(self.id, self.at);
-        if let Err(error) = app.store.counters.refund(&self.charged, 1, self.at).await {
+        if let Err(error) = app.store.counters.refund(&self.made.charges, 1, self.made.at).await {
             tracing::error!(%error, "a charge could not be taken back; its window stays fuller than it should");
         }
     }
@@ -366,8 +382,8 @@ impl Screened {
     /// unless it was `wrong`, it leaves them again.
     pub async fn settle_failure(&self, app: &App, wrong: bool) {
         if wrong {
-            app.recorder.note_requests(self.failures.iter().map(|charge| charge.key), self.at);
-        } else if let Err(error) = app.store.counters.refund(&self.failures, 1, self.at).await {
+            app.recorder.note_requests(self.made.failures.iter().map(|charge| charge.key), self.at);
+        } else if let Err(error) = app.store.counters.refund(&self.made.failures, 1, self.made.at).await {
             tracing::error!(%error, "a right code still counts as a wrong one in its windows");
         }
     }

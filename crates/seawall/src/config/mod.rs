@@ -19,8 +19,8 @@ use toml::Value;
 
 pub use error::ConfigError;
 pub use sections::{
-    ConnectionLimits, Counters, IntelFiles, Log, LogFormat, Metrics, OnLoss, Peers, Sandbox, Server, Smpp,
-    StoreConfig, TlsFiles, Webhooks,
+    ConnectionLimits, Counters, IntelFiles, Log, LogFormat, LossClass, Metrics, OnLoss, Peers, Sandbox,
+    Server, Smpp, StoreConfig, TlsFiles, Webhooks,
 };
 
 use raw::Raw;

@@ -78,7 +78,7 @@ fn bytes(value: &Value) -> Option<usize> {
 }
 
 /// Several texts.
-fn texts(value: &Value) -> Result<Vec<String>, String> {
+pub(super) fn texts(value: &Value) -> Result<Vec<String>, String> {
     let fix = "write a list of texts, e.g. [\"10.0.0.0/8\"]";
     value.as_array().ok_or(fix)?.iter().map(|v| v.as_str().map(str::to_owned).ok_or(fix.to_owned())).collect()
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use seawall_core::client_ip::{ForwardHeader, TrustedProxies};
+use seawall_core::limit::Per;
 use seawall_core::policy::VerificationBounds;
 use seawall_store::records::Retention;
+use seawall_store::redis::Target;
 
 use super::parse;
 use super::raw::Raw;
@@ -57,18 +59,34 @@ pub struct StoreConfig {
 }
 
 /// `[counters]`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Counters {
+    /// A Redis or Valkey that nodes share; `None` for this process's memory.
+    pub redis: Option<Target>,
     /// What to do with sends while they do not answer.
     pub on_loss: OnLoss,
+    /// Which limits [`OnLoss::Allow`] is about.
+    pub allow_on_loss: Vec<LossClass>,
 }
+
+/// Limits by what they count, for what happens while counters do not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossClass {
+    /// Limits that count by this part of a request.
+    Per(Per),
+    /// The growing delay between unconfirmed codes to a number.
+    BackOff,
+}
+
+/// The word of [`LossClass::BackOff`].
+const BACK_OFF: &str = "back_off";
 
 /// What a lost counter means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLoss {
     /// Nothing is sent.
     Refuse,
-    /// Limits do not count until they are back.
+    /// Limits are counted by each node for itself, with its share of the quota.
     Allow,
 }
 
@@ -207,13 +225,26 @@ pub(super) fn store(raw: &mut Raw) -> StoreConfig {
 }
 
 pub(super) fn counters(raw: &mut Raw) -> Counters {
-    raw.read("counters.url", (), |value| match parse::text(value)?.as_str() {
-        "memory:" => Ok(()),
-        url if url.starts_with("redis") => Err("Redis is not in this version; use \"memory:\"".to_owned()),
-        _ => Err("write \"memory:\"".to_owned()),
+    let redis = raw.read("counters.url", None, |value| match parse::text(value)?.as_str() {
+        "memory:" => Ok(None),
+        url => Target::parse(url).map(Some).map_err(|help| format!("write \"memory:\", or {help}")),
     });
     let words = [("refuse", OnLoss::Refuse), ("allow", OnLoss::Allow)];
-    Counters { on_loss: raw.read("counters.on_loss", OnLoss::Refuse, parse::word(&words)) }
+    Counters {
+        redis,
+        on_loss: raw.read("counters.on_loss", OnLoss::Refuse, parse::word(&words)),
+        allow_on_loss: raw.read("counters.allow_on_loss", Vec::new(), |value| {
+            parse::texts(value)?.iter().map(|word| loss_class(word)).collect()
+        }),
+    }
+}
+
+fn loss_class(word: &str) -> Result<LossClass, String> {
+    let known = Per::parse(word).map(LossClass::Per);
+    known.or((word == BACK_OFF).then_some(LossClass::BackOff)).ok_or_else(|| {
+        let words: Vec<&str> = Per::ALL.iter().map(|per| per.as_str()).collect();
+        format!("`{word}` is none of {}, {BACK_OFF}", words.join(", "))
+    })
 }
 
 pub(super) fn log(raw: &mut Raw) -> Log {

@@ -42,7 +42,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         } else {
             detection::flush(&app).await;
         }
-        if let Some(step) = app.clock.slew() {
+        if let Some(step) = app.clock.slew(app.store.counters.time()) {
             warn_of_step(&app, step, second);
         }
         if stopping || second.is_multiple_of(KEYS_EVERY) {

@@ -45,6 +45,8 @@ mod native_refusals;
 mod native_verifications;
 mod operation;
 mod plans;
+mod redis_counters;
+mod redis_server;
 mod replay;
 mod rules;
 mod signals;

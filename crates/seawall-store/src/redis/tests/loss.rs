@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-/// After a loss, what was charged before is in the ledger by then.
-const SETTLE: Duration = Duration::from_millis(300);
+/// After a loss, what was charged before is in the ledger by then: answers come within half a second.
+const SETTLE: Duration = Duration::from_millis(1_000);
+const PATIENCE: Duration = Duration::from_millis(500);
 const QUOTA: u32 = 500;
 
 /// What nodes have in common beside the server: what was sent.
@@ -62,7 +63,7 @@ impl Load {
         let mut load =
             Load { ledger: Arc::default(), nodes: Vec::new(), stop: Arc::default(), tasks: Vec::new() };
         for n in 0..3u64 {
-            let node = ready(server, |_| {}).await;
+            let node = ready(server, |options| options.patience = PATIENCE).await;
             let (watched, ledger) = (node.clone(), load.ledger.clone());
             load.tasks.push(tokio::spawn(async move {
                 loop {
@@ -117,7 +118,7 @@ async fn flushed_under_load_the_limit_still_admits_exactly_its_quota() {
     load.half().await;
     for _ in 0..3 {
         server.call(&["FLUSHALL"]).await;
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
     load.ends_at_the_quota().await;
 }

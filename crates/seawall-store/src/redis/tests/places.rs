@@ -14,6 +14,11 @@ async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     panic!("{what}: not within 30 s");
 }
 
+/// Eight servers on a busy machine take their time.
+fn slowly(target: Target) -> Options {
+    Options { patience: Duration::from_secs(5), ..Options::new(target, 7) }
+}
+
 async fn text(server: &Server, words: &[&str]) -> String {
     match server.call(words).await {
         redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
@@ -97,7 +102,7 @@ async fn in_a_cluster_all_windows_lie_in_one_shard_and_survive_its_fail_over() {
     let Some(mut servers) = cluster().await else { return };
     let ports: Vec<String> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
     let target = Target::parse(&format!("redis+cluster://{}", ports.join(","))).unwrap();
-    let node = Arc::new(RedisCounters::connect(Options::new(target, 7)).await.unwrap());
+    let node = Arc::new(RedisCounters::connect(slowly(target)).await.unwrap());
     whole(&node).await;
     let charge = limit(1, 20, 600_000);
     assert_eq!(use_up(&node, &charge).await, 20);
@@ -123,7 +128,7 @@ async fn sentinels_name_the_primary_also_after_a_fail_over() {
     .await;
     let sentinel = Server::sentinel(primary.port).await.unwrap();
     let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port);
-    let node = Arc::new(RedisCounters::connect(Options::new(Target::parse(&url).unwrap(), 7)).await.unwrap());
+    let node = Arc::new(RedisCounters::connect(slowly(Target::parse(&url).unwrap())).await.unwrap());
     whole(&node).await;
     let charge = limit(1, 20, 600_000);
     assert_eq!(use_up(&node, &charge).await, 20);

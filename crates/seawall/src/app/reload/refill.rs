@@ -19,6 +19,10 @@ use super::super::App;
 use super::super::snapshot::Snapshot;
 use super::wanted::Wanted;
 
+/// After a loss: how long until what was charged before is in the ledger. Requests under way end, and allows and
+/// request windows are written each second.
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// Gives a limit, in the policy, an id that says what it counts: a limit that counts something else has
 /// windows of its own, which nobody uses while they are filled. Windows that count requests or wrong codes cannot be filled
 /// for another quota or span (the ledger holds their keys, not what they counted), so these keep theirs.
@@ -37,13 +41,40 @@ pub fn named_by_shape(mut limit: Limit, index: &BlindIndex) -> Limit {
 
 /// Fills all windows at a start: those that count sends from what was sent, those that count requests from
 /// the checkpoints.
+/// Windows that are whole, in a server that outlived this process, stay as they are.
 pub async fn refill(app: &App) -> Result<(), StoreError> {
+    // Nothing of this process is under way yet, and only one works on the embedded store.
+    let whole = !app.store.counters.refills(Duration::ZERO).await?;
+    let wanted = |policy: &Policy, index: &BlindIndex| {
+        if whole { Wanted::addresses_alone() } else { Wanted::all(policy, index) }
+    };
+    fill_all(app, wanted, whole).await
+}
+
+/// Fills all windows again after they were lost, unless another node does. What is set up does not change
+/// meanwhile.
+pub async fn refill_lost(app: &App) -> Result<(), StoreError> {
+    let _changing = app.reload_lock.lock().await;
+    if !app.store.counters.refills(SETTLE).await? {
+        return Ok(());
+    }
+    fill_all(app, Wanted::all, false).await
+}
+
+async fn fill_all(
+    app: &App,
+    wanted: impl FnOnce(&Policy, &BlindIndex) -> Wanted,
+    whole: bool,
+) -> Result<(), StoreError> {
     let policy = app.snapshot.load().policy.clone();
     let index = app.store.vault.index();
-    let wanted = Wanted::all(&policy, index);
+    let wanted = wanted(&policy, index);
     let now = app.now();
     fill(app, &policy, &wanted, (now.minus(wanted.longest(&policy, index)), Timestamp::MAX)).await?;
-    fill_requests(app, &policy, now).await
+    if !whole {
+        fill_requests(app, &policy, now).await?;
+    }
+    app.store.counters.filled().await
 }
 
 /// The longest window that is filled from what was sent.

@@ -42,6 +42,18 @@ impl Wanted {
         }
     }
 
+    /// What happened at addresses, and nothing else.
+    pub(super) fn addresses_alone() -> Self {
+        Wanted {
+            limits: HashSet::new(),
+            holders: HashSet::new(),
+            budgets: HashSet::new(),
+            back_off: false,
+            addresses: true,
+            keys: HashMap::new(),
+        }
+    }
+
     /// What counted nothing, or something else, until now.
     pub(super) fn fresh(old: &Policy, new: &Policy, index: &BlindIndex) -> Self {
         let (mut wanted, before) = (Self::all(new, index), Self::all(old, index));
