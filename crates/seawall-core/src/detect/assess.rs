@@ -199,8 +199,13 @@ impl Engine {
     /// The sequential test of one key: how sure the alarm is, times the share of its traffic that is missing.
     fn suspect(&self, key: Key, class: Option<Key>, cohort: Cohort) -> Option<Suspect> {
         let row = self.keys.find(key.hash)?;
+        let far = |alarm: f64| row.most_suspicious() < alarm - 4.0;
+        // An alarm is never below that of its kind, which most keys are far from.
+        if far(self.tuning.alarm(key.kind)) {
+            return None;
+        }
         let alarm = self.alarm_of(key.kind, row);
-        if row.most_suspicious() < alarm - 4.0 {
+        if far(alarm) {
             return None;
         }
         let view = row.view(self.seconds());

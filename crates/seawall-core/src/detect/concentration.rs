@@ -158,7 +158,7 @@ impl Engine {
     fn block_spread(&self, keys: &Keys, kind: KeyKind) -> Option<Spread> {
         let stored = if kind == KeyKind::Block1k { KeyKind::Block10k } else { kind };
         let key = keys.blocks.iter().find(|b| b.kind == stored)?;
-        let seen = self.spreads.find(key.hash)?;
+        let seen = self.spreads.find(key.hash).filter(|seen| seen.held() > 0)?;
         let divisor = if kind == KeyKind::Block1k { 1000 } else { 1 << 20 };
         Some(seen.spread(self.seconds(), DAY, within(keys.digits, stored), keys.from(), divisor))
     }

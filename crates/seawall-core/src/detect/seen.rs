@@ -113,6 +113,11 @@ impl Seen {
         self.marks.push(Mark::new(now, number, from));
     }
 
+    /// Numbers that are remembered; a spread has one more at most.
+    pub(super) fn held(&self) -> usize {
+        self.marks.len()
+    }
+
     /// The spread over the last `span` seconds with the current number counted in. `divisor` keeps only
     /// numbers that share the current one's digits above it.
     pub(super) fn spread(&self, now: u32, span: u32, number: u32, from: From, divisor: u32) -> Spread {

@@ -27,19 +27,19 @@ const LOOK_ELSEWHERE: f64 = 9.0;
 impl Engine {
     /// The client key with the most surprising number of numbers.
     pub(super) fn velocity(&self, keys: &Keys) -> Option<Fast> {
-        let of = |key: Option<Key>, free: f64, foreign: f64| self.fast(keys, key?, free + foreign);
-        let network_rate = keys.network.map_or(0.0, |n| self.hourly(n));
-        let ip = of(keys.ip, FREE, 0.5 * network_rate);
-        let network = of(keys.network, 4.0 * FREE, 0.0);
+        let foreign = || 0.5 * keys.network.map_or(0.0, |network| self.hourly(network));
+        let ip = keys.ip.and_then(|ip| self.fast(keys, ip, || FREE + foreign()));
+        let network = keys.network.and_then(|network| self.fast(keys, network, || 4.0 * FREE));
         [ip, network].into_iter().flatten().max_by(|a, b| a.probability.total_cmp(&b.probability))
     }
 
-    fn fast(&self, keys: &Keys, key: Key, free: f64) -> Option<Fast> {
-        let seen = self.spreads.find(key.hash)?;
+    fn fast(&self, keys: &Keys, key: Key, free: impl Fn() -> f64) -> Option<Fast> {
+        // Two numbers are never too many.
+        let seen = self.spreads.find(key.hash).filter(|seen| seen.held() >= 2)?;
         let spread = seen.spread(self.seconds(), CLIENT_WINDOW, low_bits(keys.number), keys.from(), 1 << 20);
         let hours = f64::from(spread.span) / f64::from(CLIENT_WINDOW);
         let numbers = f64::from(spread.numbers);
-        let expected = (free + 3.0 * self.hourly(key)) * hours.max(0.2);
+        let expected = (free() + 3.0 * self.hourly(key)) * hours.max(0.2);
         if numbers <= expected + 2.0 {
             return None;
         }
