@@ -9,12 +9,17 @@ pub fn installed(packages: &[&str], files: &[&str]) -> Result<(), String> {
     if missing().is_none() {
         return Ok(());
     }
+    install(packages)?;
+    missing().map_or(Ok(()), |file| Err(format!("there is no {file}, though its package is installed")))
+}
+
+/// Installs packages, or says that they are needed.
+pub fn install(packages: &[&str]) -> Result<(), String> {
     if !is_root() {
         return Err(format!("needs the Debian packages {}; install them", packages.join(", ")));
     }
     apt(&["update"])?;
-    apt(&[&["install", "--yes", "--no-install-recommends"][..], packages].concat())?;
-    missing().map_or(Ok(()), |file| Err(format!("there is no {file}, though its package is installed")))
+    apt(&[&["install", "--yes", "--no-install-recommends"][..], packages].concat())
 }
 
 fn apt(arguments: &[&str]) -> Result<(), String> {

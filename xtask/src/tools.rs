@@ -22,6 +22,7 @@ pub fn prepare() -> Tools {
     tools.add("SEAWALL_TEST_PYTHON", "tests that need Python packages", python());
     tools.add("SEAWALL_TEST_NODE_DIR", "tests that need Node packages", node());
     tools.add("SEAWALL_TEST_REDIS", "tests that need Redis", redis());
+    tools.add("SEAWALL_TEST_POSTGRES", "tests on PostgreSQL", postgres().map(Some));
     tools
 }
 
@@ -71,6 +72,23 @@ pub fn redis() -> Result<Option<PathBuf>, String> {
     const PROGRAM: &str = "/usr/bin/redis-server";
     apt::installed(&["redis-server"], &[PROGRAM])?;
     Ok(Some(PathBuf::from(PROGRAM)))
+}
+
+/// The directory of PostgreSQL's programs, after trying to install Debian's package.
+fn postgres() -> Result<PathBuf, String> {
+    if let Some(found) = postgres_programs() {
+        return Ok(found);
+    }
+    apt::install(&["postgresql"])?;
+    postgres_programs().ok_or_else(|| "there is no initdb, though its package is installed".to_owned())
+}
+
+/// The newest version's, where Debian puts them.
+fn postgres_programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.map(|entry| entry.path()).max_by_key(number)?.join("bin");
+    newest.join("initdb").exists().then_some(newest)
 }
 
 /// Does something unless it was done for the same content before.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use seawall_core::id::Id;
 use seawall_store::memory::MemoryCounters;
+use seawall_store::postgres::{PostgresStore, Sharing};
 use seawall_store::redis::{self, RedisCounters};
 use seawall_store::sqlite;
 use seawall_store::vault::{KEY_FILE, Vault};
@@ -68,7 +69,7 @@ impl Running {
 }
 
 /// Opens the stores of a configuration. `may_create`: an empty directory becomes an installation.
-pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
+pub async fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
     let dir = config.data_dir();
     if may_create {
         std::fs::create_dir_all(dir)
@@ -78,13 +79,35 @@ pub fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError
         return Err(StoreError::Unavailable(say));
     }
     let vault = Arc::new(Vault::open(dir, may_create && !dir.join(sqlite::DATABASE_FILE).exists())?);
-    let db = Arc::new(sqlite::SqliteStore::open(dir, vault.clone())?);
-    Ok(Store { directory: db.clone(), ledger: db, counters: Arc::new(MemoryCounters::default()), vault })
+    let counters = Arc::new(MemoryCounters::default());
+    let Some(url) = &config.store.postgres else {
+        let db = Arc::new(sqlite::SqliteStore::open(dir, vault.clone())?);
+        return Ok(Store { directory: db.clone(), ledger: db, counters, vault });
+    };
+    // What is counted in memory no other node would know.
+    let sharing = if config.counters.redis.is_some() { Sharing::Shared } else { Sharing::Alone };
+    let db = Arc::new(PostgresStore::open(url, vault.clone(), sharing).await?);
+    Ok(Store { directory: db.clone(), ledger: db, counters, vault })
+}
+
+/// Brings the store to this version's schema, without starting anything; says what was done.
+pub async fn migrate(config: &Config) -> Result<String, StoreError> {
+    let Some(url) = &config.store.postgres else {
+        open_store(config, false).await?.ledger.close().await;
+        return Ok("the embedded store has this version's schema".to_owned());
+    };
+    let vault = Arc::new(Vault::open(config.data_dir(), false)?);
+    let (from, to) = PostgresStore::migrate(url, vault).await?;
+    Ok(if from == to {
+        format!("PostgreSQL has schema {to} already")
+    } else {
+        format!("PostgreSQL: schema {from} to {to}")
+    })
 }
 
 /// Opens the stores to serve from them: with counters that nodes share, where these are configured.
 async fn open(config: &Config) -> Result<Store, StoreError> {
-    let mut store = open_store(config, true)?;
+    let mut store = open_store(config, true).await?;
     if let Some(target) = config.counters.redis.clone() {
         let mut options = redis::Options::new(target, store.vault.index().text(b'n', "counters"));
         // The sandbox clock moves limits too.
@@ -102,7 +125,7 @@ fn clock(store: &Store, newest: i64) -> Clock {
 
 /// Makes an installation: first account, subaccount, key and admin token.
 pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
-    let store = open_store(config, true).map_err(|e| e.to_string())?;
+    let store = open_store(config, true).await.map_err(|e| e.to_string())?;
     let done = init_store(&store, account, subaccount).await;
     store.ledger.close().await;
     done
@@ -111,7 +134,7 @@ pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> R
 async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
     let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
     let clock = Clock::start(Id::new(newest, 0).at());
-    let ids = IdSource::new(newest, store.vault.clone());
+    let ids = IdSource::new(newest, &store);
     init::init(store, &ids, clock.now(), account, subaccount).await.map_err(|e| e.to_string())
 }
 
@@ -135,7 +158,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let listener = bind(config.server.listen).await?;
     let addr = listener.local_addr().map_err(|e| e.to_string())?;
     let app = Arc::new(App {
-        ids: IdSource::new(newest, store.vault.clone()),
+        ids: IdSource::new(newest, &store),
         store,
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),
@@ -177,6 +200,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
         tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::intel::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::counters::run(app.clone(), jobs_stopped.clone())),
+        tokio::spawn(jobs::follow::run(app.clone(), jobs_stopped.clone())),
         tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
     ];
     let metrics = match app.config.metrics.listen {

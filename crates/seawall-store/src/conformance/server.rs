@@ -52,6 +52,14 @@ pub async fn server() -> Result<Option<&'static Server>> {
     SERVER.get_or_try_init(|| Server::start(PathBuf::from(programs))).await.map(Some)
 }
 
+/// A server of its own, for a test that stops it.
+pub async fn own_server() -> Result<Option<Server>> {
+    match std::env::var_os(VARIABLE) {
+        Some(programs) => Server::start(PathBuf::from(programs)).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// PostgreSQL refuses to run as root.
 fn unprivileged(dir: &Path) -> Result<Command> {
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
@@ -73,7 +81,9 @@ fn unprivileged(dir: &Path) -> Result<Command> {
 impl Server {
     async fn start(programs: PathBuf) -> Result<Self> {
         // Not below the target directory: who runs it may not be allowed to go there.
-        let dir = std::env::temp_dir().join(format!("seawall-pg-{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let which = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("seawall-pg-{}-{which}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir(&dir).map_err(failed)?;
         let mut command = unprivileged(&dir)?;
@@ -119,9 +129,14 @@ impl Server {
         Ok(self.url_of(&name))
     }
 
-    /// The process id of the server, to stop or kill it.
-    pub fn pid(&self) -> Result<u32> {
-        let text = std::fs::read_to_string(self.dir.join("pid")).map_err(failed)?;
-        text.trim().parse().map_err(failed)
+    /// Stops the server's processes where they are, or lets them go on.
+    pub fn pause(&self, paused: bool) -> Result<()> {
+        let pid = std::fs::read_to_string(self.dir.join("pid")).map_err(failed)?;
+        let pid = pid.trim();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).map_err(failed)?;
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let all = std::iter::once(pid).chain(children.split_whitespace());
+        // A process that has ended meanwhile is no failure.
+        Command::new("kill").arg(signal).args(all).stderr(Stdio::null()).status().map_err(failed).map(drop)
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::conn::{Conn, Db, within};
+use super::conn::{Conn, Db};
 use super::partitions::day_of;
 use crate::records::Progress;
 use crate::sealed::acceptance::{Sealed, SealedVerification};
@@ -73,7 +73,7 @@ pub(super) async fn write(db: &Db, all: &[Sealed], until: Instant) -> Result<Wri
     group.update(&mut conn).await?;
     group.finish(&mut conn, db.node.lease()).await?;
     let fits: Vec<bool> = group.lost.iter().map(|lost| !lost).collect();
-    match within(conn.deadline(), conn.client()?.batch_execute("COMMIT")).await {
+    match conn.within(conn.client()?.batch_execute("COMMIT")).await {
         Ok(()) => conn.ended(),
         Err(error) => {
             drop(conn);
@@ -153,7 +153,7 @@ impl<'a> Group<'a> {
             client.query(&open, &open_values),
             client.query(&taking, &key_values),
         );
-        let ((), fence, opened, took) = within(conn.deadline(), work).await?;
+        let ((), fence, opened, took) = conn.within(work).await?;
         let Some(fence) = fence.first() else {
             return Err(StoreError::Unavailable(
                 "this node has lost its lease; it takes a new one".to_owned(),
@@ -228,7 +228,7 @@ impl<'a> Group<'a> {
         let (own, messages) = (own.values(), messages.values());
         let client = conn.client()?;
         let work = try_join(client.execute(&write_own, &own), client.execute(&write, &messages));
-        within(conn.deadline(), work).await.map(drop)
+        conn.within(work).await.map(drop)
     }
 }
 

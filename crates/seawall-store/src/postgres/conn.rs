@@ -24,6 +24,38 @@ pub(super) const SOON: Duration = Duration::from_millis(1_800);
 /// Within this what reads much is done: lists, refilling, retention.
 const LATE: Duration = Duration::from_secs(60);
 
+/// How long a server that does not answer is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the server answers. A request asks it several things, and must not wait for each of them.
+struct Health {
+    begun: Instant,
+    answered: AtomicI64,
+    alone_until: AtomicI64,
+}
+
+impl Health {
+    fn now(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn answered(&self) {
+        self.answered.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Something took too long. That one did is no proof; that nothing else was answered meanwhile is.
+    fn silent(&self) {
+        let (now, pause) = (self.now(), i64::try_from(PAUSE.as_millis()).unwrap_or(i64::MAX));
+        if now - self.answered.load(Ordering::Relaxed) > pause {
+            self.alone_until.store(now + pause, Ordering::Relaxed);
+        }
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.now() < self.alone_until.load(Ordering::Relaxed)
+    }
+}
+
 /// Values of a statement.
 pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -35,6 +67,7 @@ pub(super) struct Db {
     pub(super) vault: Arc<Vault>,
     pub(super) days: Days,
     pub(super) node: super::node::Node,
+    health: Arc<Health>,
     closed: AtomicBool,
     latest: AtomicI64,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -64,6 +97,11 @@ impl Db {
             vault,
             days: Days::default(),
             node: super::node::Node::default(),
+            health: Arc::new(Health {
+                begun: Instant::now(),
+                answered: AtomicI64::new(0),
+                alone_until: AtomicI64::new(0),
+            }),
             closed: AtomicBool::new(false),
             latest: AtomicI64::new(0),
             tasks: Mutex::default(),
@@ -89,16 +127,23 @@ impl Db {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("the store is closed".to_owned()));
         }
+        if self.health.is_left_alone() {
+            return Err(StoreError::Unavailable(LATE_ANSWER.to_owned()));
+        }
         let object = match tokio::time::timeout_at(got_by, self.pool.get()).await {
             Ok(Ok(object)) => object,
             Ok(Err(error)) => return Err(unreachable(&error)),
             Err(_) => {
                 let busy = self.pool.status().available == 0 && self.pool.status().size >= CONNECTIONS;
+                if !busy {
+                    self.health.silent();
+                }
                 let why = if busy { "all its connections are in use" } else { "it does not answer" };
                 return Err(StoreError::Unavailable(format!("PostgreSQL: {why}")));
             }
         };
-        Ok(Conn { object: Some(object), until, idle: true, open: false })
+        let health = self.health.clone();
+        Ok(Conn { object: Some(object), until, health, idle: true, open: false })
     }
 
     /// Notes the time of a request; lists, which are given none, use the latest to tell what has expired.
@@ -151,14 +196,27 @@ fn unreachable(error: &deadpool_postgres::PoolError) -> StoreError {
 pub(super) struct Conn {
     object: Option<Object>,
     until: Instant,
+    health: Arc<Health>,
     idle: bool,
     open: bool,
 }
 
 impl Conn {
-    /// When what is done on it is given up.
-    pub(super) fn deadline(&self) -> Instant {
-        self.until
+    /// Waits for the server, but not for ever.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        match tokio::time::timeout_at(self.until, work).await {
+            Ok(done) => {
+                self.health.answered();
+                Ok(done?)
+            }
+            Err(_) => {
+                self.health.silent();
+                Err(StoreError::Unavailable(LATE_ANSWER.to_owned()))
+            }
+        }
     }
 
     /// The driver's own client, for statements that travel together.
@@ -168,14 +226,14 @@ impl Conn {
 
     /// A statement, prepared once on each connection.
     pub(super) async fn prepared(&self, sql: &str) -> Result<Statement> {
-        within(self.until, self.client()?.prepare_cached(sql)).await
+        self.within(self.client()?.prepare_cached(sql)).await
     }
 
     /// Rows of a query.
     pub(super) async fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
         let statement = self.prepared(sql).await?;
         self.idle = false;
-        let done = within(self.until, self.client()?.query(&statement, values)).await;
+        let done = self.within(self.client()?.query(&statement, values)).await;
         self.idle = !timed_out(&done);
         done
     }
@@ -189,7 +247,7 @@ impl Conn {
     pub(super) async fn run(&mut self, sql: &str, values: Values<'_>) -> Result<u64> {
         let statement = self.prepared(sql).await?;
         self.idle = false;
-        let done = within(self.until, self.client()?.execute(&statement, values)).await;
+        let done = self.within(self.client()?.execute(&statement, values)).await;
         self.idle = !timed_out(&done);
         done
     }
@@ -197,7 +255,7 @@ impl Conn {
     /// Runs statements without values.
     pub(super) async fn script(&mut self, sql: &str) -> Result<()> {
         self.idle = false;
-        let done = within(self.until, self.client()?.batch_execute(sql)).await;
+        let done = self.within(self.client()?.batch_execute(sql)).await;
         self.idle = !timed_out(&done);
         done
     }
@@ -284,15 +342,4 @@ const LATE_ANSWER: &str = "PostgreSQL did not answer in time";
 
 fn timed_out<T>(done: &Result<T>) -> bool {
     matches!(done, Err(StoreError::Unavailable(why)) if why == LATE_ANSWER)
-}
-
-/// Waits for the server, but not for ever.
-pub(super) async fn within<T>(
-    until: Instant,
-    work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
-) -> Result<T> {
-    match tokio::time::timeout_at(until, work).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable(LATE_ANSWER.to_owned())),
-    }
 }

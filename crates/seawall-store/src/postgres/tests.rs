@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::conformance::server::{Server, server};
-use crate::conformance::{self, Backend, acceptance, at, id, message, verification};
+use crate::conformance::server::{Server, own_server, server};
+use crate::conformance::{self, Backend, acceptance, at, message, verification};
 use crate::records::{Acceptance, AuditEntry, Document};
 use crate::{Directory, Ledger, StoreError};
 
@@ -192,5 +192,37 @@ async fn the_same_key_of_another_node_fails_alone() {
         failed += usize::from(one.await.unwrap().is_err());
     }
     assert_eq!(failed, 1);
-    let _ = id(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_the_server_hangs_requests_know_soon_and_nothing_is_left_behind() {
+    let Some(server) = own_server().await.unwrap() else { return };
+    let url = server.database().await.unwrap();
+    let store = Arc::new(PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap());
+    let accept = |ms: i64| {
+        let store = store.clone();
+        let mut express = message(ms, 1, "x").unwrap();
+        express.state = MessageState::Submitting;
+        async move { store.accept(Acceptance { messages: vec![express], ..Acceptance::default() }).await }
+    };
+    accept(1).await.unwrap();
+    server.pause(true).unwrap();
+    for ms in 2..4 {
+        let begun = Instant::now();
+        assert!(matches!(accept(ms).await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+        assert!(begun.elapsed() < Duration::from_secs(4), "two waits: {:?}", begun.elapsed());
+    }
+    server.pause(false).unwrap();
+    let begun = Instant::now();
+    while accept(9).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it does not resume");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // What was refused was not taken, or is marked as never sent.
+    let begun = Instant::now();
+    while store.census(None).await.unwrap().get("submitting") != Some(&2) {
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", store.census(None).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -184,7 +184,7 @@ fn token(args: &AdminArgs) -> Result<String, Failure> {
 
 /// The store that the configuration names; when its lock is held, the gateway that holds it.
 async fn reach(mut config: Config) -> Result<(String, Option<Running>), Failure> {
-    match serve::open_store(&config, false) {
+    match serve::open_store(&config, false).await {
         Ok(store) => store.ledger.close().await,
         Err(StoreError::Locked) => return Ok((running(&config), None)),
         Err(error) => return elsewhere(&config, &error).await,

@@ -9,6 +9,7 @@ mod init;
 mod key;
 mod list;
 mod log;
+mod migrate;
 mod model;
 mod output;
 mod replay;
@@ -59,6 +60,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Make the first account, subaccount, API key and admin token.
     Init(init::InitArgs),
+    /// Bring the store to this version's schema, without starting the gateway.
+    Migrate(migrate::MigrateArgs),
     /// Check the configuration.
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
@@ -149,6 +152,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => Ok(block_on(demo::run(args))??),
         Command::Init(args) => init::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
         Command::Subaccount(args) => block_on(subaccount::run(args))?,
@@ -208,6 +212,7 @@ mod tests {
             "model enforce fraud",
             "replay t.jsonl --policy p.toml --warmup-until 2026-01-12T00:00:00Z --out d.jsonl --json",
             "replay - --format twilio-verify-json",
+            "migrate --config f",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

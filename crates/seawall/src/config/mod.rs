@@ -90,7 +90,7 @@ impl Config {
         &self.effective
     }
 
-    /// The directory of the embedded store.
+    /// The directory of the embedded store, or of what a node keeps for itself.
     pub fn data_dir(&self) -> &Path {
         &self.store.data_dir
     }
@@ -99,7 +99,12 @@ impl Config {
 impl Overrides {
     fn apply(self, raw: &mut Raw) {
         if let Some(dir) = self.data_dir {
-            raw.set("--data-dir", "store.url", Value::String(format!("sqlite:{}", dir.display())));
+            match raw.text("store.url").is_some_and(|url| sections::is_postgres(&url)) {
+                true => raw.set("--data-dir", "store.data_dir", Value::String(dir.display().to_string())),
+                false => {
+                    raw.set("--data-dir", "store.url", Value::String(format!("sqlite:{}", dir.display())))
+                }
+            }
         }
         if let Some(listen) = self.listen {
             raw.set("--listen", "server.listen", Value::String(listen.to_string()));

@@ -86,6 +86,11 @@ impl Raw {
         self.values.get(key.name).cloned().or_else(|| default(key))
     }
 
+    /// What a key has, if that is a text.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(keys::find(name)?)?.value.as_str().map(str::to_owned)
+    }
+
     /// Reads a key. A value that `parse` refuses is noted, and `fallback` stands in for it so that all
     /// other errors are found, too; the configuration as a whole is then refused.
     pub fn read<T>(&mut self, name: &str, fallback: T, parse: impl FnOnce(&Value) -> Result<T, String>) -> T {

@@ -52,10 +52,20 @@ pub struct TlsFiles {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The directory of the embedded store.
+    /// The directory of the embedded store, or of the key and what else a node keeps for itself.
     pub data_dir: PathBuf,
+    /// The URL of PostgreSQL, if that is the store. May hold a password.
+    pub postgres: Option<String>,
+}
+
+/// Without the password.
+impl std::fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let postgres = self.postgres.is_some();
+        f.debug_struct("StoreConfig").field("data_dir", &self.data_dir).field("postgres", &postgres).finish()
+    }
 }
 
 /// `[counters]`
@@ -213,15 +223,27 @@ pub(super) fn intel(raw: &mut Raw) -> IntelFiles {
 }
 
 pub(super) fn store(raw: &mut Raw) -> StoreConfig {
-    let data_dir = raw.read("store.url", PathBuf::new(), |value| {
+    let (mut data_dir, mut postgres) = (PathBuf::new(), None);
+    raw.read("store.url", (), |value| {
         let url = parse::text(value)?;
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            return Err("PostgreSQL is not in this version; use \"sqlite:DIR\"".to_owned());
+        if is_postgres(&url) {
+            postgres = Some(url);
+            return Ok(());
         }
         let dir = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest).trim());
-        dir.filter(|d| !d.is_empty()).map(PathBuf::from).ok_or_else(|| "write \"sqlite:DIR\"".to_owned())
+        let write = || "write \"sqlite:DIR\" or \"postgres://USER:PASSWORD@HOST/DATABASE\"".to_owned();
+        data_dir = dir.filter(|d| !d.is_empty()).map(PathBuf::from).ok_or_else(write)?;
+        Ok(())
     });
-    StoreConfig { data_dir }
+    if postgres.is_some() {
+        data_dir = raw.read("store.data_dir", PathBuf::new(), |value| parse::text(value).map(PathBuf::from));
+    }
+    StoreConfig { data_dir, postgres }
+}
+
+/// Whether a URL names PostgreSQL.
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
 pub(super) fn counters(raw: &mut Raw) -> Counters {

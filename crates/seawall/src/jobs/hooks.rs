@@ -37,8 +37,10 @@ const HELD: usize = 10_000;
 const AT_A_TIME: usize = 256;
 /// How long the store keeps a delivery to itself after it gave it out. Short, because the embedded store also
 /// holds back for so long what it was asked for a moment before its commit; what is in line or under way here
-/// is known by its id and not taken twice. Stores that several nodes share need more than a try's time-out.
+/// is known by its id and not taken twice.
 const LEASE: Duration = Duration::from_secs(3);
+/// The same where nodes share the store: what one holds no other may deliver, so it is more than a try takes.
+const SHARED_LEASE: Duration = Duration::from_secs(60);
 /// How often the store is looked at when nothing wakes us. Retries are due by the gateway's clock, which
 /// the sandbox moves.
 const TICK: Duration = Duration::from_millis(250);
@@ -101,8 +103,9 @@ impl Desk {
         if self.held.len() >= HELD {
             return false;
         }
+        let lease = if app.store.ledger.is_shared() { SHARED_LEASE } else { LEASE };
         let now = app.now();
-        match app.store.ledger.due_hooks(now, now.plus(LEASE), AT_A_TIME).await {
+        match app.store.ledger.due_hooks(now, now.plus(lease), AT_A_TIME).await {
             Ok(due) => {
                 let full = due.len() == AT_A_TIME;
                 due.into_iter().for_each(|hook| self.line_up(hook));

@@ -31,6 +31,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             _ = shutdown.changed() => true,
         };
         second += 1;
+        recover_gone(&app).await;
         recorder::flush(&app, longest_request_window(&app)).await;
         incidents::tend::tend(&app).await;
         if second.is_multiple_of(SIGNALS_EVERY) {
@@ -59,6 +60,14 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             expire_questions(&app).await;
             prune(&app).await;
         }
+    }
+}
+
+/// What nodes that are gone were sending: nobody can know what became of it.
+async fn recover_gone(app: &App) {
+    match app.store.ledger.recover_gone(app.now()).await {
+        Ok(moved) => moved.iter().for_each(|moved| app.metrics.moved(moved.state)),
+        Err(error) => tracing::warn!(%error, "whether nodes are gone could not be seen"),
     }
 }
 

@@ -61,7 +61,7 @@ fn everything_that_is_wrong_is_said_at_once_with_what_to_do() {
     let refused = load_file(
         "listen = \"x\"\n\
         [server]\nlisen = \"127.0.0.1:80\"\nlisten = 8080\ntrusted_proxies = [\"0.0.0.0/0\"]\nclient_ip_header = \"a b\"\n\
-        [store]\nurl = \"postgres://u:secret@h/db\"\n[counters]\nurl = \"redis://h\"\non_loss = \"maybe\"\n\
+        [store]\nurl = \"mysql://u:secret@h/db\"\n[counters]\nurl = \"redis://h\"\non_loss = \"maybe\"\n\
         [log]\nlevel = \"loud=very\"\n[verification]\nmin_code_length = 3\ndefault_ttl = \"5\"\n\
         [retention]\ntexts = \"100d\"\n[tls]\nkey = \"k.pem\"\n[limits]\nheader_timeout = 10\n[typo]\nx = 1\n",
     );

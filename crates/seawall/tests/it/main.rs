@@ -45,6 +45,7 @@ mod native_refusals;
 mod native_verifications;
 mod operation;
 mod plans;
+mod postgres;
 mod redis_counters;
 mod redis_server;
 mod replay;

@@ -108,6 +108,26 @@ pub async fn load(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Reads all entries anew, beside those in force, and puts them in their place: another node changed some.
+pub async fn load_again(app: &App) -> Result<(), StoreError> {
+    let _writing = app.lists.writing.lock().await;
+    let mut fresh = ListIndex::default();
+    fresh.define(app.lists.index().lists().cloned());
+    let mut before = None;
+    loop {
+        let page = app.store.directory.entries(None, Page { before, limit: PAGE }).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id.row());
+        page.iter().try_for_each(|entry| enter(&mut fresh, entry))?;
+    }
+    app.lists.change(|index| {
+        // Which lists there are may have changed meanwhile.
+        fresh.define(index.lists().cloned());
+        *index = fresh;
+    });
+    Ok(())
+}
+
 /// Entries of a list that is gone are litter, not an error.
 fn enter(index: &mut ListIndex, entry: &ListEntry) -> Result<(), StoreError> {
     let Some(list) = index.list(&entry.list) else { return Ok(()) };
