@@ -12,6 +12,7 @@ pub mod check_alarm;
 pub mod check_code;
 pub mod collections;
 pub mod consent;
+pub mod contacts;
 pub mod decide_only;
 pub mod detection;
 pub mod entities;

@@ -19,6 +19,7 @@ mod consent;
 mod detection;
 mod door;
 mod door_tls;
+mod eight_contacts;
 mod eight_dedup;
 mod eight_fields;
 mod eight_oas;

@@ -9,12 +9,15 @@
 mod balance;
 mod call;
 mod client;
+mod contacts;
 mod error;
 mod export_csv;
 mod export_jobs;
 mod exports;
 mod fields;
+mod groups;
 mod iso;
+mod json_patch;
 mod legacy;
 mod once;
 mod phones;
@@ -60,4 +63,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::list))
         .routes(routes!(balance::get))
         .routes(routes!(webhooks::list, webhooks::set, webhooks::delete))
+        .routes(routes!(contacts::list, contacts::create))
+        .routes(routes!(contacts::blacklist))
+        .routes(routes!(contacts::get, contacts::patch, contacts::delete))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::get, groups::patch, groups::delete))
+        .routes(routes!(groups::add, groups::remove))
 }
