@@ -5,6 +5,7 @@
 mod batches;
 mod cpu;
 mod load;
+mod redis;
 mod report;
 mod rules;
 mod scenes;
@@ -18,7 +19,8 @@ use crate::live::{Profile, build};
 use load::Plan;
 use report::Row;
 
-const NAMES: [&str; 8] = ["decision", "send", "batch", "latency", "memory", "recovery", "rules", "backtest"];
+const NAMES: [&str; 9] =
+    ["decision", "redis", "send", "batch", "latency", "memory", "recovery", "rules", "backtest"];
 
 /// The core of the server, and that of the load.
 pub(crate) const SERVER_CORE: u32 = 0;
@@ -90,6 +92,7 @@ async fn measure(names: &[&str], binary: &std::path::Path, scale: Scale) -> Resu
         println!("{name} …");
         rows.extend(match *name {
             "decision" => scenes::decision(binary, scale).await?,
+            "redis" => scenes::redis(binary, scale).await?,
             "send" => scenes::send(binary, scale).await?,
             "batch" => batches::batch(binary, scale).await?,
             "latency" => scenes::latency(binary, scale).await?,

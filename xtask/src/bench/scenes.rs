@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::{Next, Outcome, Plan, drive, median};
+use super::redis::Redis;
 use super::report::{Bar, Row, number};
 use super::server::Floor;
 use super::{SERVER_CORE, Scale};
@@ -110,7 +111,11 @@ impl Pair {
 
 /// A gateway whose limits are three exact windows with room for everything.
 pub async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
-    let gateway = Gateway::start(binary, Some(SERVER_CORE)).await?;
+    three_windows(binary, Vec::new()).await
+}
+
+async fn three_windows(binary: &Path, settings: Vec<(&'static str, String)>) -> Result<Gateway, String> {
+    let gateway = Gateway::start_with(binary, Some(SERVER_CORE), settings).await?;
     gateway.lift_rates().await?;
     let built_in = gateway.admin("GET", "limits?limit=200", None).await?;
     for limit in built_in.get("data").and_then(Value::as_array).into_iter().flatten() {
@@ -137,6 +142,38 @@ pub async fn decision(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
         rows.push(pair.throughput(&format!("decision, 3 exact windows{}", said(detection)), bar));
     }
     Ok(rows)
+}
+
+/// The same with windows in Redis, which runs on the core of the load: what the gateway does for its own CPU time.
+pub async fn redis(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
+    let redis = Redis::start()?;
+    let settings =
+        vec![("SEAWALL_COUNTERS__URL", redis.url()), ("SEAWALL_SANDBOX__CLOCK", "false".to_owned())];
+    let gateway = three_windows(binary, settings).await?;
+    detect(&gateway, "off").await?;
+    let floor = Floor::start(binary, false).await?;
+    let next = decisions(&gateway.api_key);
+    let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
+    let refused = json!({"name": "bench account", "per": "account", "applies_to": ["verify.start"], "quota": 1,
+                         "window": "1h", "counts": "sends", "mode": "enforce"});
+    gateway.admin("POST", "limits", Some(refused)).await?;
+    let next = decisions(&gateway.api_key);
+    let before = redis.calls()?;
+    let flood = drive(gateway.addr, gateway.pid(), scale.plan(CONNECTIONS), next).await?;
+    let asked = redis.calls()?.saturating_sub(before);
+    let answers = flood.per_second * scale.time.as_secs_f64();
+    Ok(vec![
+        pair.throughput("decision in Redis mode", Bar::AtLeast(0.35)),
+        Row {
+            name: "refused in Redis mode".to_owned(),
+            value: format!("{}/CPU-s ({}/s)", number(flood.per_cpu_second), number(flood.per_second)),
+            floor: format!("{asked} calls of Redis"),
+            #[allow(clippy::cast_precision_loss, reason = "a count of calls")]
+            result: asked as f64 / answers.max(1.0),
+            unit: " calls each",
+            bar: Bar::AtMost(0.01),
+        },
+    ])
 }
 
 /// A load of which nobody confirms a code is a campaign: detection is off, or only watches.

@@ -1,0 +1,63 @@
+//! A throw-away Redis for gateways that count there.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use super::LOAD_CORE;
+use crate::live::{free_address, pinned};
+use crate::tools;
+
+/// A running server; stopped when dropped.
+pub struct Redis {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Redis {
+    /// Starts one that keeps nothing on disk.
+    pub fn start() -> Result<Self, String> {
+        let program = tools::redis()?.ok_or("there is no redis-server")?;
+        let addr = free_address()?;
+        let mut command = pinned(&program, Some(LOAD_CORE));
+        command.args(["--save", "", "--bind", "127.0.0.1", "--port", &addr.port().to_string()]);
+        command.arg("--dir").arg(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().map_err(|error| format!("Redis cannot be started: {error}"))?;
+        let redis = Redis { child, addr };
+        let begun = Instant::now();
+        while TcpStream::connect(addr).is_err() {
+            if begun.elapsed() > Duration::from_secs(10) {
+                return Err("Redis does not answer".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(redis)
+    }
+
+    /// For `counters.url`.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    /// How often scripts were called.
+    pub fn calls(&self) -> Result<u64, String> {
+        let asked = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(self.addr)?;
+            stream.write_all(b"INFO commandstats\r\nQUIT\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = asked().map_err(|error| format!("Redis: {error}"))?;
+        let calls = answer.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+        Ok(calls.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
