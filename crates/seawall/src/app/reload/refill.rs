@@ -43,8 +43,8 @@ pub fn named_by_shape(mut limit: Limit, index: &BlindIndex) -> Limit {
 /// the checkpoints.
 /// Windows that are whole, in a server that outlived this process, stay as they are.
 pub async fn refill(app: &App) -> Result<(), StoreError> {
-    // Nothing of this process is under way yet, and only one works on the embedded store.
-    let whole = !app.store.counters.refills(Duration::ZERO).await?;
+    // Other nodes may have something under way.
+    let whole = !app.store.counters.refills(SETTLE).await?;
     let wanted = |policy: &Policy, index: &BlindIndex| {
         if whole { Wanted::addresses_alone() } else { Wanted::all(policy, index) }
     };
