@@ -8,6 +8,7 @@ mod deny;
 mod detection;
 mod live;
 mod opt_out;
+mod properties;
 mod retries;
 mod slow;
 mod sources;
@@ -28,6 +29,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("bench", "speed as ratios to floors measured in the same run", bench::run),
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
     ("retries", "callers that retry and hang up, and a kill: one effect a key", retries::run),
+    ("properties", "thousands of new random cases for each property", properties::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),

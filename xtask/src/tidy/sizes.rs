@@ -36,8 +36,12 @@ fn lengths(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text.lines().collect();
     let starts = lines.iter().enumerate().filter_map(|(at, line)| Some((at, function(line)?)));
     let length = |at: usize, indent: usize| {
-        let end = format!("{}}}", " ".repeat(indent));
-        lines.iter().skip(at).position(|line| *line == end || *line == format!("{end},")).map_or(1, |n| n + 1)
+        let (end, declared) = (format!("{}}}", " ".repeat(indent)), format!("{})", " ".repeat(indent)));
+        let ends = |line: &&str| {
+            // What a trait only declares ends without a body.
+            *line == end || *line == format!("{end},") || line.starts_with(&declared) && line.ends_with(';')
+        };
+        lines.iter().skip(at).position(ends).map_or(1, |n| n + 1)
     };
     starts.map(|(at, (name, indent))| (name, length(at, indent))).collect()
 }
@@ -63,5 +67,7 @@ mod tests {
     fn functions_are_measured() {
         let text = "pub fn one() {\n    1;\n}\n\nimpl X {\n    async fn two<T>(\n        a: T,\n    ) {\n    }\n\n    fn three() {}\n}\n// fn four\n";
         assert_eq!(lengths(text), [("one".to_owned(), 3), ("two".to_owned(), 4)]);
+        let declared = "trait T {\n    fn one(\n        &self,\n    ) -> u8;\n\n    fn two() {\n    }\n}\n";
+        assert_eq!(lengths(declared), [("one".to_owned(), 3), ("two".to_owned(), 2)]);
     }
 }

@@ -85,8 +85,14 @@ fn tight() -> Bounds {
     Bounds { keys: 60, spreads: 12, numbers: 20 }
 }
 
+/// Each case is a whole history, so there are fewer of them.
+fn some() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases.div_ceil(6), ..usual }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(some())]
 
     #[test]
     fn a_snapshot_and_the_tail_are_all(
