@@ -134,8 +134,17 @@ pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> R
 async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
     let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
     let clock = Clock::start(Id::new(newest, 0).at());
-    let ids = IdSource::new(newest, &store);
+    let ids = IdSource::new(newest, store);
     init::init(store, &ids, clock.now(), account, subaccount).await.map_err(|e| e.to_string())
+}
+
+/// A store without an account is made an installation.
+async fn init_if_empty(store: &Store) -> Result<Option<Initialised>, String> {
+    match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
+        Ok(found) if found.is_empty() => Ok(Some(init_store(store, "default", None).await?)),
+        Ok(_) => Ok(None),
+        Err(e) => Err(e.to_string()),
+    }
 }
 
 /// Starts everything and returns once requests are answered.
@@ -143,11 +152,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     seawall_core::msisdn::warm();
     let intel = intel::Intel::open(&config.intel)?;
     let store = open(&config).await.map_err(|e| e.to_string())?;
-    let initialised = match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
-        Ok(found) if found.is_empty() => Some(init_store(&store, "default", None).await?),
-        Ok(_) => None,
-        Err(e) => return Err(e.to_string()),
-    };
+    let initialised = init_if_empty(&store).await?;
     let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
     let clock = Arc::new(clock(&store, newest));
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
