@@ -53,7 +53,7 @@ async fn until(gateway: &Gateway, status: u16) -> Value {
         if got == status {
             return body;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "not {status} but {got}: {body}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "not {status} but {got}: {body}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -124,7 +124,7 @@ async fn without_redis_nothing_is_sent_unless_the_operator_chose_so() {
     redis.signal("STOP");
     let begun = Instant::now();
     assert_eq!(sent_of(&closed, 20).await, 0);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     // In memory of its own it counts from nothing: at most one quota more.
     assert_eq!(sent_of(&open, 20).await, 3);
     assert_eq!(send(&open, TO).await.0, 429);

@@ -149,7 +149,7 @@ async fn stopped_for_two_seconds_it_costs_requests_nothing_and_is_back_by_itself
         assert!(load.nodes[0].charge(&[limit(n, 1, 60_000)], 1, wall()).await.is_err());
     }
     let each = begun.elapsed() / 1_000;
-    assert!(each < Duration::from_micros(500), "{each:?} a request while the server is stopped");
+    assert!(each < PATIENCE / 10, "{each:?} a request while the server is stopped");
     let before = load.sent();
     tokio::time::sleep(Duration::from_millis(800)).await;
     server.signal("CONT");
@@ -157,7 +157,7 @@ async fn stopped_for_two_seconds_it_costs_requests_nothing_and_is_back_by_itself
     for node in &load.nodes {
         up(node).await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(load.sent() >= before);
     // What was asked when it stopped may have been charged after its request was refused: rather too strict.
     tokio::time::sleep(Duration::from_secs(1)).await;
