@@ -173,11 +173,15 @@ impl Detection {
     }
 }
 
-/// Writes what has happened since the last time.
-pub async fn flush(app: &App) -> bool {
+/// Brings what operators look at up to date, and lets other tasks run meanwhile.
+pub async fn catch_up(app: &App) {
     while app.detection.catch_up(AT_A_TIME) {
         tokio::task::yield_now().await;
     }
+}
+
+/// Writes what has happened since the last time.
+pub async fn flush(app: &App) -> bool {
     let events = app.detection.take();
     write(app, events).await
 }

@@ -33,6 +33,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         second += 1;
         recover_gone(&app).await;
         recorder::flush(&app, longest_request_window(&app)).await;
+        detection::catch_up(&app).await;
         incidents::tend::tend(&app).await;
         if second.is_multiple_of(SIGNALS_EVERY) {
             signals::tell(&app, app.now());
