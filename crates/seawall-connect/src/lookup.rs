@@ -75,6 +75,9 @@ pub struct NumberState {
     /// When its SIM card was last replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sim_swapped_at: Option<Timestamp>,
+    /// When it was last given to another owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reassigned_at: Option<Timestamp>,
     /// Whether its calls are forwarded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub call_forwarding: Option<bool>,
@@ -91,6 +94,7 @@ impl NumberState {
             roaming_operator: self.roaming_operator.or(other.roaming_operator),
             reachable: self.reachable.or(other.reachable),
             sim_swapped_at: self.sim_swapped_at.or(other.sim_swapped_at),
+            reassigned_at: self.reassigned_at.or(other.reassigned_at),
             call_forwarding: self.call_forwarding.or(other.call_forwarding),
         }
     }

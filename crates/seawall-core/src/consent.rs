@@ -3,6 +3,7 @@
 pub mod fold;
 pub mod free_text;
 mod keywords;
+pub mod reconfirm;
 
 use serde::{Deserialize, Serialize};
 

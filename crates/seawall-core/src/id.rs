@@ -74,6 +74,10 @@ pub enum IdKind {
     Consent,
     /// `rev_`: an answer that a person has to look at
     Review,
+    /// `rcf_`: a number that has to be confirmed again
+    Reconfirmation,
+    /// `bnd_`: a new number on its way to a user
+    Binding,
 }
 
 impl IdKind {
@@ -107,11 +111,23 @@ impl IdKind {
             Self::Erasure => "era_",
             Self::Consent => "cns_",
             Self::Review => "rev_",
+            Self::Reconfirmation => "rcf_",
+            Self::Binding => "bnd_",
         }
     }
 }
 
 impl Id {
+    /// All 128 bits, the highest first.
+    pub fn as_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// Back from [`Id::as_bytes`].
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Id(u128::from_be_bytes(bytes))
+    }
+
     /// From a row key (see [`Id::row`]) and 64 random bits.
     pub fn new(row: i64, tail: u64) -> Self {
         let row = u128::from(u64::try_from(row).unwrap_or(0));

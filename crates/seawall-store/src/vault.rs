@@ -15,6 +15,7 @@ use seawall_core::code::{Code, CodeShape};
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
+use subtle::ConstantTimeEq;
 
 use crate::{Result, StoreError, device};
 
@@ -27,6 +28,7 @@ struct Keys {
     seal: LessSafeKey,
     codes: hmac::Key,
     devices: hmac::Key,
+    links: hmac::Key,
     receipts: Ed25519KeyPair,
 }
 
@@ -103,9 +105,10 @@ impl Vault {
                     UnboundKey::new(&AES_256_GCM, &derive::<32>(master, b"seal")?).map_err(|_| no_key())?;
                 let codes = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"codes")?);
                 let devices = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"devices")?);
+                let links = hmac::Key::new(hmac::HMAC_SHA256, &derive::<32>(master, b"links")?);
                 let seed = derive::<32>(master, b"receipts")?;
                 let receipts = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| no_key())?;
-                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes, devices, receipts })
+                Ok(Keys { id: *id, seal: LessSafeKey::new(seal), codes, devices, links, receipts })
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Vault { keys, index, random: Mutex::new(Pool::new()) })
@@ -216,6 +219,17 @@ impl Vault {
         key.is_some_and(|key| device::genuine(&key.devices, &bytes, to))
     }
 
+    /// A mark (HMAC-SHA256, cut to 64 bits) that only this installation can make, for one purpose: what it is put on
+    /// comes back unchanged.
+    pub fn mark(&self, purpose: &str, message: &[u8]) -> [u8; 8] {
+        self.keys.last().map_or([0; 8], |key| mark(&key.links, purpose, message))
+    }
+
+    /// Whether a mark was made here for this purpose and message, with whichever key.
+    pub fn is_marked(&self, purpose: &str, message: &[u8], given: &[u8]) -> bool {
+        self.keys.iter().any(|key| bool::from(mark(&key.links, purpose, message).ct_eq(given)))
+    }
+
     /// Signs (Ed25519, RFC 8032) for readers who have only the public key. Gives the id of the key and the
     /// 64 bytes of the signature.
     pub fn sign(&self, message: &[u8]) -> Result<(u8, Vec<u8>)> {
@@ -260,6 +274,13 @@ impl Place {
         out.iter_mut().zip(self.kind.into_iter().chain(self.row.to_be_bytes())).for_each(|(o, b)| *o = b);
         out
     }
+}
+
+fn mark(key: &hmac::Key, purpose: &str, message: &[u8]) -> [u8; 8] {
+    let tag = hmac::sign(key, &[purpose.as_bytes(), b"\0", message].concat());
+    let mut out = [0u8; 8];
+    out.iter_mut().zip(tag.as_ref()).for_each(|(o, t)| *o = *t);
+    out
 }
 
 fn fill(random: &SystemRandom, out: &mut [u8]) -> Result<()> {

@@ -35,12 +35,13 @@ const KEYS: [&str; 11] = [
 ];
 
 /// Where facts may stand, by the name of the setting.
-const FACTS: [&str; 16] = [
+const FACTS: [&str; 17] = [
     "ported",
     "roaming",
     "reachable",
     "call_forwarding",
     "sim_swapped_at",
+    "reassigned_at",
     "operator",
     "mcc",
     "mnc",
@@ -265,6 +266,7 @@ impl HttpLookup {
             roaming_operator: network(["roaming_operator", "roaming_mcc", "roaming_mnc", "roaming_country"]),
             reachable: flag("reachable"),
             sim_swapped_at: at("sim_swapped_at").as_deref().and_then(Timestamp::parse),
+            reassigned_at: at("reassigned_at").as_deref().and_then(Timestamp::parse),
             call_forwarding: flag("call_forwarding"),
         }
     }

@@ -16,6 +16,7 @@ use seawall_store::records::VerificationRecord;
 use serde_json::json;
 
 use super::alarms::Alarm;
+use super::consent::reconfirm;
 use super::detection::event_id;
 use super::screen::{Screened, screen};
 use super::who::Caller;
@@ -91,6 +92,7 @@ pub async fn check_code(
         let index = app.store.vault.index();
         app.store.counters.clear(&[index.counter(BACK_OFF, index.msisdn(verification.to))]).await?;
         learn_address(app, &verification, at).await;
+        reconfirm::confirmed(app, &verification.subaccount, verification.to, at).await?;
     }
     if checked == Checked::Right {
         super::velocities::confirmed(app, verification.message, at).await;

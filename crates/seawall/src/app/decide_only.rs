@@ -1,5 +1,6 @@
 //! A decision without a send: what would be done with this request?
 
+use seawall_core::consent::Category;
 use seawall_core::message::Channel;
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Client, Operation, Request, Terms};
@@ -18,6 +19,8 @@ pub struct DecideOnly {
     pub operation: Operation,
     /// To whom.
     pub to: ParsedNumber,
+    /// Which kind of message; codes are codes.
+    pub category: Category,
     /// Over which channel.
     pub channel: Channel,
     /// In how many segments.
@@ -36,7 +39,10 @@ pub struct DecideOnly {
 pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<Box<Screened>, Refusal> {
     let now = app.now();
     let price = price(app, ask.to.country, ask.segments).map(|p| p.total);
+    let usual = Request::new(ask.operation, ask.subaccount, &caller.key.id, &ask.to, caller.ip);
+    let is_message = matches!(ask.operation, Operation::SmsSend | Operation::SmsBatch);
     let request = Request {
+        category: if is_message { ask.category } else { usual.category },
         channel: ask.channel,
         client: ask.client,
         purpose: ask.purpose,
@@ -44,7 +50,7 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
         segments: ask.segments,
         price,
         dry_run: ask.dry_run,
-        ..Request::new(ask.operation, ask.subaccount, &caller.key.id, &ask.to, caller.ip)
+        ..usual
     };
     let screened = screen(app, request, now).await?;
     let mut record = screened.record();

@@ -18,6 +18,7 @@ use seawall_core::verification::VerificationState;
 use seawall_store::StoreError;
 use seawall_store::records::{Looked, Page, VerificationFilter};
 
+use super::consent::reconfirm;
 use super::screen::{Screened, screen};
 use super::who::Caller;
 use super::{App, Refusal, enumeration};
@@ -157,6 +158,7 @@ async fn known(app: &App, ask: &LookUp, now: Timestamp) -> Result<Known, StoreEr
         (known.failure, known.cost) = match ask_provider(app, number, depth).await {
             (Ok(state), cost) => {
                 keep(app, ask, kept, depth, &state, now).await;
+                reconfirm::signal(app, &ask.subaccount, number, &state).await?;
                 known.state = state.or(known.state.lasting());
                 known.at = Some(now);
                 (None, cost)

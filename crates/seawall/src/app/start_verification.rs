@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use seawall_core::code::{Code, CodeShape};
+use seawall_core::id::Id;
 use seawall_core::limit::Mode;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::ParsedNumber;
@@ -15,6 +16,7 @@ use seawall_store::records::{
     Acceptance, Content, Details, MessageRecord, Progress, VerificationRecord, VerificationWrite, VoiceWish,
 };
 
+use super::consent::link;
 use super::grants::claim;
 use super::idempotency::Wish;
 use super::screen::{Screened, screen};
@@ -165,13 +167,29 @@ fn fits(app: &App, ask: &StartVerification) -> Result<Segmentation, Refusal> {
         return Err(Refusal::Invalid { field: "code_length", problem });
     }
     let sample = "0".repeat(usize::from(ask.shape.length()));
-    let text = render(&ask.lines.compose(&ask.template), &sample, ask.brand.as_deref());
+    let template = ask.lines.compose(&ask.template);
+    let text = filled(app, &template, &sample, ask.brand.as_deref(), NOBODY)
+        .map_err(|problem| Refusal::Invalid { field: "template", problem })?;
     segment(&text, ask.encoding).map_err(|e| Refusal::Invalid { field: "template", problem: e.to_string() })
 }
 
-/// Fills a template.
-pub fn render(template: &str, code: &str, brand: Option<&str>) -> String {
-    template.replace("{brand}", brand.unwrap_or_default()).replace("{code}", code)
+/// Stands in for a message in a text that is only measured: every link is as long.
+const NOBODY: Id = Id::from_bytes([0; 16]);
+
+/// Fills a template for a message.
+pub fn filled(
+    app: &App,
+    template: &str,
+    code: &str,
+    brand: Option<&str>,
+    message: Id,
+) -> Result<String, String> {
+    let text = template.replace("{brand}", brand.unwrap_or_default()).replace("{code}", code);
+    if !text.contains(link::PLACEHOLDER) {
+        return Ok(text);
+    }
+    let fix = "`{not_me}` needs the address where this gateway is reached; set server.public_url";
+    Ok(text.replace(link::PLACEHOLDER, &link::of(app, message).ok_or(fix)?))
 }
 
 /// The code's shape: as asked for, or longer while codes are guessed at, where that costs no further segment.
@@ -182,11 +200,8 @@ fn shape(app: &App, ask: &StartVerification, sized: &Segmentation, screened: &Sc
         return ask.shape;
     }
     let fits = |shape: &CodeShape| {
-        let text = render(
-            &ask.lines.compose(&ask.template),
-            &"0".repeat(usize::from(shape.length())),
-            ask.brand.as_deref(),
-        );
+        let (template, sample) = (ask.lines.compose(&ask.template), "0".repeat(usize::from(shape.length())));
+        let text = filled(app, &template, &sample, ask.brand.as_deref(), NOBODY).unwrap_or_default();
         segment(&text, ask.encoding).is_ok_and(|longer| longer.segments == sized.segments)
     };
     CodeShape::new(ask.shape.kind(), LONGER).ok().filter(fits).unwrap_or(ask.shape)

@@ -55,6 +55,7 @@ pub(super) static KEYS: &[Key] = &[
     key("server.trust_any_proxy", Kind::Switch, "false", "Accepts a network of everybody (`0.0.0.0/0`) in `trusted_proxies`. Any client can then claim any address."),
     key("server.client_ip_header", Kind::Text, "\"x-forwarded-for\"", "The one header that names the caller: `x-forwarded-for`, `forwarded`, or a header of your proxy that holds one address."),
     key("server.allow_plain_http", Kind::Switch, "false", "Serves unencrypted HTTP to everybody on an address that is not loopback. API keys then cross the network in clear."),
+    unset("server.public_url", Kind::Text, "Where this gateway is reached from outside, such as `https://sms.example.com`: links in messages (`{not_me}`) begin with it."),
     key("server.max_body", Kind::Size, "\"64KiB\"", "Largest request body, batches apart."),
     key("server.max_batch_body", Kind::Size, "\"4MiB\"", "Largest body of a batch of messages."),
     unset("tls.certificate", Kind::Text, "PEM file with the certificate chain. With `tls.key`: HTTPS, TLS 1.2 and 1.3. SIGHUP reads both again."),

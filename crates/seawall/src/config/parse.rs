@@ -13,6 +13,16 @@ pub(super) fn text(value: &Value) -> Result<String, String> {
     value.as_str().map(str::to_owned).ok_or_else(|| "write text in quotes".to_owned())
 }
 
+/// A web address without a path; comes without the slash at its end.
+pub(super) fn origin(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    let fix = || "write where people reach it, such as \"https://sms.example.com\"".to_owned();
+    let url = reqwest::Url::parse(text.trim()).map_err(|_| fix())?;
+    let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let known = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.has_host();
+    if plain && known { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(fix()) }
+}
+
 /// Text that is not empty.
 pub(super) fn some_text(value: &Value) -> Result<Option<String>, String> {
     match text(value)?.trim() {

@@ -27,6 +27,8 @@ pub struct Server {
     pub client_ip_header: ForwardHeader,
     /// Who may connect at all.
     pub peers: Peers,
+    /// Where it is reached from outside, without a slash at the end.
+    pub public_url: Option<String>,
     /// Largest body in bytes, batches apart.
     pub max_body: usize,
     /// Largest body of a batch in bytes.
@@ -186,6 +188,7 @@ pub(super) fn server(raw: &mut Raw) -> Server {
         trusted_proxies: trusted,
         client_ip_header: ForwardHeader::from_name(&header),
         peers: Peers::Anyone,
+        public_url: raw.read("server.public_url", None, |value| parse::origin(value).map(Some)),
         max_body: raw.read("server.max_body", 0, parse::size(1024..=16 << 20)),
         max_batch_body: raw.read("server.max_batch_body", 0, parse::size(1024..=64 << 20)),
     }

@@ -9,6 +9,7 @@ pub mod extract;
 pub mod health;
 pub mod metrics;
 pub mod native;
+pub mod not_me;
 pub mod openapi;
 pub mod problem;
 pub mod rate_limit;
@@ -42,6 +43,7 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
         well_known::router(),
         metrics,
         callbacks::router(),
+        not_me::router(),
     ]
     .into_iter()
     .fold(eight::router(), OpenApiRouter::merge)

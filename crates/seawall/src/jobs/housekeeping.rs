@@ -15,6 +15,8 @@ const KEYS_EVERY: u64 = 5;
 const SNAPSHOT_EVERY: u64 = 300;
 /// Every so many seconds, unusual traffic is looked for.
 const SIGNALS_EVERY: u64 = 30;
+/// Every so many seconds, what is over of questions and confirmations is ended.
+const CONSENTS_EVERY: u64 = 5;
 /// Every so many seconds, what is past its retention is erased.
 const PRUNE_EVERY: u64 = 60;
 
@@ -57,8 +59,10 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         lists::sweep(&app).await;
         // What a restart or a message under way interrupted.
         erasure::work(&app).await;
-        if second.is_multiple_of(PRUNE_EVERY) {
+        if second.is_multiple_of(CONSENTS_EVERY) {
             expire_questions(&app).await;
+        }
+        if second.is_multiple_of(PRUNE_EVERY) {
             prune(&app).await;
         }
     }
@@ -95,8 +99,14 @@ async fn flush_key_uses(app: &App) {
 }
 
 async fn expire_questions(app: &App) {
-    if let Err(error) = consent::opt_in::expire(app).await {
-        tracing::warn!(%error, "opt-ins that nobody confirmed could not be ended");
+    let done = async {
+        consent::opt_in::expire(app).await?;
+        consent::not_me::sweep(app).await?;
+        consent::reviews::sweep(app).await?;
+        consent::reconfirm::tend(app).await
+    };
+    if let Err(error) = done.await {
+        tracing::warn!(%error, "what is over of consents could not be ended; it is tried again");
     }
 }
 

@@ -354,7 +354,7 @@ pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, String
                 app.store.vault.code(*key_id, id, *generation, *shape)
             };
             let code = code.map_err(|e| e.to_string())?;
-            Ok(start_verification::render(template, code.reveal(), brand.as_deref()))
+            start_verification::filled(app, template, code.reveal(), brand.as_deref(), record.id)
         }
     }
 }

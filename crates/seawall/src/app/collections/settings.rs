@@ -175,6 +175,7 @@ fn check_consent(settings: &Settings) -> Result<(), Wrong> {
     let consent = &settings.consent;
     let texts = [
         ("consent.question", Some(&consent.question)),
+        ("consent.reconfirm.question", Some(&consent.reconfirm.question)),
         ("consent.answers.stop", consent.answers.stop.as_ref()),
         ("consent.answers.start", consent.answers.start.as_ref()),
         ("consent.answers.help", consent.answers.help.as_ref()),
@@ -191,6 +192,16 @@ fn check_consent(settings: &Settings) -> Result<(), Wrong> {
     }
     if !(hour..=LONGEST_WAIT).contains(&consent.not_me) {
         return Err(Wrong::field("consent.not_me", "is a duration from \"1h\" to \"7d\""));
+    }
+    let day = hour * 24;
+    if !(day..=day * 365).contains(&consent.reviews_kept) {
+        return Err(Wrong::field("consent.reviews_kept", "is a duration from \"1d\" to \"365d\""));
+    }
+    if consent.reconfirm.months.is_some_and(|months| ![3, 6, 12].contains(&months)) {
+        return Err(Wrong::field("consent.reconfirm.months", "is 3, 6, 12 or null"));
+    }
+    if !(day..=day * 90).contains(&consent.reconfirm.grace) {
+        return Err(Wrong::field("consent.reconfirm.grace", "is a duration from \"1d\" to \"90d\""));
     }
     Ok(())
 }
@@ -278,6 +289,9 @@ mod tests {
             (json!({"signals": {"least": 0}}), "signals.least"),
             (json!({"consent": {"answers": {"stop": " "}}}), "consent.answers.stop"),
             (json!({"consent": {"not_me": "1m"}}), "consent.not_me"),
+            (json!({"consent": {"reconfirm": {"months": 5}}}), "consent.reconfirm.months"),
+            (json!({"consent": {"reconfirm": {"grace": "1h"}}}), "consent.reconfirm.grace"),
+            (json!({"consent": {"reviews_kept": "1h"}}), "consent.reviews_kept"),
             (json!({"incidents": {"auto_suspend": {"for": "8d"}}}), "incidents.auto_suspend.for"),
         ] {
             let Err(Wrong::Field { field: found, .. }) = merged(&Settings::default(), &patch) else {

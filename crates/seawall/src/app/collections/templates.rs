@@ -35,7 +35,7 @@ pub struct TemplateInput {
     /// `code` (the default) or `notification`.
     #[schema(value_type = Option<TemplateKindShape>)]
     pub kind: Option<TemplateKind>,
-    /// For codes: with `{code}` and, if you like, `{brand}`. For notifications: with placeholders of your own,
+    /// For codes: with `{code}` and, if you like, `{brand}` and `{not_me}`. For notifications: with placeholders of your own,
     /// each filled by 1 to 120 characters without a link, unless its name begins with `url`.
     #[schema(min_length = 1, max_length = 1530, example = "{code} is your {brand} code.")]
     pub text: String,
@@ -90,12 +90,15 @@ fn check_text(kind: TemplateKind, text: &str) -> Result<(), Wrong> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
         let Some((name, behind)) = after.split_once('}') else {
-            return Err(Wrong::field("text", "has a `{` without its `}`; there are {code} and {brand}"));
-        };
-        if !["code", "brand"].contains(&name) {
             return Err(Wrong::field(
                 "text",
-                format!("knows no {{{}}}; there are {{code}} and {{brand}}", short(name)),
+                "has a `{` without its `}`; there are {code}, {brand} and {not_me}",
+            ));
+        };
+        if !["code", "brand", "not_me"].contains(&name) {
+            return Err(Wrong::field(
+                "text",
+                format!("knows no {{{}}}; there are {{code}}, {{brand}} and {{not_me}}", short(name)),
             ));
         }
         rest = behind;

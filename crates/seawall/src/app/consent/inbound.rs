@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::super::App;
 use super::super::audit::Actor;
-use super::{not_me, opt_in, reviews, say, tell};
+use super::{not_me, opt_in, reconfirm, reviews, say, tell};
 
 /// An answer of a number to what a subaccount wrote.
 pub struct Answer<'a> {
@@ -41,6 +41,13 @@ pub async fn take(
     let (sender, text) = (inbound.to.as_str(), inbound.text.reveal());
     let answer = Answer { from, subaccount, sender, text, actor: &actor, at: app.now() };
     let Some(reading) = read(text).0 else { return Ok(()) };
+    if matches!(reading.intent, Intent::Yes | Intent::No | Intent::NotMe) {
+        let still = reading.intent == Intent::Yes;
+        let answered = reconfirm::answered(app, &answer, still).await?;
+        if answered && reading.intent == Intent::No {
+            return Ok(());
+        }
+    }
     let asked = opt_in::asked(app, &answer).await?;
     match (reading.intent, reading.manner) {
         (Intent::Stop, Manner::Unsure) => reviews::keep(app, &answer, &reading).await,

@@ -1,11 +1,14 @@
 //! What numbers want: opt-ins with their proof, opt-outs in whatever words, and the questions in between.
 //!
 //! Reading order: [`inbound`] (what an answer does), [`opt_in`] (proof), [`double`] (ask, and wait for YES),
-//! [`reviews`] (what a person has to look at), [`say`] (answers), [`settings`].
+//! [`reconfirm`] (old and reassigned numbers), [`reviews`] (what a person has to look at), [`link`] and [`not_me`],
+//! [`say`] (answers), [`settings`].
 
 pub mod inbound;
+pub mod link;
 pub mod not_me;
 pub mod opt_in;
+pub mod reconfirm;
 pub mod reviews;
 pub mod say;
 pub mod settings;
@@ -27,6 +30,12 @@ pub mod kind {
     pub const ASKED: &str = "opt-in";
     /// An answer that a person has to look at.
     pub const REVIEW: &str = "review";
+    /// When a number was last confirmed, while numbers have to be confirmed again.
+    pub const CONFIRMED: &str = "confirmed";
+    /// A number that has to be confirmed again, until it is no longer known.
+    pub const DUE: &str = "due";
+    /// An opt-out that ends, by its end.
+    pub const ENDS: &str = "ends";
 }
 
 /// Tells the webhook of a subaccount.

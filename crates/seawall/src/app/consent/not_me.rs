@@ -6,6 +6,7 @@ use seawall_core::detect::Event;
 use seawall_core::id::IdKind;
 use seawall_core::msisdn::Msisdn;
 use seawall_store::StoreError;
+use seawall_store::notes::Note;
 use seawall_store::records::{MessageFilter, OptOut, Page};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use super::super::audit::Actor;
 use super::super::cancel_verification::cancel_verification;
 use super::super::detection::event_id;
 use super::super::{App, Refusal};
-use super::tell;
+use super::{kind, tell};
 
 /// Messages looked through for the code that is meant.
 const RECENT: usize = 20;
@@ -39,7 +40,16 @@ pub async fn note(
     };
     let detail = json!({"by": by, "until": until});
     let audit = actor.entry(at, "opt-outs.create", &entry.id.show(IdKind::OptOut), detail.clone());
+    let ends = Note {
+        id: app.ids.next(at)?,
+        kind: kind::ENDS.to_owned(),
+        number: from,
+        scope: "not-me".to_owned(),
+        when: until,
+        body: serde_json::to_string(&entry.scope)?,
+    };
     app.store.directory.add_opt_out(entry, audit).await?;
+    app.store.directory.keep_notes(vec![ends]).await?;
     let filter =
         MessageFilter { to: Some(from), from: Some(at.minus(LOOK_BACK)), ..MessageFilter::default() };
     let recent = app.store.ledger.messages(filter, Page { before: None, limit: RECENT }).await?;
@@ -56,6 +66,24 @@ pub async fn note(
         tell(app, subaccount, "not_me", from, detail, at).await?;
     }
     Ok(())
+}
+
+/// What ended goes from the list of opt-outs.
+pub async fn sweep(app: &App) -> Result<usize, StoreError> {
+    let now = app.now();
+    let ended = app.store.directory.notes_until(kind::ENDS, now, 500).await?;
+    for one in &ended {
+        let scope: OptOutScope = serde_json::from_str(&one.body)?;
+        // A newer "not me" replaced the note and moved the end; this one names what is over.
+        let over = app.store.directory.opted_out(one.number).await?.into_iter();
+        for scope in over.filter(|s| s.reaches_as(&scope) && s.until.is_some_and(|until| until <= now)) {
+            let audit =
+                Actor::system().entry(now, "opt-outs.delete", &one.number.masked(), json!({"by": "its end"}));
+            app.store.directory.remove_opt_out(one.number, Some(&scope), audit).await?;
+        }
+        app.store.directory.drop_note(kind::ENDS, one.id).await?;
+    }
+    Ok(ended.len())
 }
 
 /// A code that is older is not meant.

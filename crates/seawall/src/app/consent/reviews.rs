@@ -104,6 +104,16 @@ pub async fn list(app: &App, page: Page) -> Result<Vec<(i64, ReviewView)>, Store
     notes.iter().map(|note| Ok((note.id.row(), view(note)?))).collect()
 }
 
+/// Answers that nobody looked at in time go.
+pub async fn sweep(app: &App) -> Result<usize, StoreError> {
+    let before = app.now().minus(app.snapshot.load().settings.consent.reviews_kept);
+    let old = app.store.directory.notes_until(kind::REVIEW, before, 500).await?;
+    for one in &old {
+        app.store.directory.drop_note(kind::REVIEW, one.id).await?;
+    }
+    Ok(old.len())
+}
+
 /// A person decides; the answer goes from the list.
 pub async fn decide(app: &App, actor: &Actor, id: Id, ruling: Ruling) -> Result<(), Wrong> {
     let missing =

@@ -64,6 +64,37 @@ pub struct ConsentSettings {
     /// How long a number gets no codes after it said that it did not ask for one.
     #[serde(with = "span")]
     pub not_me: Duration,
+    /// How long answers wait for a person.
+    #[serde(with = "span")]
+    pub reviews_kept: Duration,
+    /// Numbers that were confirmed long ago.
+    pub reconfirm: Reconfirm,
+}
+
+/// Which numbers have to be confirmed again, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reconfirm {
+    /// After so many months: 3, 6 or 12; `None`: only after a lookup says that the number has another owner.
+    pub months: Option<u8>,
+    /// How long a number that is due is still known.
+    #[serde(with = "span")]
+    pub grace: Duration,
+    /// Whether a number is asked as soon as it is due.
+    pub ask: bool,
+    /// What it is asked when the request has no text of its own.
+    pub question: String,
+}
+
+impl Default for Reconfirm {
+    fn default() -> Self {
+        Reconfirm {
+            months: None,
+            grace: Duration::from_secs(14 * 24 * 3600),
+            ask: false,
+            question: "Is this still your number? Reply YES to keep it, NO if you do not know us.".to_owned(),
+        }
+    }
 }
 
 impl Default for ConsentSettings {
@@ -74,6 +105,8 @@ impl Default for ConsentSettings {
             question: "Reply YES to receive our messages, STOP for none.".to_owned(),
             question_valid: Duration::from_secs(24 * 3600),
             not_me: Duration::from_secs(24 * 3600),
+            reviews_kept: Duration::from_secs(90 * 24 * 3600),
+            reconfirm: Reconfirm::default(),
         }
     }
 }

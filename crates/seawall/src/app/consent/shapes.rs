@@ -21,6 +21,29 @@ pub struct ConsentShape {
     /// How long a number gets no codes after it said that it did not ask for one, `1h` to `7d`.
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "24h")]
     pub not_me: Option<String>,
+    /// How long answers wait for a person, `1d` to `365d`.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "90d")]
+    pub reviews_kept: Option<String>,
+    /// Which numbers have to be confirmed again, and how.
+    pub reconfirm: Option<ReconfirmShape>,
+}
+
+/// Numbers that were confirmed long ago, or that a lookup says have another owner.
+#[derive(ToSchema)]
+#[schema(as = ReconfirmSettings)]
+#[serde(deny_unknown_fields)]
+pub struct ReconfirmShape {
+    /// Due after so many months: 3, 6 or 12; null: only when a lookup says that the number has another owner.
+    #[schema(example = 6)]
+    pub months: Option<u8>,
+    /// How long a number that is due is still known, `1d` to `90d`.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "14d")]
+    pub grace: Option<String>,
+    /// Ask a number by SMS as soon as it is due.
+    pub ask: Option<bool>,
+    /// What it is asked.
+    #[schema(max_length = 480)]
+    pub question: Option<String>,
 }
 
 /// What a subaccount asks numbers for.

@@ -57,6 +57,9 @@ pub struct FactsInput {
     /// When its SIM card was last replaced.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sim_swapped_at: Option<String>,
+    /// When it was last given to another owner.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub reassigned_at: Option<String>,
     /// Whether its calls are forwarded.
     pub call_forwarding: Option<bool>,
 }
@@ -101,6 +104,7 @@ fn state(facts: FactsInput) -> Result<NumberState, Refused> {
         roaming_operator: facts.roaming_operator.map(network).transpose()?,
         reachable: facts.reachable,
         sim_swapped_at: when,
+        reassigned_at: read::instant("reassigned_at", facts.reassigned_at.as_deref())?,
         call_forwarding: facts.call_forwarding,
     })
 }

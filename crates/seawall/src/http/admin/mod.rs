@@ -14,7 +14,7 @@ mod lookups;
 mod messages;
 mod models;
 mod opt_outs;
-mod page;
+pub mod page;
 mod patch;
 mod preview;
 mod rest;

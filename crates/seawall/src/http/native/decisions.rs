@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use seawall_core::consent::Category;
 use seawall_core::id::IdKind;
 use seawall_core::request::Operation;
 use seawall_core::segments::EncodingChoice;
@@ -44,7 +45,9 @@ pub async fn decide(
     let operation = operation(&posted.value);
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, scope(operation), app.now()).await?;
-    let ask = asked(subaccount.id.clone(), operation, posted.value)?;
+    let own = subaccount.policy.consent.default_category;
+    let category = posted.value.category.map_or(own, Into::into);
+    let ask = DecideOnly { category, ..asked(subaccount.id.clone(), operation, posted.value)? };
     allow_terms(&app, &caller, &subaccount, &ask.terms)?;
     Ok(Json(shown(*decide_only(&app, &caller, ask).await?)))
 }
@@ -72,6 +75,7 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
         subaccount,
         operation,
         to: read::number(&request.to, None)?,
+        category: Category::Transactional,
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
         client,

@@ -14,6 +14,7 @@ mod messages;
 pub mod numbers;
 mod once;
 pub mod read;
+mod reconfirmations;
 pub mod requests;
 mod sent;
 mod template;
@@ -52,6 +53,8 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consents::create, consents::list))
         .routes(routes!(consents::get, consents::withdraw))
         .routes(routes!(consents::record_opt_out))
+        .routes(routes!(reconfirmations::list))
+        .routes(routes!(reconfirmations::ask))
         .routes(routes!(erasures::erase))
         .routes(routes!(erasures::get))
 }

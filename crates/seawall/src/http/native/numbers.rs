@@ -140,6 +140,9 @@ pub struct NumberView {
     /// When its SIM card was last replaced.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sim_swapped_at: Option<Timestamp>,
+    /// When it was last given to another owner.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub reassigned_at: Option<Timestamp>,
     /// Whether its calls are forwarded.
     pub call_forwarding: Option<bool>,
     /// A number of a public receive-SMS site.
@@ -197,6 +200,7 @@ impl From<LookedUp> for NumberView {
             roaming_operator: state.roaming_operator.map(OperatorView::from),
             reachable: state.reachable,
             sim_swapped_at: state.sim_swapped_at,
+            reassigned_at: state.reassigned_at,
             call_forwarding: state.call_forwarding,
             disposable: format.disposable,
             risk: LookupRisk { score: risk.score, reasons: risk.reasons },

@@ -59,6 +59,8 @@ pub struct DecisionRequest {
     pub dry_run: bool,
     /// Which subaccount; may be left out when the key has only one.
     pub subaccount_id: Option<String>,
+    /// Of a message: which kind it is, for opt-outs, opt-ins and sending windows; the subaccount's own when absent.
+    pub category: Option<super::words::CategoryWord>,
     /// What would be done, when `purpose` does not say.
     pub operation: Option<OperationWord>,
     /// Not above this price for the whole message, in micro-units.
