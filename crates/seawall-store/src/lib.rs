@@ -9,6 +9,7 @@
 pub mod conformance;
 mod counters;
 pub mod device;
+pub mod import;
 pub mod lists;
 pub mod memory;
 pub mod notes;

@@ -72,6 +72,23 @@ impl PostgresStore {
         let db = conn::Db::connect(url, vault)?;
         setup::prepare(&db).await
     }
+
+    /// Makes partitions for messages with these keys.
+    pub(crate) async fn make_days(&self, keys: &[i64]) -> Result<()> {
+        self.db.days.ensure(&self.db, keys.iter().map(|key| partitions::day_of(*key))).await
+    }
+
+    /// A connection beside the pool, for something that takes as long as it takes.
+    pub(crate) async fn own_connection(&self) -> Result<tokio_postgres::Client> {
+        let (client, connection) = self.db.config.connect(self.db.tls.clone()).await?;
+        self.db.keep(tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(%error, "a connection to PostgreSQL ended");
+            }
+        }));
+        setup::lasting(&client).await?;
+        Ok(client)
+    }
 }
 
 impl Drop for PostgresStore {

@@ -5,6 +5,7 @@
 
 mod accept;
 mod allows;
+pub mod backup;
 mod charges;
 mod codec;
 mod db;
@@ -48,6 +49,11 @@ pub use setup::{DATABASE_FILE, LOCK_FILE};
 
 use crate::Result;
 use crate::vault::Vault;
+
+/// The lock of a directory whose store nobody uses, and a connection that reads it.
+pub(crate) fn held(dir: &Path) -> Result<(std::fs::File, rusqlite::Connection)> {
+    Ok((setup::lock(dir)?, setup::open_reader(dir)?))
+}
 
 /// [`crate::Directory`] and [`crate::Ledger`] on one SQLite database.
 pub struct SqliteStore {

@@ -128,6 +128,13 @@ impl Vault {
         Self::from_keys(&parse(&text)?)
     }
 
+    /// Reads a key file, wherever it is and whatever its name.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| StoreError::Unavailable(format!("cannot read {}: {e}", path.display())))?;
+        Self::from_keys(&parse(&text)?)
+    }
+
     /// Keys for tests and for data that lives in memory only.
     pub fn ephemeral() -> Result<Self> {
         let mut master = [0u8; 32];

@@ -2,17 +2,19 @@
 //! what the ledger holds. The sandbox clock moves it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use seawall_core::time::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// A step of the wall clock beyond this is an alarm, milliseconds.
 const STEP_MS: i64 = 2_000;
 /// How much of a difference is made up at each [`Clock::slew`], milliseconds.
 const SLEW_MS: i64 = 50;
 
-/// The one clock. Only this file reads the machine's.
+/// The one clock. Only this file reads the machine's. Between two looks at the wall it goes by the runtime's instants, so
+/// that a simulated runtime simulates it, too.
 pub struct Clock {
     started: Instant,
     /// Milliseconds since the epoch at `started`, with every correction since.

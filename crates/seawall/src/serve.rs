@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use seawall_connect::Echoed;
 use seawall_core::id::Id;
 use seawall_store::memory::MemoryCounters;
 use seawall_store::postgres::{PostgresStore, Sharing};
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::app::outbox::Outbox;
+use crate::app::outbox::{Arrivals, Outbox};
 use crate::app::snapshot::Snapshot;
 use crate::app::{
     App, alarms, check_alarm, detection, hits, idempotency, init, intel, lists, models, recorder, reload,
@@ -105,6 +106,15 @@ pub async fn migrate(config: &Config) -> Result<String, StoreError> {
     })
 }
 
+/// Takes everything from the embedded store of the data directory to PostgreSQL; rows by table.
+pub async fn import(config: &Config) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let Some(url) = &config.store.postgres else {
+        return Err(StoreError::Unavailable("store.url names no PostgreSQL".to_owned()));
+    };
+    let vault = Arc::new(Vault::open(config.data_dir(), false)?);
+    seawall_store::import::import(config.data_dir(), url, vault).await
+}
+
 /// Opens the stores to serve from them: with counters that nodes share, where these are configured.
 async fn open(config: &Config) -> Result<Store, StoreError> {
     let mut store = open_store(config, true).await?;
@@ -157,11 +167,54 @@ pub async fn start(config: Config) -> Result<Running, String> {
     let clock = Arc::new(clock(&store, newest));
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
     tracing::info!(unknown = recovery.unknown, waiting = recovery.waiting, "recovered");
+    let listener = bind(config.server.listen).await?;
+    let addr = listener.local_addr().map_err(|e| e.to_string())?;
+    let (app, inside) = assemble(config, store, clock, intel, newest).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let jobs = inside.begin(&app, &jobs_stopped);
+    let metrics = match app.config.metrics.listen {
+        Some(listen) => Some(bind(listen).await?),
+        None => None,
+    };
+    let door = serve_doors(app.clone(), listener, metrics, stopped);
+    Ok(Running { addr, app, initialised, stop, stop_jobs, listener: tokio::spawn(door), jobs })
+}
+
+/// Where channels end that the parts of a gateway talk through.
+pub struct Inside {
+    arrivals: Arrivals,
+    echoed: mpsc::Receiver<Echoed>,
+}
+
+impl Inside {
+    /// Begins what goes on behind the requests, until `stopped`.
+    pub fn begin(self, app: &Arc<App>, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+        let (app, stopped) = (|| app.clone(), || stopped.clone());
+        vec![
+            tokio::spawn(jobs::outbox::run(app(), self.arrivals, stopped())),
+            tokio::spawn(jobs::echo::run(app(), self.echoed, stopped())),
+            tokio::spawn(jobs::hooks::run(app(), stopped())),
+            tokio::spawn(jobs::intel::run(app(), stopped())),
+            tokio::spawn(jobs::counters::run(app(), stopped())),
+            tokio::spawn(jobs::follow::run(app(), stopped())),
+            tokio::spawn(jobs::housekeeping::run(app(), stopped())),
+        ]
+    }
+}
+
+/// Puts a gateway together over its stores, whatever they are, and brings back what it knew; nothing goes on yet.
+/// `newest`: the ledger's newest row.
+pub async fn assemble(
+    config: Config,
+    store: Store,
+    clock: Arc<Clock>,
+    intel: intel::Intel,
+    newest: i64,
+) -> Result<(Arc<App>, Inside), String> {
     let detection = detection::restore(&store, config.data_dir()).await.map_err(|e| e.to_string())?;
     let (echoes, echoed) = mpsc::channel(ECHOES);
     let (outbox, arrivals) = Outbox::new();
-    let listener = bind(config.server.listen).await?;
-    let addr = listener.local_addr().map_err(|e| e.to_string())?;
     let app = Arc::new(App {
         ids: IdSource::new(newest, &store),
         store,
@@ -197,23 +250,7 @@ pub async fn start(config: Config) -> Result<Running, String> {
     reload::refill(&app).await.map_err(|e| e.to_string())?;
     crate::app::grants::restore(&app).await.map_err(|e| e.to_string())?;
     alarms::load(&app).await.map_err(|e| e.to_string())?;
-    let (stop, stopped) = watch::channel(false);
-    let (stop_jobs, jobs_stopped) = watch::channel(false);
-    let jobs = vec![
-        tokio::spawn(jobs::outbox::run(app.clone(), arrivals, jobs_stopped.clone())),
-        tokio::spawn(jobs::echo::run(app.clone(), echoed, jobs_stopped.clone())),
-        tokio::spawn(jobs::hooks::run(app.clone(), jobs_stopped.clone())),
-        tokio::spawn(jobs::intel::run(app.clone(), jobs_stopped.clone())),
-        tokio::spawn(jobs::counters::run(app.clone(), jobs_stopped.clone())),
-        tokio::spawn(jobs::follow::run(app.clone(), jobs_stopped.clone())),
-        tokio::spawn(jobs::housekeeping::run(app.clone(), jobs_stopped)),
-    ];
-    let metrics = match app.config.metrics.listen {
-        Some(listen) => Some(bind(listen).await?),
-        None => None,
-    };
-    let door = serve_doors(app.clone(), listener, metrics, stopped);
-    Ok(Running { addr, app, initialised, stop, stop_jobs, listener: tokio::spawn(door), jobs })
+    Ok((app, Inside { arrivals, echoed }))
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {

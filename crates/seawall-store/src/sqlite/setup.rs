@@ -19,6 +19,7 @@ pub const LOCK_FILE: &str = "seawall.lock";
 const CHECKPOINT_PAGES: u32 = 8192;
 const PAGE_SIZE: u32 = 4096;
 const VAULT_CHECK: &[u8] = b"this database belongs to this key";
+const CHECK_PLACE: Place = Place { kind: *b"vc", row: 0 };
 
 /// Locks the directory for this process. The lock ends with the returned file.
 pub(super) fn lock(dir: &Path) -> Result<File> {
@@ -77,14 +78,14 @@ fn refuse(path: &Path, error: StoreError) -> StoreError {
 }
 
 /// The log and the shared-memory file take their permissions from this one.
-fn create_private(path: &Path) -> Result<()> {
+pub(super) fn create_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     made.map(drop).map_err(|e| StoreError::Unavailable(format!("cannot open {}: {e}", path.display())))
 }
 
 /// Schema of the file; 0 when it is new and empty. Reads only.
-fn inspect(conn: &Connection) -> Result<i64> {
+pub(super) fn inspect(conn: &Connection) -> Result<i64> {
     conn.busy_timeout(Duration::from_secs(5))?;
     let pragma = |name: &str| conn.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0));
     let (application, schema) = (pragma("application_id")?, pragma("user_version")?);
@@ -143,10 +144,9 @@ fn migrate(
     Ok(())
 }
 
-/// A known value, sealed, and one look-up hash: both must come out right, or nothing else would.
-fn check_vault(conn: &Connection, vault: &Vault) -> Result<()> {
-    let place = Place::new(*b"vc", 0);
-    let hash = vault.index().hash(b'v', VAULT_CHECK).cast_signed();
+/// Whether `vault` is the key of a database: a known value, sealed, and one look-up hash must both come out right, or
+/// nothing else would. `None` where nothing was sealed yet.
+pub(super) fn belongs(conn: &Connection, vault: &Vault) -> Result<Option<bool>> {
     let stored: Option<(Vec<u8>, i64)> = conn
         .query_row(
             "SELECT a.value, b.value FROM meta a, meta b WHERE a.key = 'vault' AND b.key = 'vault_hash'",
@@ -154,19 +154,29 @@ fn check_vault(conn: &Connection, vault: &Vault) -> Result<()> {
             |r| Ok((r.get(0)?, r.get(1)?)),
         )
         .optional()?;
-    let Some((sealed, stored_hash)) = stored else {
-        let mut insert = conn.prepare("INSERT INTO meta VALUES (?1, ?2)")?;
-        insert.execute(params!["vault", vault.seal(place, VAULT_CHECK)?])?;
-        insert.execute(params!["vault_hash", hash])?;
-        return Ok(());
-    };
-    let ours =
-        stored_hash == hash && vault.open_sealed(place, &sealed).is_ok_and(|plain| plain == VAULT_CHECK);
-    if ours {
-        return Ok(());
+    let opens =
+        |sealed: &[u8]| vault.open_sealed(CHECK_PLACE, sealed).is_ok_and(|plain| plain == VAULT_CHECK);
+    Ok(stored.map(|(sealed, hash)| hash == check_hash(vault) && opens(&sealed)))
+}
+
+fn check_hash(vault: &Vault) -> i64 {
+    vault.index().hash(b'v', VAULT_CHECK).cast_signed()
+}
+
+/// Refuses another database's key; a new database takes this one.
+fn check_vault(conn: &Connection, vault: &Vault) -> Result<()> {
+    match belongs(conn, vault)? {
+        Some(true) => Ok(()),
+        Some(false) => Err(StoreError::Corrupt(format!(
+            "{KEY_FILE} does not belong to {DATABASE_FILE}; restore the key file from its backup"
+        ))),
+        None => {
+            let mut insert = conn.prepare("INSERT INTO meta VALUES (?1, ?2)")?;
+            insert.execute(params!["vault", vault.seal(CHECK_PLACE, VAULT_CHECK)?])?;
+            insert.execute(params!["vault_hash", check_hash(vault)])?;
+            Ok(())
+        }
     }
-    let why = format!("{KEY_FILE} does not belong to {DATABASE_FILE}; restore the key file from its backup");
-    Err(StoreError::Corrupt(why))
 }
 
 fn sync_dir(dir: &Path) -> Result<()> {

@@ -90,7 +90,11 @@ pub async fn check_code(
     }
     if checked == Checked::Right {
         let index = app.store.vault.index();
-        app.store.counters.clear(&[index.counter(BACK_OFF, index.msisdn(verification.to))]).await?;
+        // The code was right, and that is on disk: counters that do not answer must not turn it into an error.
+        let back_off = [index.counter(BACK_OFF, index.msisdn(verification.to))];
+        if let Err(error) = app.store.counters.clear(&back_off).await {
+            tracing::warn!(%error, "a confirmed code did not end the back-off of its number");
+        }
         learn_address(app, &verification, at).await;
         reconfirm::confirmed(app, &verification.subaccount, verification.to, at).await?;
     }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::audit::Actor;
 use super::cancel::canceled;
-use super::{App, detection, lists, receipts, recorder};
+use super::{App, detection, lists, receipts, recorder, tombstones};
 
 /// How long the answer to a request waits for its erasure.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -143,6 +143,10 @@ fn hits(app: &App, msisdn: Msisdn) -> Vec<ListHit> {
 async fn finish(app: &App, mut job: ErasureJob) -> Result<(), StoreError> {
     let Some(number) = job.number.take().and_then(Msisdn::from_u64) else { return Ok(()) };
     job.receipt = Some(receipts::sign(app, &receipt(app, &job, number))?);
+    // Before the number is forgotten: a backup that knows it may be restored one day.
+    let hash = app.store.vault.index().msisdn(number);
+    tombstones::append(app.config.data_dir(), hash, app.now())
+        .map_err(|e| StoreError::Unavailable(format!("cannot write {}: {e}", tombstones::TOMBSTONES_FILE)))?;
     app.store.ledger.save_erasure(job).await
 }
 
@@ -181,6 +185,6 @@ fn receipt(app: &App, job: &ErasureJob, number: Msisdn) -> Value {
             {"what": "states, prices and countries of messages", "as": "rows without number, text or decision facts",
                 "why": "accounting", "until": limits},
         ],
-        "backups": "A backup made before still holds what was erased; restore, then erase again.",
+        "backups": "A backup made before still holds what was erased; restoring it takes a list of what was erased since.",
     })
 }

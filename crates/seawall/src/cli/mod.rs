@@ -2,9 +2,11 @@
 
 mod admin;
 mod backtest;
+mod backup;
 mod check_config;
 pub mod demo;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod list;
@@ -13,6 +15,7 @@ mod migrate;
 mod model;
 mod output;
 mod replay;
+mod restore;
 mod rule;
 mod serve;
 mod simulate;
@@ -62,6 +65,12 @@ enum Command {
     Init(init::InitArgs),
     /// Bring the store to this version's schema, without starting the gateway.
     Migrate(migrate::MigrateArgs),
+    /// Copy the embedded store into a file while the gateway runs.
+    Backup(backup::BackupArgs),
+    /// Make a data directory from a backup.
+    Restore(restore::RestoreArgs),
+    /// Take what the embedded store holds to PostgreSQL.
+    Import(import::ImportArgs),
     /// Check the configuration.
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
@@ -153,6 +162,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => Ok(block_on(demo::run(args))??),
         Command::Init(args) => init::run(&args),
         Command::Migrate(args) => migrate::run(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
         Command::Subaccount(args) => block_on(subaccount::run(args))?,
@@ -213,6 +225,10 @@ mod tests {
             "replay t.jsonl --policy p.toml --warmup-until 2026-01-12T00:00:00Z --out d.jsonl --json",
             "replay - --format twilio-verify-json",
             "migrate --config f",
+            "backup f --key k --data-dir d --json",
+            "restore f --key k --erased e --data-dir d --json",
+            "restore f --stopped",
+            "import --config f --json",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

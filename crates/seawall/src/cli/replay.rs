@@ -3,7 +3,7 @@
 mod decisions;
 mod formats;
 mod policy;
-mod progress;
+pub(super) mod progress;
 mod reader;
 mod report;
 

@@ -12,6 +12,7 @@ mod admin_history;
 mod at_rest;
 mod backtest;
 mod backtest_day;
+mod backup;
 mod budgets;
 mod common;
 mod config;

@@ -20,7 +20,7 @@ use super::audit::Actor;
 use groups::Group;
 
 /// Kind of the notes.
-const KIND: &str = "contact";
+pub(super) const KIND: &str = "contact";
 /// Contacts read at a time.
 const PAGE: usize = 1000;
 /// Contacts that a list goes through at most.

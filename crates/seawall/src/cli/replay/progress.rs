@@ -1,4 +1,4 @@
-//! How far a replay has come: a bar on a terminal, nothing otherwise (the summary is the line at the end).
+//! How far long work has come: a bar on a terminal, nothing otherwise (the summary is the line at the end).
 
 use std::io::IsTerminal;
 
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const EVERY: u64 = 4_096;
 
 /// The bar.
-pub(super) struct Progress(ProgressBar);
+pub(in crate::cli) struct Progress(ProgressBar);
 
 impl Progress {
     /// Of so many bytes or lines; `None`: nobody knows. `busy`: standard output is in use, and the terminal would
@@ -27,6 +27,12 @@ impl Progress {
             self.0.set_position(position);
             self.0.set_message(format!("{lines} requests"));
         }
+    }
+
+    /// Of a database: so many pages are left of so many.
+    pub fn pages(&self, left: i32, of: i32) {
+        self.0.set_length(u64::try_from(of).unwrap_or(0));
+        self.0.set_position(u64::try_from(of - left).unwrap_or(0));
     }
 
     /// Done.
