@@ -133,6 +133,18 @@ pub trait Directory: lists::Lists + notes::Notes + Send + Sync {
 
     /// The audit log, newest first.
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>>;
+
+    /// Waits until no other process makes an installation here, and keeps others waiting until it is dropped.
+    async fn installing(&self) -> Result<Box<dyn Send>> {
+        Ok(Box::new(()))
+    }
+
+    /// Whether the caller is the first of all nodes to claim something until an instant. What is claimed is named
+    /// by a hash.
+    async fn claim_once(&self, what: u64, now: Timestamp, until: Timestamp) -> Result<bool> {
+        let _ = (what, now, until);
+        Ok(true)
+    }
 }
 
 /// A step on one verification and its number's failure budget, run inside the ledger's transaction.
@@ -274,6 +286,12 @@ pub trait Ledger: Send + Sync {
         false
     }
 
+    /// Whether this node does what one node does for all of them. At most one node is told so at a time; when it is
+    /// gone another one is, within five seconds.
+    fn leads(&self) -> bool {
+        true
+    }
+
     /// Everything that sends charged since an instant, oldest first, and then what was charged by allows that
     /// were given without a send, handed to `each`. What redeemed an allow was charged when that was given.
     async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()>;
@@ -323,6 +341,29 @@ pub trait Ledger: Send + Sync {
 
     /// Forgets batches up to and including a number: a snapshot holds them.
     async fn forget_evidence(&self, up_to: u64) -> Result<()>;
+
+    /// Up to which number batches are forgotten. Whoever has folded less has missed some, and begins anew with the
+    /// snapshot. Asked where nodes share the stream.
+    async fn evidence_forgotten(&self) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// Whether [`Ledger::keep_snapshot`] keeps anything. If not, the data directory does.
+    fn keeps_snapshots(&self) -> bool {
+        false
+    }
+
+    /// Keeps what the stream up to and including a number folds to, in place of older ones. One that is older than
+    /// what is kept changes nothing; one of another stream, that came further than this one, is a `Conflict`.
+    async fn keep_snapshot(&self, folded: u64, snapshot: Vec<u8>) -> Result<()> {
+        let _ = (folded, snapshot);
+        Ok(())
+    }
+
+    /// The newest of these.
+    async fn snapshot(&self) -> Result<Option<(u64, Vec<u8>)>> {
+        Ok(None)
+    }
 
     /// Erases what is older than its retention, in bounded steps; true while there is more.
     async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool>;

@@ -136,6 +136,7 @@ fn clock(store: &Store, newest: i64) -> Clock {
 /// Makes an installation: first account, subaccount, key and admin token.
 pub async fn init(config: &Config, account: &str, subaccount: Option<&str>) -> Result<Initialised, String> {
     let store = open_store(config, true).await.map_err(|e| e.to_string())?;
+    let _installing = store.directory.installing().await.map_err(|e| e.to_string())?;
     let done = init_store(&store, account, subaccount).await;
     store.ledger.close().await;
     done
@@ -150,6 +151,8 @@ async fn init_store(store: &Store, account: &str, subaccount: Option<&str>) -> R
 
 /// A store without an account is made an installation.
 async fn init_if_empty(store: &Store) -> Result<Option<Initialised>, String> {
+    // Where nodes share a database, the first one does, and the others wait for it.
+    let _installing = store.directory.installing().await.map_err(|e| e.to_string())?;
     match store.directory.documents(crate::app::entities::collection::ACCOUNT).await {
         Ok(found) if found.is_empty() => Ok(Some(init_store(store, "default", None).await?)),
         Ok(_) => Ok(None),
@@ -198,6 +201,7 @@ impl Inside {
             tokio::spawn(jobs::intel::run(app(), stopped())),
             tokio::spawn(jobs::counters::run(app(), stopped())),
             tokio::spawn(jobs::follow::run(app(), stopped())),
+            tokio::spawn(jobs::evidence::run(app(), stopped())),
             tokio::spawn(jobs::housekeeping::run(app(), stopped())),
         ]
     }

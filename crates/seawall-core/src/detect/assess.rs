@@ -76,6 +76,12 @@ impl Engine {
     /// What is to be thought of a request. Only the checkpoints that are due by then change anything.
     pub fn assess(&mut self, asked: &Asked) -> Evidence {
         self.advance(asked.at);
+        self.consider(asked)
+    }
+
+    /// The same as of the last event, which changes nothing: two engines that folded the same events stay the same,
+    /// whoever asks them what.
+    pub fn consider(&self, asked: &Asked) -> Evidence {
         let keys = Keys::of(asked);
         self.warm(&keys);
         let cohort = self.cohort(asked, &keys);

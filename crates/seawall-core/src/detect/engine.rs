@@ -143,6 +143,16 @@ impl Engine {
         }
     }
 
+    /// Nothing happened until `at`.
+    pub fn pass(&mut self, at: Timestamp) {
+        self.advance(at);
+    }
+
+    /// The latest instant that was folded.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
     /// Moves to `at` and runs the checkpoints that are due by then. Time never goes back.
     pub(super) fn advance(&mut self, at: Timestamp) {
         let at = at.as_millis();

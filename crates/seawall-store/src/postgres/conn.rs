@@ -322,6 +322,10 @@ pub(super) enum Lock {
     Retention,
     /// Joining and leaving.
     Nodes,
+    /// Keeping a snapshot of the evidence.
+    Snapshot,
+    /// Making an installation.
+    Installation,
 }
 
 impl Lock {
@@ -334,6 +338,8 @@ impl Lock {
             Lock::Partitions => 4,
             Lock::Retention => 5,
             Lock::Nodes => 6,
+            Lock::Snapshot => 7,
+            Lock::Installation => 8,
         }
     }
 }

@@ -6,7 +6,7 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use tokio::sync::watch;
 
-use super::{PostgresStore, documents, opt_outs};
+use super::{PostgresStore, documents, once, opt_outs};
 use crate::records::{AuditEntry, Document, OptOut, Page};
 use crate::{Changes, Directory, Result};
 
@@ -71,5 +71,13 @@ impl Directory for PostgresStore {
 
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>> {
         documents::audit_log(&self.db, page).await
+    }
+
+    async fn installing(&self) -> Result<Box<dyn Send>> {
+        Ok(Box::new(once::installing(&self.db).await?))
+    }
+
+    async fn claim_once(&self, what: u64, now: Timestamp, until: Timestamp) -> Result<bool> {
+        once::claim(&self.db, what, now, until).await
     }
 }

@@ -10,7 +10,7 @@ use seawall_core::verification::Checked;
 use super::conn::Db;
 use super::{
     PostgresStore, charges, checks, decisions, erase, evidence, hooks, known, messages, node, prune, scan,
-    travel, verifications,
+    snapshots, travel, verifications,
 };
 use crate::records::{
     Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob, HookDelivery,
@@ -164,6 +164,10 @@ impl Ledger for PostgresStore {
         self.db.node.is_shared()
     }
 
+    fn leads(&self) -> bool {
+        self.db.node.leads()
+    }
+
     async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()> {
         charges::past(&self.db, since, each).await
     }
@@ -236,6 +240,22 @@ impl Ledger for PostgresStore {
 
     async fn forget_evidence(&self, up_to: u64) -> Result<()> {
         evidence::forget(&self.db, up_to).await
+    }
+
+    async fn evidence_forgotten(&self) -> Result<u64> {
+        evidence::forgotten(&self.db).await
+    }
+
+    fn keeps_snapshots(&self) -> bool {
+        true
+    }
+
+    async fn keep_snapshot(&self, folded: u64, snapshot: Vec<u8>) -> Result<()> {
+        snapshots::keep(&self.db, folded, &snapshot).await
+    }
+
+    async fn snapshot(&self) -> Result<Option<(u64, Vec<u8>)>> {
+        snapshots::newest(&self.db).await
     }
 
     async fn prune(&self, now: Timestamp, retention: &Retention) -> Result<bool> {

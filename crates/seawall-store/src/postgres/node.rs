@@ -29,6 +29,8 @@ const NUMBERS: i64 = 1024;
 const RENEW: Duration = Duration::from_secs(1);
 /// How long one lasts, as an interval of PostgreSQL.
 const LEASE: &str = "interval '3 seconds'";
+/// How long a node that leads goes on without having renewed: less than its lease lasts.
+const LEADS: Duration = Duration::from_millis(2_700);
 /// How long a lease has to be seen to have run out.
 const DOUBT: Duration = Duration::from_millis(900);
 /// How long a start waits for the node before it to be gone.
@@ -44,6 +46,7 @@ pub(super) struct Node {
     number: AtomicI64,
     shared: AtomicBool,
     ousted: AtomicBool,
+    leads_until: Mutex<Option<Instant>>,
     expired: Mutex<HashMap<i64, Instant>>,
     changes: watch::Sender<Changes>,
 }
@@ -55,6 +58,7 @@ impl Default for Node {
             number: AtomicI64::new(0),
             shared: AtomicBool::new(false),
             ousted: AtomicBool::new(false),
+            leads_until: Mutex::default(),
             expired: Mutex::default(),
             changes: watch::channel(Changes::default()).0,
         }
@@ -75,6 +79,15 @@ impl Node {
     /// Whether there may be others.
     pub(super) fn is_shared(&self) -> bool {
         self.shared.load(Ordering::Acquire)
+    }
+
+    /// Whether it does what one node does for all.
+    pub(super) fn leads(&self) -> bool {
+        !self.is_shared() || self.leading().is_some_and(|until| Instant::now() < until)
+    }
+
+    fn leading(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.leads_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is set up, as it changes.
@@ -187,16 +200,36 @@ impl Keeper {
 
     /// Renews the lease, or takes a new one; looks what has changed.
     async fn renew(&mut self, db: &Db) -> Result<()> {
+        let begun = Instant::now();
         let sql = format!("UPDATE nodes SET until = clock_timestamp() + {LEASE} WHERE lease = $1");
         if self.client.execute(&sql, &[&db.node.lease()]).await? == 0 {
             self.take(db).await?;
         }
         let sql = "SELECT coalesce(max(value) FILTER (WHERE name = 'version'), 0), \
-             coalesce(max(value) FILTER (WHERE name = 'entries'), 0) FROM meta WHERE name IN ('version', 'entries')";
+             coalesce(max(value) FILTER (WHERE name = 'entries'), 0), \
+             (SELECT n.lease FROM nodes n JOIN meta m ON m.name = 'leader' AND m.value = n.lease \
+              WHERE n.until > clock_timestamp()) \
+             FROM meta WHERE name IN ('version', 'entries')";
         let row = self.client.query_one(sql, &[]).await?;
+        self.lead(db, row.try_get(2)?, begun).await?;
         let count = |at: usize| Ok::<_, StoreError>(row.try_get::<_, i64>(at)?.cast_unsigned());
         let now = Changes { version: count(0)?, entries: count(1)? };
         db.node.changes.send_if_modified(|known| std::mem::replace(known, now) != now);
+        Ok(())
+    }
+
+    /// Goes on leading, or begins to where nobody does. The lease that says so was renewed after `begun`.
+    async fn lead(&mut self, db: &Db, leader: Option<i64>, begun: Instant) -> Result<()> {
+        let own = db.node.lease();
+        let leads = match leader {
+            Some(leader) => leader == own,
+            None => {
+                let sql = "INSERT INTO meta (name, value) VALUES ('leader', $1) ON CONFLICT (name) DO UPDATE SET value = $1 \
+                     WHERE NOT EXISTS (SELECT 1 FROM nodes n WHERE n.lease = meta.value AND n.until > clock_timestamp())";
+                self.client.execute(sql, &[&own]).await? > 0
+            }
+        };
+        *db.node.leading() = leads.then(|| begun + LEADS);
         Ok(())
     }
 

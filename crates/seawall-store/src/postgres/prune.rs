@@ -38,6 +38,7 @@ pub(super) async fn step(db: &Db, now: Timestamp, retention: &Retention) -> Resu
     most =
         most.max(delete(&mut conn, "idempotency", "at", now.minus(retention.idempotency).as_millis()).await?);
     most = most.max(delete(&mut conn, "open_verifications", "expires", now.as_millis()).await?);
+    conn.run("DELETE FROM claims WHERE until < $1", &[&now.as_millis()]).await?;
     let sql = "DELETE FROM lookups WHERE (number, sub) IN \
          (SELECT number, sub FROM lookups WHERE at < $1 AND sub <> '' ORDER BY at LIMIT $2)";
     most = most.max(conn.run(sql, &[&now.minus(retention.texts).as_millis(), &STEP]).await?);

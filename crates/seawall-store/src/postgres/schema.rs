@@ -7,7 +7,7 @@
 //! - `messages.changed` is when the state changed; the packed progress says it too, but a claim writes only columns.
 
 /// One step from each schema to the next; `meta.schema` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, STREAM];
 
 const FIRST: &str = "
 CREATE TABLE nodes (
@@ -112,4 +112,16 @@ CREATE TABLE notes (
 CREATE UNIQUE INDEX notes_number ON notes (number, kind, scope);
 CREATE INDEX notes_kind ON notes (kind, key);
 CREATE INDEX notes_at ON notes (kind, at);
+";
+
+/// The stream of evidence is common to all nodes: a batch is appended once however often it is tried, snapshots of it
+/// lie beside it, and `claims` says who does what is to be done once.
+const STREAM: &str = "
+ALTER TABLE evidence ADD COLUMN token bigint;
+CREATE UNIQUE INDEX evidence_token ON evidence (token);
+CREATE TABLE evidence_snapshots (
+  folded bigint NOT NULL, part bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY (folded, part)
+);
+CREATE TABLE claims (what bigint PRIMARY KEY, until bigint NOT NULL);
+CREATE INDEX claims_until ON claims (until);
 ";

@@ -225,3 +225,75 @@ async fn while_the_server_hangs_requests_know_soon_and_nothing_is_left_behind() 
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_node_leads_and_another_takes_over_when_it_is_gone() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let node = || PostgresStore::open(&url, vault(), Sharing::Shared);
+    let mut nodes = vec![node().await.unwrap(), node().await.unwrap(), node().await.unwrap()];
+    while !nodes.is_empty() {
+        let begun = Instant::now();
+        while !nodes.iter().any(Ledger::leads) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nobody leads");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let leading: Vec<usize> = (0..nodes.len()).filter(|n| nodes[*n].leads()).collect();
+        assert_eq!(leading.len(), 1, "one of {}", nodes.len());
+        // It ends without a word.
+        nodes.remove(leading[0]).db.close();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_of_evidence_is_kept_in_parts_and_never_replaced_by_an_older_one() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap();
+    assert_eq!(store.snapshot().await.unwrap(), None);
+    for batch in 1..10u8 {
+        store.append_evidence(vec![batch]).await.unwrap();
+    }
+    assert!(matches!(store.keep_snapshot(10, b"another's".to_vec()).await, Err(StoreError::Conflict)));
+    let large: Vec<u8> = (0..9_000_000u32).map(|n| (n % 251) as u8).collect();
+    store.keep_snapshot(7, large.clone()).await.unwrap();
+    store.keep_snapshot(6, b"older".to_vec()).await.unwrap();
+    let (folded, kept) = store.snapshot().await.unwrap().unwrap();
+    assert!(folded == 7 && kept == large, "as it was written");
+    store.keep_snapshot(9, b"newer".to_vec()).await.unwrap();
+    assert_eq!(store.snapshot().await.unwrap(), Some((9, b"newer".to_vec())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_appended_once_and_what_is_forgotten_is_known() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap();
+    let first = store.append_evidence(b"first".to_vec()).await.unwrap();
+    assert_eq!(store.append_evidence(b"first".to_vec()).await.unwrap(), first);
+    let second = store.append_evidence(b"second".to_vec()).await.unwrap();
+    assert_eq!(store.evidence_after(0).await.unwrap().len(), 2);
+    assert_eq!(store.evidence_forgotten().await.unwrap(), 0);
+    store.forget_evidence(first).await.unwrap();
+    assert_eq!(store.evidence_forgotten().await.unwrap(), first);
+    assert_eq!(store.evidence_after(0).await.unwrap(), [(second, b"second".to_vec())]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_claim_is_given_once_until_its_time_is_over() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = Arc::new(PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap());
+    let claim = |now, until| {
+        let store = store.clone();
+        tokio::spawn(async move { store.claim_once(5, at(now), at(until)).await.unwrap() })
+    };
+    for (now, until) in [(0, 10), (10, 20)] {
+        let mut given = 0;
+        for one in (0..8).map(|_| claim(now, until)).collect::<Vec<_>>() {
+            given += u32::from(one.await.unwrap());
+        }
+        assert_eq!(given, 1);
+    }
+    assert!(!claim(19, 30).await.unwrap());
+}

@@ -125,6 +125,13 @@ pub async fn load(app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Whether no other node tells it. If that cannot be known it is told: rather twice than never.
+async fn is_ours(app: &App, alarm: &Alarm, at: Timestamp) -> bool {
+    let what = format!("{} {} {}", alarm.action, alarm.target, alarm.step);
+    let what = app.store.vault.index().text(b'a', &what);
+    app.store.directory.claim_once(what, at, alarm.until).await.unwrap_or(true)
+}
+
 /// Delivers what came together. `all`: also what is counted and was written down less than a minute ago.
 pub async fn flush(app: &App, all: bool) {
     let now = app.now();
@@ -136,6 +143,9 @@ pub async fn flush(app: &App, all: bool) {
         }
     }
     for (alarm, at) in alarms {
+        if !is_ours(app, &alarm, at).await {
+            continue;
+        }
         tracing::warn!(action = alarm.action, target = alarm.target, "{}", alarm.description);
         let entry = Actor::system().entry(at, alarm.action, &alarm.target, alarm.detail.clone());
         if let Err(error) = app.store.directory.note_audit(entry).await {

@@ -6,31 +6,38 @@
 //! next request sees it. What operators look at may wait: it is brought up to date each second, and when asked.
 //! Events go to the ledger within a second, in batches; a snapshot says how far it has folded them, and a start
 //! folds the rest. What a crash can lose is the last second of evidence, never a message.
+//!
+//! Where nodes share the ledger, the stream is common to them, and each folds all of it in the stream's order, its own
+//! events included: they count once they are in the stream, a tenth of a second after they happened. So the
+//! same prefix of the stream is the same evidence on every node, and a snapshot is of a place in the stream,
+//! whichever node made it. [`stream`] writes and follows, [`kept`] makes snapshots and starts from them.
 
 pub mod happened;
+mod kept;
 pub mod recent;
+mod stream;
 mod watch;
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use seawall_core::detect::{Asked, Engine, Event, Evidence, Size, Tuning};
+use seawall_core::detect::{Asked, Engine, Event, Evidence, Size};
 use seawall_core::id::Id;
+use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
-use seawall_store::vault::Place;
-use seawall_store::{Store, StoreError};
+use tokio::time::Instant;
 
-use super::App;
 use happened::{Happened, Note, Seen};
+pub use kept::{Forget, SNAPSHOT_FILE, restore, snapshot};
+pub use stream::{catch_up, flush};
 pub use watch::Watch;
 
-/// Name of the snapshot in the data directory.
-pub const SNAPSHOT_FILE: &str = "evidence.snapshot";
-const PLACE: Place = Place { kind: *b"es", row: 0 };
 /// Events that wait for a ledger that does not answer; older ones are given up then.
 const MOST_PENDING: usize = 200_000;
 
+/// For so long time may stand still in the stream.
+const STANDS: Duration = Duration::from_secs(1);
 /// Events that are folded into [`Watch`] before other tasks get their turn.
 const AT_A_TIME: usize = 256;
 
@@ -40,6 +47,18 @@ const AT_A_TIME: usize = 256;
 pub struct Detection {
     state: Mutex<State>,
     watch: Mutex<Watch>,
+    /// Whether other nodes write to the stream, too.
+    shared: bool,
+    turn: tokio::sync::Mutex<Turn>,
+}
+
+/// Held by whoever writes the stream, reads it, or makes a snapshot.
+#[derive(Default)]
+struct Turn {
+    /// A batch of which nobody knows yet whether it is in the stream.
+    sending: Option<Vec<u8>>,
+    /// How far the snapshot before the newest one had folded the stream.
+    before: u64,
 }
 
 #[derive(Default)]
@@ -50,6 +69,10 @@ struct State {
     unwatched: VecDeque<Arc<Happened>>,
     /// The batch up to which the engine has folded the ledger's stream.
     folded: u64,
+    /// When nothing more was in the stream, last.
+    up_to_date: Option<Instant>,
+    /// When it was looked whether a part of the stream was missed.
+    looked: Option<Instant>,
     lost: u64,
 }
 
@@ -59,6 +82,10 @@ impl State {
             Happened::Event(event, _) => self.engine.observe(event),
             // Nothing is to be expected of it any more, and it speaks against nobody.
             Happened::Unsent { id, at } => self.engine.observe(&Event::Failed { id: *id, at: *at }),
+            Happened::Forget { number } => {
+                Msisdn::from_u64(*number).into_iter().for_each(|number| self.engine.forget_number(number));
+            }
+            Happened::Passed { at } => self.engine.pass(*at),
             Happened::Note(_) => {}
         }
     }
@@ -80,7 +107,9 @@ impl Detection {
 
     /// What is to be thought of a request, before it is decided.
     pub fn assess(&self, asked: &Asked) -> Evidence {
-        self.state().engine.assess(asked)
+        let mut state = self.state();
+        // What nodes share, nobody changes by asking.
+        if self.shared { state.engine.consider(asked) } else { state.engine.assess(asked) }
     }
 
     /// Folds an event in, and keeps it for the ledger.
@@ -106,14 +135,16 @@ impl Detection {
     fn happened(&self, event: Happened) {
         let event = Arc::new(event);
         let mut state = self.state();
-        state.fold(&event);
+        if !self.shared {
+            state.fold(&event);
+            state.unwatched.push_back(event.clone());
+        }
         if state.pending.len() >= MOST_PENDING {
             let keep_from = MOST_PENDING / 10;
             state.pending.drain(..keep_from);
             state.lost += keep_from as u64;
         }
-        state.pending.push(event.clone());
-        state.unwatched.push_back(event);
+        state.pending.push(event);
     }
 
     /// Shows the watch up to so many events that it has not seen; true while there are more.
@@ -145,157 +176,46 @@ impl Detection {
         ask(&self.state().engine)
     }
 
-    /// Forgets what is known of one number.
-    pub fn forget_number(&self, number: seawall_core::msisdn::Msisdn) {
-        self.state().engine.forget_number(number);
+    /// Forgets what is known of one number; on all nodes.
+    pub fn forget_number(&self, number: Msisdn) {
+        self.happened(Happened::Forget { number: number.as_u64() });
     }
 
-    fn take(&self) -> Vec<Arc<Happened>> {
-        std::mem::take(&mut self.state().pending)
-    }
-
-    /// Everything as of one event: what is not written yet, and both folds.
-    fn halt(&self) -> (Vec<Arc<Happened>>, Engine, Watch) {
-        let mut watch = self.watching();
-        let (pending, unwatched, engine) = {
-            let mut state = self.state();
-            (std::mem::take(&mut state.pending), std::mem::take(&mut state.unwatched), state.engine.clone())
+    /// Where nodes share the stream, time passes by what is in it: one of them says so when nothing else does.
+    pub fn pass(&self, now: Timestamp) {
+        let stands = {
+            let state = self.state();
+            state.pending.is_empty() && state.engine.at().plus(STANDS) <= now
         };
-        unwatched.iter().for_each(|happened| watch.observe(happened));
-        (pending, engine, watch.clone())
-    }
-
-    /// What could not be written comes before what has happened since.
-    fn give_back(&self, mut events: Vec<Arc<Happened>>) {
-        let mut state = self.state();
-        events.append(&mut state.pending);
-        state.pending = events;
-    }
-}
-
-/// Brings what operators look at up to date, and lets other tasks run meanwhile.
-pub async fn catch_up(app: &App) {
-    while app.detection.catch_up(AT_A_TIME) {
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Writes what has happened since the last time.
-pub async fn flush(app: &App) -> bool {
-    let events = app.detection.take();
-    write(app, events).await
-}
-
-async fn write(app: &App, events: Vec<Arc<Happened>>) -> bool {
-    if events.is_empty() {
-        return true;
-    }
-    let batch = postcard::to_allocvec(&events).unwrap_or_default();
-    match app.store.ledger.append_evidence(batch).await {
-        Ok(seq) => {
-            app.detection.state().folded = seq;
-            true
+        if self.shared && stands {
+            self.happened(Happened::Passed { at: now });
         }
-        Err(error) => {
-            tracing::error!(%error, "evidence of the last second waits for the ledger");
-            app.detection.give_back(events);
-            false
+    }
+
+    /// Until it is dropped, nothing is written to the stream, and nothing of it is folded.
+    pub async fn hold(&self) -> impl Drop {
+        self.turn.lock().await
+    }
+
+    /// How far this node is behind what has happened.
+    pub fn lag(&self) -> Lag {
+        let state = self.state();
+        let since = if self.shared { state.up_to_date.map(|at| at.elapsed()) } else { None };
+        Lag {
+            millis: since.map_or(0, |since| since.as_millis()),
+            waiting: state.pending.len(),
+            folded: state.folded,
         }
     }
 }
 
-/// Writes a snapshot, and then forgets the part of the stream that it holds. Called by the one job that also
-/// flushes, so no batch is written in between.
-pub async fn snapshot(app: &App) {
-    let (events, engine, watch) = app.detection.halt();
-    if !write(app, events).await {
-        return;
-    }
-    let folded = app.detection.state().folded;
-    let (vault, dir) = (app.store.vault.clone(), app.config.data_dir().to_owned());
-    let written = tokio::task::spawn_blocking(move || {
-        let snapshot = Snapshot { folded, engine: engine.snapshot(), watch: watch.snapshot() };
-        let plain = postcard::to_allocvec(&snapshot).unwrap_or_default();
-        let sealed = vault.seal(PLACE, &plain)?;
-        replace(&dir.join(SNAPSHOT_FILE), &sealed)
-            .map_err(|e| StoreError::Unavailable(format!("cannot write {SNAPSHOT_FILE}: {e}")))
-    });
-    match written.await {
-        Ok(Ok(())) => {
-            if let Err(error) = app.store.ledger.forget_evidence(folded).await {
-                tracing::warn!(%error, "evidence that the snapshot holds could not be forgotten");
-            }
-        }
-        Ok(Err(error)) => tracing::error!(%error, "the evidence was not snapshotted; the stream goes on"),
-        Err(error) => tracing::error!(%error, "the evidence was not snapshotted; the stream goes on"),
-    }
-}
-
-/// A file that is either the old one or the new one, whatever happens.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let fresh = path.with_extension("snapshot.new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all())
-}
-
-/// What the file holds. Each part knows its own format, so that a new version of one does not cost the other.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Snapshot {
-    folded: u64,
-    engine: Vec<u8>,
-    watch: Vec<u8>,
-}
-
-/// Everything as it was: the snapshot, and the stream after it. A snapshot that cannot be read is told and
-/// passed over: the stream that is left is folded alone, and detection learns the rest anew.
-pub async fn restore(store: &Store, dir: &Path) -> Result<Detection, StoreError> {
-    let (mut state, mut watch) = read_snapshot(store, dir).unwrap_or_default();
-    let mut batches = 0u64;
-    loop {
-        let next = store.ledger.evidence_after(state.folded).await?;
-        let Some((last, _)) = next.last() else { break };
-        state.folded = *last;
-        for (seq, batch) in next {
-            match postcard::from_bytes::<Vec<Happened>>(&batch) {
-                Ok(events) => events.iter().for_each(|event| {
-                    state.fold(event);
-                    watch.observe(event);
-                }),
-                Err(error) => tracing::warn!(seq, %error, "a batch of evidence cannot be read; passed over"),
-            }
-            batches += 1;
-        }
-    }
-    let size = state.engine.size();
-    tracing::info!(batches, keys = size.keys, outstanding = size.outstanding, "evidence restored");
-    Ok(Detection { state: Mutex::new(state), watch: Mutex::new(watch) })
-}
-
-fn read_snapshot(store: &Store, dir: &Path) -> Option<(State, Watch)> {
-    let sealed = std::fs::read(dir.join(SNAPSHOT_FILE)).ok()?;
-    let plain = match store.vault.open_sealed(PLACE, &sealed) {
-        Ok(plain) => plain,
-        Err(error) => {
-            tracing::error!(%error, "{SNAPSHOT_FILE} cannot be read; going on with the stream alone");
-            return None;
-        }
-    };
-    let Ok(snapshot) = postcard::from_bytes::<Snapshot>(&plain) else {
-        tracing::warn!("{SNAPSHOT_FILE} is of another version; going on with the stream alone");
-        return None;
-    };
-    let engine = Engine::restore(Tuning::default(), &snapshot.engine)
-        .inspect_err(|error| tracing::warn!(%error, "the snapshot of the evidence is passed over"));
-    let watch = Watch::restore(&snapshot.watch);
-    if watch.is_none() {
-        tracing::warn!("the snapshot of signals and incidents is of another version, and is passed over");
-    }
-    let (engine, watch) = (engine.unwrap_or_default(), watch.unwrap_or_default());
-    Some((State { engine, folded: snapshot.folded, ..State::default() }, watch))
+/// How far a node is behind what has happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Lag {
+    /// Milliseconds since it had folded everything that was in the stream.
+    pub millis: u128,
+    /// Events of its own that are not in the stream yet.
+    pub waiting: usize,
+    /// The batch up to which it has folded the stream.
+    pub folded: u64,
 }

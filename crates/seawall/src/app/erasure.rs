@@ -2,7 +2,7 @@
 //! restart, and told in a signed receipt. What has to stay in force stays as a keyed hash or a count.
 //!
 //! The housekeeping alone erases: it also writes what came together in memory, so nothing is written anew behind
-//! an erasure's back.
+//! an erasure's back. Where there are several nodes, the one that leads erases, once the others have written theirs.
 
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use super::{App, detection, lists, receipts, recorder, tombstones};
 
 /// How long the answer to a request waits for its erasure.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// In so long every node has written what came together in its memory.
+const OTHERS_WROTE: Duration = Duration::from_secs(4);
 /// Steps of one job in one go; the rest waits for the next second.
 const STEPS: usize = 2_000;
 
@@ -65,7 +67,9 @@ pub async fn work(app: &App) {
         Err(error) => return tracing::error!(%error, "erasures that wait cannot be read"),
     };
     let mut done = Vec::new();
-    for job in jobs {
+    let now = app.now();
+    let ripe = |job: &ErasureJob| !app.store.ledger.is_shared() || job.asked_at.plus(OTHERS_WROTE) <= now;
+    for job in jobs.into_iter().filter(ripe) {
         match erase(app, job).await {
             Ok(Some(job)) => done.push(job),
             Ok(None) => {}
@@ -76,7 +80,7 @@ pub async fn work(app: &App) {
         return;
     }
     // The stream of evidence names numbers; what a snapshot holds is erased from it.
-    detection::snapshot(app).await;
+    detection::snapshot(app, detection::Forget::All).await;
     for job in done {
         if let Err(error) = finish(app, job).await {
             tracing::error!(%error, "an erasure is done and its receipt is not; it is tried again");

@@ -79,10 +79,31 @@ async fn text(app: &App) -> Response {
     let snapshot = app.snapshot.load_full();
     let up = snapshot.providers.values().filter(|p| p.connector.health() == Health::Up).count();
     let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let lag = app.detection.lag();
     let gauges = [
         ("seawall_outbox_messages", "Messages that wait for a provider.", waiting),
         ("seawall_providers", "Providers that are switched on.", number(snapshot.providers.len())),
         ("seawall_providers_up", "Providers that take messages.", number(up)),
+        (
+            "seawall_evidence_behind_milliseconds",
+            "Since this node had folded everything in the stream of evidence that nodes share.",
+            u64::try_from(lag.millis).unwrap_or(u64::MAX),
+        ),
+        (
+            "seawall_evidence_waiting_events",
+            "Events of this node that are not in the stream of evidence yet.",
+            number(lag.waiting),
+        ),
+        (
+            "seawall_evidence_folded",
+            "The batch up to which this node has folded the stream of evidence; the same on all nodes that are level.",
+            lag.folded,
+        ),
+        (
+            "seawall_leads",
+            "Whether this node does what one does for all.",
+            u64::from(app.store.ledger.leads()),
+        ),
         ("seawall_policy_version", "Grows with every change of the set-up.", snapshot.policy.version),
     ];
     ([(CONTENT_TYPE, MEDIA_TYPE)], app.metrics.text(&gauges)).into_response()

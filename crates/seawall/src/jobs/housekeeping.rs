@@ -1,4 +1,5 @@
-//! Once a second: decisions and request windows to the ledger. Now and then: key uses, retention, the clock.
+//! Once a second: decisions and request windows to the ledger. Now and then: key uses, retention, the clock. What is to
+//! be done once, where there are several nodes, one of them does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use seawall_core::limit::Counts;
 use tokio::sync::watch;
 
+use crate::app::detection::Forget;
 use crate::app::signals::alerts as signals;
 use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, lists, recorder};
 
@@ -27,7 +29,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         let stopping = tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => false,
             () = app.erasures.notified() => {
-                erasure::work(&app).await;
+                erase(&app).await;
                 continue;
             }
             _ = shutdown.changed() => true,
@@ -35,14 +37,10 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         second += 1;
         recover_gone(&app).await;
         recorder::flush(&app, longest_request_window(&app)).await;
-        detection::catch_up(&app).await;
-        incidents::tend::tend(&app).await;
-        if second.is_multiple_of(SIGNALS_EVERY) {
-            signals::tell(&app, app.now());
-        }
+        watch_out(&app, second).await;
         alarms::flush(&app, stopping).await;
         if stopping || second.is_multiple_of(SNAPSHOT_EVERY) {
-            detection::snapshot(&app).await;
+            detection::snapshot(&app, Forget::Old).await;
         } else {
             detection::flush(&app).await;
         }
@@ -58,13 +56,36 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
         lists::sweep(&app).await;
         // What a restart or a message under way interrupted.
-        erasure::work(&app).await;
-        if second.is_multiple_of(CONSENTS_EVERY) {
+        erase(&app).await;
+        if second.is_multiple_of(CONSENTS_EVERY) && app.store.ledger.leads() {
             expire_questions(&app).await;
         }
-        if second.is_multiple_of(PRUNE_EVERY) {
+        if second.is_multiple_of(PRUNE_EVERY) && app.store.ledger.leads() {
             prune(&app).await;
         }
+    }
+}
+
+/// Brings up to date what operators look at, and does about it what is done without being asked for. Whoever does
+/// it has to have seen what was done before, so it is left for later while the stream cannot be read.
+async fn watch_out(app: &App, second: u64) {
+    if app.store.ledger.is_shared() && !detection::flush(app).await {
+        return;
+    }
+    detection::catch_up(app).await;
+    if !app.store.ledger.leads() {
+        return;
+    }
+    app.detection.pass(app.now());
+    incidents::tend::tend(app).await;
+    if second.is_multiple_of(SIGNALS_EVERY) {
+        signals::tell(app, app.now());
+    }
+}
+
+async fn erase(app: &App) {
+    if app.store.ledger.leads() {
+        erasure::work(app).await;
     }
 }
 

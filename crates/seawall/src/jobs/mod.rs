@@ -4,6 +4,7 @@ pub mod circuit;
 pub mod counters;
 pub mod echo;
 pub mod egress;
+pub mod evidence;
 pub mod follow;
 pub mod hooks;
 pub mod housekeeping;

@@ -5,6 +5,7 @@ use seawall_core::decision::{Decision, Verdict};
 use seawall_core::detect::{Event, Family, KeyKind};
 use seawall_core::facts::Facts;
 use seawall_core::limit::Mode;
+use seawall_core::msisdn::Msisdn;
 use seawall_core::reason::{Class, Reason, ReasonCode};
 use seawall_core::request::Request;
 use seawall_core::time::Timestamp;
@@ -24,6 +25,26 @@ pub enum Happened {
     },
     /// Something was done about an incident.
     Note(Note),
+    /// A number is to be forgotten.
+    Forget {
+        /// Its digits.
+        number: u64,
+    },
+    /// Nothing happened until then.
+    Passed {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Happened {
+    /// The number that is to be forgotten.
+    pub fn forgotten(&self) -> Option<Msisdn> {
+        match self {
+            Happened::Forget { number } => Msisdn::from_u64(*number),
+            _ => None,
+        }
+    }
 }
 
 /// What became of a request, as far as its event does not say.

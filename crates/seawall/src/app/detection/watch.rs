@@ -28,6 +28,8 @@ impl Watch {
             Happened::Event(event, seen) => (event, seen.as_deref()),
             Happened::Note(note) => return self.incidents.noted(note),
             Happened::Unsent { id, .. } => return self.unsent(*id),
+            // It holds numbers as hashes only, and time in which nothing happens is no signal.
+            Happened::Forget { .. } | Happened::Passed { .. } => return,
         };
         self.signals.advance(event.at().as_secs(), &mut self.recent);
         match event {
