@@ -1,11 +1,13 @@
 //! `cargo xtask data --from DIR`: builds the tracked tables below `data/` from their sources. `data/README.md`
-//! names the sources; the same sources give the same bytes.
+//! names the sources; the same sources give the same bytes. `cargo xtask data --plans` builds the numbering plans
+//! alone, whose source is the library that is linked.
 
 mod addresses;
 mod codes;
 mod layers;
 mod numbers;
 mod places;
+mod plans;
 mod read;
 
 use std::time::Instant;
@@ -30,6 +32,7 @@ type Build = fn(&From) -> Result<Vec<File>, String>;
 
 const BUILDS: &[(&str, Build)] = &[
     ("addresses", addresses::build),
+    ("numbering plans", |_| plans::build()),
     ("operators", numbers::operators),
     ("disposable numbers", numbers::disposable),
     ("time zones", places::zones),
@@ -37,11 +40,18 @@ const BUILDS: &[(&str, Build)] = &[
     ("prices", places::prices),
 ];
 
+const USAGE: &str = "usage: cargo xtask data --from DIR, or cargo xtask data --plans";
+
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let [flag, dir] = arguments else { return Err("usage: cargo xtask data --from DIR".to_owned()) };
-    if flag != "--from" {
-        return Err(format!("unknown option {flag}; usage: cargo xtask data --from DIR"));
+    match arguments {
+        [flag] if flag == "--plans" => plans::build()?.iter().try_for_each(write),
+        [flag, dir] if flag == "--from" => all(dir),
+        [flag, ..] => Err(format!("unknown option {flag}; {USAGE}")),
+        [] => Err(USAGE.to_owned()),
     }
+}
+
+fn all(dir: &str) -> Result<(), String> {
     let from = From::new(dir)?;
     let mut files = Vec::new();
     for (name, build) in BUILDS {

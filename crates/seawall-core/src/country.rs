@@ -14,12 +14,13 @@ impl Country {
 
     /// Reads two letters in either case.
     pub fn parse(text: &str) -> Option<Self> {
-        match *text.as_bytes() {
-            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
-                Some(Country([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
-            }
-            _ => None,
-        }
+        Self::from_letters(*text.as_bytes().as_array()?)
+    }
+
+    /// Two letters of ASCII in either case.
+    pub(crate) fn from_letters([a, b]: [u8; 2]) -> Option<Self> {
+        let letters = a.is_ascii_alphabetic() && b.is_ascii_alphabetic();
+        letters.then(|| Country([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
     }
 
     /// The two letters in ASCII.

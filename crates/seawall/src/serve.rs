@@ -162,7 +162,6 @@ async fn init_if_empty(store: &Store) -> Result<Option<Initialised>, String> {
 
 /// Starts everything and returns once requests are answered.
 pub async fn start(config: Config) -> Result<Running, String> {
-    seawall_core::msisdn::warm();
     let intel = intel::Intel::open(&config.intel)?;
     let store = open(&config).await.map_err(|e| e.to_string())?;
     let initialised = init_if_empty(&store).await?;

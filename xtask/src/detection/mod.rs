@@ -57,7 +57,6 @@ pub(crate) struct Measured {
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let plan = plan(arguments)?;
     let begun = Instant::now();
-    seawall_core::msisdn::warm();
     let chosen: Vec<&Scenario> = scenarios().iter().filter(|s| wanted(&plan, s.name)).collect();
     if chosen.is_empty() {
         return Err(format!("no scenario has a name with {}", plan.names.join(" or ")));

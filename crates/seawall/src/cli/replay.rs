@@ -85,7 +85,6 @@ struct Run {
 
 impl Run {
     fn new(args: &ReplayArgs, setting: Setting, decisions: Decisions) -> Self {
-        seawall_core::msisdn::warm();
         Run {
             replay: Replay::under(setting, Engine::default()),
             summary: Summary::new(args.warmup_until),
