@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod calls;
 mod crash;
 mod data;
 mod deny;
@@ -30,6 +31,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
     ("retries", "callers that retry and hang up, and a kill: one effect a key", retries::run),
     ("properties", "thousands of new random cases for each property", properties::run),
+    ("calls", "two phones reach each other through a mask, over Kamailio and rtpengine", calls::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),

@@ -25,7 +25,7 @@ pub fn needs(policy: &Policy, request: &Request) -> Needs {
         open_verification: request.operation == Operation::VerifyStart,
         history: request.operation.sends() || asked.history,
         lists: request.operation.sends() || asked.lists,
-        evidence: request.operation.sends() && policy.detection.mode != Mode::Off,
+        evidence: request.operation.is_message() && policy.detection.mode != Mode::Off,
         address: request.client.ip.is_some() && policy.limits.iter().any(|l| l.per.is(Per::ClientIp)),
         velocities: asked.velocities,
         // An allow that is redeemed was charged when it was given.

@@ -72,6 +72,14 @@ pub enum IdKind {
     Erasure,
     /// `cns_`: an opt-in
     Consent,
+    /// `mask_`: a masking session
+    Mask,
+    /// `call_`: a masked call
+    Call,
+    /// `vno_`: a virtual number
+    VirtualNumber,
+    /// `pool_`: a pool of virtual numbers
+    Pool,
     /// `rev_`: an answer that a person has to look at
     Review,
     /// `rcf_`: a number that has to be confirmed again
@@ -110,6 +118,10 @@ impl IdKind {
             Self::Model => "mdl_",
             Self::Erasure => "era_",
             Self::Consent => "cns_",
+            Self::Mask => "mask_",
+            Self::Call => "call_",
+            Self::VirtualNumber => "vno_",
+            Self::Pool => "pool_",
             Self::Review => "rev_",
             Self::Reconfirmation => "rcf_",
             Self::Binding => "bnd_",

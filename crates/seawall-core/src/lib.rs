@@ -25,6 +25,7 @@ pub mod intel;
 pub mod limit;
 pub mod list;
 pub mod lookup;
+pub mod masking;
 pub mod message;
 pub mod model;
 pub mod money;

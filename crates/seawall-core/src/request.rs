@@ -31,16 +31,25 @@ pub enum Operation {
     /// Facts about a number are asked for.
     #[serde(rename = "lookup")]
     Lookup,
+    /// A call between two parties is to be put through a mask.
+    #[serde(rename = "voice.call")]
+    VoiceCall,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Operation; 5] =
-        [Self::VerifyStart, Self::VerifyCheck, Self::SmsSend, Self::SmsBatch, Self::Lookup];
+    pub const ALL: [Operation; 6] =
+        [Self::VerifyStart, Self::VerifyCheck, Self::SmsSend, Self::SmsBatch, Self::Lookup, Self::VoiceCall];
 
     /// Whether something leaves for a phone.
     pub fn sends(self) -> bool {
-        matches!(self, Self::VerifyStart | Self::SmsSend | Self::SmsBatch)
+        matches!(self, Self::VerifyStart | Self::SmsSend | Self::SmsBatch | Self::VoiceCall)
+    }
+
+    /// Whether it is a message of ours. A call between two people is none: it has no text, no route, and says nothing about
+    /// campaigns.
+    pub fn is_message(self) -> bool {
+        self.sends() && self != Self::VoiceCall
     }
 
     /// The wire word.
@@ -51,6 +60,7 @@ impl Operation {
             Self::SmsSend => "sms.send",
             Self::SmsBatch => "sms.batch",
             Self::Lookup => "lookup",
+            Self::VoiceCall => "voice.call",
         }
     }
 
@@ -62,6 +72,7 @@ impl Operation {
             Self::SmsSend => 2,
             Self::SmsBatch => 3,
             Self::Lookup => 4,
+            Self::VoiceCall => 5,
         }
     }
 

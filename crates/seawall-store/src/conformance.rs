@@ -7,6 +7,7 @@ mod directory;
 mod entries;
 mod fixtures;
 mod lists;
+mod masking;
 mod notes;
 mod rest;
 mod scan;
@@ -15,6 +16,8 @@ mod travel;
 mod verify;
 
 use std::sync::Arc;
+
+pub use masking::allocations_never_collide;
 
 pub use fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
 
@@ -66,6 +69,9 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     directory::opt_outs_hold_for_one_or_all(&open().directory).await?;
     notes::notes_are_found_by_number_kind_and_instant(&open().directory).await?;
     notes::an_erased_number_has_no_notes(&open()).await?;
+    masking::a_session_is_found_by_either_pair(&open().directory).await?;
+    masking::calls_are_kept_once_and_say_how_a_number_does(&open().directory).await?;
+    masking::masks_are_erased_and_forgotten(&open()).await?;
     directory::the_audit_log_and_key_uses_are_kept(&open().directory).await
 }
 

@@ -11,6 +11,7 @@ mod counters;
 pub mod device;
 pub mod import;
 pub mod lists;
+pub mod masking;
 pub mod memory;
 pub mod notes;
 mod packed;
@@ -81,7 +82,7 @@ pub struct Changes {
 
 /// What is set up: accounts, keys, limits, providers and so on as named documents, and opt-outs.
 #[async_trait]
-pub trait Directory: lists::Lists + notes::Notes + Send + Sync {
+pub trait Directory: lists::Lists + notes::Notes + masking::Masks + Send + Sync {
     /// All documents of a collection, oldest first.
     async fn documents(&self, collection: &str) -> Result<Vec<Document>>;
 

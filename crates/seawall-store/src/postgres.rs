@@ -18,6 +18,7 @@ mod hooks;
 mod known;
 mod ledger;
 mod lists;
+mod masking;
 mod messages;
 mod node;
 mod notes;

@@ -432,11 +432,19 @@ pub struct Retention {
     pub audit: Duration,
     /// Idempotency keys.
     pub idempotency: Duration,
+    /// Masking sessions that are over, and masked calls.
+    pub masking: Duration,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let days = |n: u64| Duration::from_secs(n * 86_400);
-        Retention { texts: days(7), messages: days(90), audit: days(365), idempotency: days(1) }
+        Retention {
+            texts: days(7),
+            messages: days(90),
+            audit: days(365),
+            idempotency: days(1),
+            masking: days(30),
+        }
     }
 }

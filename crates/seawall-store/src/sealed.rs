@@ -9,6 +9,7 @@ pub(crate) mod dims;
 pub(crate) mod erasing;
 pub(crate) mod hooks;
 pub(crate) mod marks;
+pub(crate) mod masking;
 pub(crate) mod messages;
 pub(crate) mod scan;
 pub(crate) mod setup;

@@ -22,6 +22,7 @@ mod known;
 mod ledger;
 mod lists;
 mod lookups;
+mod masking;
 mod messages;
 mod notes;
 mod numbers;

@@ -71,7 +71,8 @@ macro_rules! attributes {
     };
 }
 
-const OPERATIONS: &[&str] = &["verify.start", "verify.check", "sms.send", "sms.batch", "lookup"];
+const OPERATIONS: &[&str] =
+    &["verify.start", "verify.check", "sms.send", "sms.batch", "lookup", "voice.call"];
 const CHANNELS: &[&str] = &["sms", "call"];
 const CONTINENTS: &[&str] =
     &["africa", "antarctica", "asia", "europe", "north_america", "oceania", "south_america"];

@@ -8,7 +8,7 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
-    if request.operation.sends()
+    if request.operation.is_message()
         && request.client.ip.is_none()
         && of_subaccount(policy, request).require_client_ip
     {

@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::time::Timestamp;
 
 pub(super) fn check(policy: &Policy, request: &Request, _: &Facts, _: Timestamp, report: &mut Report<'_>) {
-    if !request.operation.sends() {
+    if !request.operation.is_message() {
         return;
     }
     let own = of_subaccount(policy, request);

@@ -205,6 +205,43 @@ pub(super) const TABLES: &[Table] = &[
         ],
         "SELECT row, tail, kind, number, scope, at, body FROM notes",
     ),
+    plain(
+        "mask_sessions",
+        &[
+            ("key", Number),
+            ("tail", Number),
+            ("sub", Text),
+            ("a", Number),
+            ("b", Number),
+            ("ends", Number),
+            ("over", Truth),
+            ("revision", Number),
+            ("body", Bytes),
+        ],
+        "SELECT row, tail, sub, a, b, ends, over, revision, body FROM mask_sessions",
+    ),
+    plain(
+        "mask_pairs",
+        &[("mask", Number), ("caller", Number), ("session", Number), ("free", Number)],
+        "SELECT mask, caller, session, free FROM mask_pairs",
+    ),
+    plain(
+        "mask_calls",
+        &[
+            ("key", Number),
+            ("tail", Number),
+            ("sub", Text),
+            ("session", Number),
+            ("mask", Number),
+            ("caller", Number),
+            ("callee", Number),
+            ("reference", Number),
+            ("result", Number),
+            ("revision", Number),
+            ("body", Bytes),
+        ],
+        "SELECT row, tail, sub, session, mask, caller, callee, reference, result, revision, body FROM mask_calls",
+    ),
 ];
 
 /// Numbers that PostgreSQL gives go on above those that were imported.

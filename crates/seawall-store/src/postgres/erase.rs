@@ -55,6 +55,7 @@ async fn of_index(conn: &mut Conn, db: &Db, number: Msisdn, next: &mut Erasing) 
     next.erased.lookups += conn.run("DELETE FROM lookups WHERE number = $1", &[&hash]).await?;
     next.erased.known += u64::from(known::forget(conn, hash).await?);
     next.erased.notes += conn.run("DELETE FROM notes WHERE number = $1", &[&hash]).await?;
+    next.erased.masking += super::masking::erase(conn, hash).await?;
     for entry in opt_outs::of_number(conn, &db.vault, hash).await? {
         // They stay in force by their keyed hash; the number in them goes, and the note, a person's words.
         if entry.msisdn == number {

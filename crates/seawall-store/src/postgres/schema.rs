@@ -7,7 +7,7 @@
 //! - `messages.changed` is when the state changed; the packed progress says it too, but a claim writes only columns.
 
 /// One step from each schema to the next; `meta.schema` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, STREAM];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, STREAM, MASKING];
 
 const FIRST: &str = "
 CREATE TABLE nodes (
@@ -124,4 +124,31 @@ CREATE TABLE evidence_snapshots (
 );
 CREATE TABLE claims (what bigint PRIMARY KEY, until bigint NOT NULL);
 CREATE INDEX claims_until ON claims (until);
+";
+
+/// Masking. A pair of caller and virtual number names one session: its primary key says so.
+const MASKING: &str = "
+CREATE TABLE mask_sessions (
+  key bigint PRIMARY KEY, tail bigint NOT NULL, sub text NOT NULL, a bigint NOT NULL, b bigint NOT NULL,
+  ends bigint NOT NULL, over boolean NOT NULL, revision bigint NOT NULL, body bytea NOT NULL
+);
+CREATE INDEX mask_sessions_a ON mask_sessions (a);
+CREATE INDEX mask_sessions_b ON mask_sessions (b);
+CREATE INDEX mask_sessions_ends ON mask_sessions (over, ends);
+CREATE TABLE mask_pairs (
+  mask bigint NOT NULL, caller bigint NOT NULL, session bigint NOT NULL, free bigint NOT NULL,
+  PRIMARY KEY (mask, caller)
+);
+CREATE INDEX mask_pairs_caller ON mask_pairs (caller);
+CREATE INDEX mask_pairs_session ON mask_pairs (session);
+CREATE INDEX mask_pairs_free ON mask_pairs (free);
+CREATE TABLE mask_calls (
+  key bigint PRIMARY KEY, tail bigint NOT NULL, sub text NOT NULL, session bigint, mask bigint NOT NULL,
+  caller bigint NOT NULL, callee bigint, reference bigint NOT NULL UNIQUE, result bigint, revision bigint NOT NULL,
+  body bytea NOT NULL
+);
+CREATE INDEX mask_calls_session ON mask_calls (session);
+CREATE INDEX mask_calls_mask ON mask_calls (mask, key);
+CREATE INDEX mask_calls_caller ON mask_calls (caller);
+CREATE INDEX mask_calls_callee ON mask_calls (callee);
 ";

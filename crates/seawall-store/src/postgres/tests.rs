@@ -44,6 +44,13 @@ async fn it_keeps_every_promise() {
     conformance::run_persistent(|| backend(&same)).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_masks_at_once_never_collide() {
+    let Some(server) = here().await else { return };
+    let store = backend(&server.database().await.unwrap());
+    conformance::allocations_never_collide(&store, 1_000, 40, 40).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_would_not_keep_its_word_is_refused() {
     let Some(server) = here().await else { return };

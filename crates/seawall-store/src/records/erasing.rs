@@ -42,6 +42,8 @@ pub struct Erased {
     pub known: u64,
     /// Notes about it deleted: consents, contacts, answers to look at.
     pub notes: u64,
+    /// Masking sessions and masked calls deleted.
+    pub masking: u64,
     /// Opt-outs that stay as a keyed hash.
     pub opt_outs: u64,
     /// Allow entries of lists deleted.

@@ -61,6 +61,7 @@ fn of_index(turn: &mut Turn<'_>, number: Msisdn, next: &mut Erasing) -> Result<(
     next.erased.lookups += gone("DELETE FROM lookups WHERE number = ?1")?;
     next.erased.known += u64::from(super::known::forget(turn, hash)?);
     next.erased.notes += super::notes::erase(turn, hash)?;
+    next.erased.masking += super::masking::erase(turn, hash)?;
     next.erased.opt_outs += opt_outs(turn, hash, number)?;
     if next.erased.under_way == 0 {
         next.cursor = Cursor::Decisions(0);

@@ -15,7 +15,8 @@
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS, NOTES];
+pub(super) const MIGRATIONS: &[&str] =
+    &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS, NOTES, MASKING];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -125,4 +126,31 @@ CREATE UNIQUE INDEX notes_number ON notes (number, kind, scope);
 CREATE INDEX notes_kind ON notes (kind);
 CREATE INDEX notes_at ON notes (kind, at);
 ALTER TABLE opt_outs ADD COLUMN narrow INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Masking. A pair of caller and virtual number names one session: its primary key says so.
+const MASKING: &str = "
+CREATE TABLE mask_sessions (
+  row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, sub TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL,
+  ends INTEGER NOT NULL, over INTEGER NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX mask_sessions_a ON mask_sessions (a);
+CREATE INDEX mask_sessions_b ON mask_sessions (b);
+CREATE INDEX mask_sessions_ends ON mask_sessions (over, ends);
+CREATE TABLE mask_pairs (
+  mask INTEGER NOT NULL, caller INTEGER NOT NULL, session INTEGER NOT NULL, free INTEGER NOT NULL,
+  PRIMARY KEY (mask, caller)
+);
+CREATE INDEX mask_pairs_caller ON mask_pairs (caller);
+CREATE INDEX mask_pairs_session ON mask_pairs (session);
+CREATE INDEX mask_pairs_free ON mask_pairs (free);
+CREATE TABLE mask_calls (
+  row INTEGER PRIMARY KEY, tail INTEGER NOT NULL, sub TEXT NOT NULL, session INTEGER, mask INTEGER NOT NULL,
+  caller INTEGER NOT NULL, callee INTEGER, reference INTEGER NOT NULL UNIQUE, result INTEGER, revision INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX mask_calls_session ON mask_calls (session);
+CREATE INDEX mask_calls_mask ON mask_calls (mask, row);
+CREATE INDEX mask_calls_caller ON mask_calls (caller);
+CREATE INDEX mask_calls_callee ON mask_calls (callee);
 ";

@@ -40,6 +40,13 @@ async fn a_directory_keeps_every_promise() {
     conformance::run_persistent(|| backend(SqliteStore::open(&same, vault()).unwrap())).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_thousand_masks_at_once_never_collide() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = backend(SqliteStore::open(dir.path(), vault()).unwrap());
+    conformance::allocations_never_collide(&store, 10_000, 400, 40).await.unwrap();
+}
+
 #[tokio::test]
 async fn only_one_process_may_use_a_directory() {
     let dir = tempfile::tempdir().unwrap();

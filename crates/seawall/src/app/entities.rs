@@ -36,6 +36,12 @@ pub mod collection {
     pub const PRICES: &str = "prices";
     /// Webhooks.
     pub const WEBHOOKS: &str = "webhooks";
+    /// Webhooks of voice events.
+    pub const VOICE_WEBHOOKS: &str = "voice-webhooks";
+    /// Pools of virtual numbers.
+    pub const NUMBER_POOLS: &str = "number-pools";
+    /// Virtual numbers.
+    pub const VIRTUAL_NUMBERS: &str = "virtual-numbers";
     /// Templates.
     pub const TEMPLATES: &str = "templates";
     /// Plans.

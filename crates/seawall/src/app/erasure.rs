@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::audit::Actor;
 use super::cancel::canceled;
-use super::{App, detection, lists, receipts, recorder, tombstones};
+use super::{App, detection, lists, masking, receipts, recorder, tombstones};
 
 /// How long the answer to a request waits for its erasure.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -94,6 +94,7 @@ async fn erase(app: &App, mut job: ErasureJob) -> Result<Option<ErasureJob>, Sto
     // What is still in memory is written first, so that it is found.
     recorder::settled(app).await;
     take_back(app, number).await?;
+    masking::end::of_number(app, number).await?;
     for _ in 0..STEPS {
         job.erasing = app.store.ledger.erase_step(number, job.erasing).await?;
         let waits = job.erasing.cursor == Cursor::Messages && job.erasing.erased.under_way > 0;
@@ -173,6 +174,7 @@ fn receipt(app: &App, job: &ErasureJob, number: Msisdn) -> Value {
             "lookup_answers": erased.lookups,
             "confirmations": erased.known,
             "consents_contacts_and_answers": erased.notes,
+            "masking_sessions_and_calls": erased.masking,
             "allow_entries": erased.allow_entries,
             "sandbox_lookup": erased.sandbox,
         },

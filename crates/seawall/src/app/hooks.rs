@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
+use super::masking::inventory::VoiceEvent;
 use super::screen::Screened;
 
 /// Receipts that come later than this are not passed on.
@@ -202,6 +203,19 @@ pub fn event(
 ) -> Result<Vec<HookDelivery>, StoreError> {
     let Some(listener) = listener(app, subaccount, None) else { return Ok(Vec::new()) };
     Ok(vec![delivery(app, subaccount, listener, body, now)?])
+}
+
+/// A voice event for the webhook that a subaccount set up for its kind, in 8x8's words.
+pub fn voice(
+    app: &App,
+    subaccount: &str,
+    event: VoiceEvent,
+    body: &Value,
+    now: Timestamp,
+) -> Result<Option<HookDelivery>, StoreError> {
+    let found = app.snapshot.load().voice_webhook(subaccount, event).map(|w| (w.url.clone(), w.id.clone()));
+    let Some((url, id)) = found else { return Ok(None) };
+    delivery(app, subaccount, Listener { url, webhook: Some(id) }, body, now).map(Some)
 }
 
 fn currency(app: &App) -> String {

@@ -29,6 +29,7 @@ pub mod init;
 pub mod intel;
 pub mod lists;
 pub mod lookup;
+pub mod masking;
 pub mod models;
 pub mod number_history;
 pub mod outbox;
@@ -95,6 +96,8 @@ pub struct App {
     pub enumeration: enumeration::Watch,
     /// What the sandbox's lookup knows.
     pub sandbox_lookup: Arc<seawall_connect::SandboxLookup>,
+    /// How apps are asked what to do with a call.
+    pub asker: masking::ask_app::Asker,
     /// Lists in force.
     pub lists: lists::Lists,
     /// How often entries of lists and the like were met since the last flush.

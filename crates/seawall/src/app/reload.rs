@@ -17,6 +17,7 @@ use super::App;
 use super::collections::plans::Plan;
 use super::collections::suspensions::StoredSuspension;
 use super::entities::{ApiKey, Provider, Route, Subaccount, TestNumber, collection};
+use super::masking::inventory::Inventory;
 use super::plans::put_into;
 use super::snapshot::{RunningProvider, Snapshot};
 
@@ -103,6 +104,11 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
         allowed: read(app, collection::IP_ALLOWLIST).await?,
         prices: read(app, collection::PRICES).await?,
         webhooks: read(app, collection::WEBHOOKS).await?,
+        voice_webhooks: read(app, collection::VOICE_WEBHOOKS).await?,
+        masking: Inventory::of(
+            read(app, collection::NUMBER_POOLS).await?,
+            read(app, collection::VIRTUAL_NUMBERS).await?,
+        ),
         templates: read(app, collection::TEMPLATES).await?,
         test_numbers: by_number(read(app, collection::TEST_NUMBERS).await?),
         lists: read(app, collection::LISTS).await?,

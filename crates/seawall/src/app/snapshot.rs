@@ -19,6 +19,7 @@ use super::entities::{
     Account, AllowedNet, ApiKey, PriceEntry, Provider, Route, Settings, Subaccount, Template, TestNumber,
     Webhook,
 };
+use super::masking::inventory::{Inventory, VoiceEvent, VoiceWebhook};
 use super::rules::RunningRules;
 
 /// What requests see of the directory.
@@ -40,6 +41,10 @@ pub struct Snapshot {
     pub prices: Vec<PriceEntry>,
     /// Webhooks.
     pub webhooks: Vec<Webhook>,
+    /// Webhooks of voice events, in 8x8's words.
+    pub voice_webhooks: Vec<VoiceWebhook>,
+    /// Virtual numbers and their pools.
+    pub masking: Inventory,
     /// Numbers with a code of their own.
     pub test_numbers: HashMap<String, TestNumber>,
     /// Saved templates.
@@ -125,9 +130,12 @@ impl Snapshot {
             return;
         }
         let purpose = if request.operation == Operation::VerifyStart { "verification" } else { "message" };
+        request.currency = self.price(request.country).and_then(|price| Currency::parse(&price.currency));
+        if !request.operation.is_message() {
+            return;
+        }
         let route = self.matching(request.country, request.channel, purpose, &request.subaccount);
         request.route = route.map(|route| route.id.clone());
-        request.currency = self.price(request.country).and_then(|price| Currency::parse(&price.currency));
     }
 
     /// What a segment to a country costs. Operators are told apart once look-ups exist.
@@ -145,6 +153,18 @@ impl Snapshot {
         }
         let found = self.test_numbers.get(&to.to_e164())?;
         (now < found.expires_at).then_some(found.code.as_str())
+    }
+
+    /// The enabled webhook with an id, of whatever kind.
+    pub fn webhook_of_id(&self, id: &str) -> Option<&Webhook> {
+        let all = self.webhooks.iter().chain(self.voice_webhooks.iter().map(|voice| &voice.hook));
+        all.into_iter().find(|w| w.id == id && w.enabled)
+    }
+
+    /// Where one kind of voice event of a subaccount goes.
+    pub fn voice_webhook(&self, subaccount: &str, event: VoiceEvent) -> Option<&Webhook> {
+        let mine = |voice: &&VoiceWebhook| voice.event == event && voice.hook.subaccount_id == subaccount;
+        self.voice_webhooks.iter().find(mine).map(|voice| &voice.hook).filter(|hook| hook.enabled)
     }
 
     /// The webhook of a subaccount, or the one for all.

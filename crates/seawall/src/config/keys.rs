@@ -43,6 +43,11 @@ const fn unset(name: &'static str, kind: Kind, meaning: &'static str) -> Key {
     Key { name, kind, default: None, secret: false, meaning }
 }
 
+/// A secret that is unset unless given, and hidden as a whole when shown.
+const fn hidden(name: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Text, default: None, secret: true, meaning }
+}
+
 const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Text, default: Some(default), secret: true, meaning }
 }
@@ -79,6 +84,9 @@ pub(super) static KEYS: &[Key] = &[
     key("retention.messages", Kind::Span, "\"90d\"", "How long messages, verifications and decisions are kept; at least 2d, because limits are refilled from them."),
     key("retention.audit", Kind::Span, "\"365d\"", "How long the audit log is kept; at least 1d."),
     key("retention.idempotency", Kind::Span, "\"24h\"", "How long an idempotency key is remembered; at least 1h."),
+    key("retention.masking", Kind::Span, "\"30d\"", "How long masking sessions are kept once they are over, and masked calls; at least 1d."),
+    hidden("voice.twilio_auth_token", "Twilio's auth token: its questions about calls and texts are answered when they are signed with it."),
+    unset("voice.public_url", Kind::Text, "Where Twilio reaches the gateway, such as `https://gateway.example.com`: it signs the address that it calls."),
     unset("intel.country_mmdb", Kind::Text, "Your own file of countries by address, in MaxMind's format (.mmdb). It outranks the tables that come with the gateway. A changed file is in force within 10 s; a bad one never replaces a good one."),
     unset("intel.asn_mmdb", Kind::Text, "The same with AS numbers."),
     unset("intel.anonymous_mmdb", Kind::Text, "The same with hosting providers, VPNs, proxies, Tor exits and relays. It replaces what the tables say of these."),

@@ -20,7 +20,7 @@ use toml::Value;
 pub use error::ConfigError;
 pub use sections::{
     ConnectionLimits, Counters, IntelFiles, Log, LogFormat, LossClass, Metrics, OnLoss, Peers, Sandbox,
-    Server, Smpp, StoreConfig, TlsFiles, Webhooks,
+    Server, Smpp, StoreConfig, TlsFiles, Voice, Webhooks,
 };
 
 use raw::Raw;
@@ -57,6 +57,8 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// How SMPP may connect.
     pub smpp: Smpp,
+    /// How networks that carry calls ask.
+    pub voice: Voice,
     /// Bounds of verifications.
     pub verification: VerificationBounds,
     /// How long things are kept.
@@ -129,6 +131,7 @@ fn build(raw: &mut Raw) -> Config {
         sandbox,
         webhooks,
         smpp,
+        voice: sections::voice(raw),
         verification: sections::verification(raw),
         retention: sections::retention(raw),
         limits: sections::limits(raw),

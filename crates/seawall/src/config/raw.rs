@@ -119,6 +119,9 @@ fn default(key: &Key) -> Option<Given> {
 /// A value as TOML, with passwords masked.
 pub(super) fn shown(key: &Key, value: &Value) -> String {
     match value {
+        Value::String(_) if key.secret && key.default.is_none() => {
+            Value::String("***".to_owned()).to_string()
+        }
         Value::String(text) if key.secret => Value::String(masked(text)).to_string(),
         value => value.to_string(),
     }

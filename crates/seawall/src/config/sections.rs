@@ -102,6 +102,22 @@ pub enum OnLoss {
     Allow,
 }
 
+/// `[voice]`
+#[derive(Clone, PartialEq, Eq)]
+pub struct Voice {
+    /// What Twilio signs its questions with; without it they are not answered.
+    pub twilio_auth_token: Option<String>,
+    /// Where the gateway is reached from outside: Twilio signs the URL that it called.
+    pub public_url: Option<String>,
+}
+
+/// Without the token.
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Voice").field("twilio", &self.twilio_auth_token.is_some()).finish_non_exhaustive()
+    }
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -295,6 +311,13 @@ pub(super) fn switches(raw: &mut Raw) -> (Sandbox, Webhooks, Smpp) {
     )
 }
 
+pub(super) fn voice(raw: &mut Raw) -> Voice {
+    Voice {
+        twilio_auth_token: raw.read("voice.twilio_auth_token", None, parse::some_text),
+        public_url: raw.read("voice.public_url", None, parse::some_text),
+    }
+}
+
 pub(super) fn verification(raw: &mut Raw) -> VerificationBounds {
     let small = |n: u64| u8::try_from(n).unwrap_or(u8::MAX);
     VerificationBounds {
@@ -316,6 +339,7 @@ pub(super) fn retention(raw: &mut Raw) -> Retention {
         messages,
         audit: raw.read("retention.audit", DAY, parse::duration(DAY..=FOR_EVER)),
         idempotency: raw.read("retention.idempotency", DAY, parse::duration(hour..=DAY * 30)),
+        masking: raw.read("retention.masking", DAY * 30, parse::duration(DAY..=FOR_EVER)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::http::extract::Path;
 use crate::http::problem::Problem;
 
 /// Every page by its name.
-const PAGES: [(&str, &str); 15] = [
+const PAGES: [(&str, &str); 16] = [
     ("8x8", include_str!("../../../../docs/8x8.md")),
     ("attributes", include_str!("../../../../docs/attributes.md")),
     ("configuration", include_str!("../../../../docs/configuration.md")),
@@ -23,6 +23,7 @@ const PAGES: [(&str, &str); 15] = [
     ("limits", include_str!("../../../../docs/limits.md")),
     ("lists", include_str!("../../../../docs/lists.md")),
     ("lookup", include_str!("../../../../docs/lookup.md")),
+    ("masking", include_str!("../../../../docs/masking.md")),
     ("problems", include_str!("../../../../docs/problems.md")),
     ("providers", include_str!("../../../../docs/providers.md")),
     ("reasons", include_str!("../../../../docs/reasons.md")),

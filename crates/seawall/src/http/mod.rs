@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod problem;
 pub mod rate_limit;
 pub mod strict;
+pub mod voice;
 pub mod well_known;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
         metrics,
         callbacks::router(),
         not_me::router(),
+        voice::router(),
     ]
     .into_iter()
     .fold(eight::router(), OpenApiRouter::merge)

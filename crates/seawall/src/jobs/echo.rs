@@ -10,7 +10,7 @@ use seawall_store::StoreError;
 use seawall_store::records::{Change, MessageFilter, Page};
 use tokio::sync::{mpsc, watch};
 
-use crate::app::{App, consent, hooks};
+use crate::app::{App, consent, hooks, masking};
 
 /// A receipt can overtake the answer to its submission; it is looked up again after these pauses.
 const PATIENCE: [Duration; 4] =
@@ -79,6 +79,9 @@ async fn take_inbound(app: &App, provider: &str, inbound: &Inbound) -> Result<()
         return Ok(());
     };
     let (from, now) = (from.msisdn, app.now());
+    if masking::relay::take(app, provider, from, inbound).await? {
+        return Ok(());
+    }
     let subaccount = subaccount_of(app, from).await?;
     consent::inbound::take(app, provider, from, &subaccount, inbound).await?;
     let hooks = hooks::inbound(app, &subaccount, from, inbound, now)?;

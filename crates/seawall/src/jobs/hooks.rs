@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::egress::{self, Rules};
 use crate::app::App;
 use crate::app::hooks::event_id;
+pub use call::headers;
 use call::{Outcome, Tokens};
 
 /// Pauses after the first, second, … failed try.

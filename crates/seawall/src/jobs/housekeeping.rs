@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::detection::Forget;
 use crate::app::signals::alerts as signals;
-use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, lists, recorder};
+use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, lists, masking, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
@@ -55,6 +55,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
             return;
         }
         lists::sweep(&app).await;
+        end_masks(&app).await;
         // What a restart or a message under way interrupted.
         erase(&app).await;
         if second.is_multiple_of(CONSENTS_EVERY) && app.store.ledger.leads() {
@@ -62,6 +63,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
         if second.is_multiple_of(PRUNE_EVERY) && app.store.ledger.leads() {
             prune(&app).await;
+            prune_masks(&app).await;
         }
     }
 }
@@ -128,6 +130,21 @@ async fn expire_questions(app: &App) {
     };
     if let Err(error) = done.await {
         tracing::warn!(%error, "what is over of consents could not be ended; it is tried again");
+    }
+}
+
+async fn end_masks(app: &App) {
+    if let Err(error) = masking::end::expire(app).await {
+        tracing::warn!(%error, "masking sessions whose time is over could not be ended");
+    }
+}
+
+/// Masking sessions that are over, masked calls, and pairs that are free again.
+async fn prune_masks(app: &App) {
+    let now = app.now();
+    let before = now.minus(app.config.retention.masking);
+    if let Err(error) = app.store.directory.prune_masks(before, now, 10_000).await {
+        tracing::warn!(%error, "retention could not be applied to masking");
     }
 }
 

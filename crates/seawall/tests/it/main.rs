@@ -27,6 +27,7 @@ mod eight_fields;
 mod eight_oas;
 mod eight_sessions;
 mod eight_sms;
+mod eight_voice;
 mod eight_webhooks;
 mod erasure;
 mod explain;
@@ -36,6 +37,8 @@ mod intel;
 mod limits;
 mod lists;
 mod lookup;
+mod masking;
+mod masking_networks;
 #[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]
 #[path = "../../src/app/intel/testing.rs"]
 mod mmdb;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use seawall_core::list::ListIndex;
+use seawall_core::masking::health::Health;
 use seawall_core::time::Timestamp;
 use seawall_store::lists::Hits;
 use seawall_store::records::Document;
@@ -19,7 +20,7 @@ use super::super::snapshot::Snapshot;
 use super::Wrong;
 
 /// The collections that refer to each other.
-const LOADED: [&str; 14] = [
+const LOADED: [&str; 18] = [
     collection::SUBACCOUNTS,
     collection::API_KEYS,
     collection::IP_ALLOWLIST,
@@ -28,6 +29,10 @@ const LOADED: [&str; 14] = [
     collection::ROUTES,
     collection::PRICES,
     collection::WEBHOOKS,
+    collection::VOICE_WEBHOOKS,
+    collection::NUMBER_POOLS,
+    collection::VIRTUAL_NUMBERS,
+    collection::TEST_NUMBERS,
     collection::TEMPLATES,
     collection::PLANS,
     collection::BUDGETS,
@@ -50,6 +55,8 @@ pub struct Around {
     pub hits: hashbrown::HashMap<String, Hits>,
     /// What budgets hold, by id, when budgets are shown.
     pub usage: HashMap<String, Usage>,
+    /// How virtual numbers do, by id, when they are shown.
+    pub number_health: HashMap<String, Health>,
     /// Who makes what is made.
     pub by: String,
     documents: HashMap<&'static str, Vec<Document>>,
@@ -73,6 +80,7 @@ impl Around {
             lists: app.lists.index(),
             hits: between(app, "sus_", "sus_~").await?,
             usage: HashMap::new(),
+            number_health: HashMap::new(),
             by: String::new(),
             documents,
         })
@@ -134,6 +142,27 @@ impl Around {
         }
         let there = some_of(&known);
         Err(Wrong::field(field, format!("`{name}` is not a plan of /admin/v1/plans; there are: {there}")))
+    }
+
+    /// A pool that a field names must exist; gives its name.
+    pub fn check_pool(&self, field: &str, pool: &str) -> Result<String, Wrong> {
+        let all = self.documents(collection::NUMBER_POOLS);
+        let found = all.iter().find(|d| d.id == pool || d.name.as_deref() == Some(pool));
+        let known: Vec<&str> = all.iter().filter_map(|d| d.name.as_deref()).collect();
+        let unknown = || {
+            let there = some_of(&known);
+            Wrong::field(
+                field,
+                format!("`{pool}` is not a pool of /admin/v1/number-pools; there are: {there}"),
+            )
+        };
+        found.and_then(|d| d.name.clone()).ok_or_else(unknown)
+    }
+
+    /// Virtual numbers of a pool.
+    pub fn numbers_in(&self, pool: &str) -> usize {
+        let of = |d: &&Document| d.body.get("pool").and_then(Value::as_str) == Some(pool);
+        self.documents(collection::VIRTUAL_NUMBERS).iter().filter(of).count()
     }
 
     /// A route that a field names by id or name must exist; gives its id.

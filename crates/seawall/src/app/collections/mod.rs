@@ -8,6 +8,7 @@ pub mod ip_allowlist;
 pub mod limits;
 pub mod lists;
 pub mod mask;
+pub mod number_pools;
 pub mod opt_outs;
 pub mod plans;
 pub mod prices;
@@ -20,6 +21,8 @@ pub mod subaccounts;
 pub mod suspensions;
 pub mod templates;
 pub mod test_numbers;
+pub mod virtual_numbers;
+pub mod voice_webhooks;
 pub mod webhooks;
 pub mod wish;
 

@@ -67,6 +67,9 @@ pub enum OperationShape {
     /// Facts about a number are asked for.
     #[serde(rename = "lookup")]
     Lookup,
+    /// A call is to be put through a mask.
+    #[serde(rename = "voice.call")]
+    VoiceCall,
 }
 
 /// When a limit is charged.

@@ -131,7 +131,7 @@ async fn start(app: &App, answer: &Answer<'_>, intent: Intent) -> Result<(), Sto
 pub async fn reply(app: &App, answer: &Answer<'_>, text: Option<String>) {
     let Some(text) = text else { return };
     let source = Some(answer.sender.to_owned()).filter(|sender| !sender.is_empty());
-    let said = say::say(app, answer.subaccount, answer.from, &text, source, Category::Answer);
+    let said = say::say(app, answer.subaccount, answer.from, &text, source, Category::Answer, "consent");
     // Boxed: sending is large, and few inbound messages are answered.
     if let Err(refusal) = Box::pin(said).await {
         tracing::warn!(?refusal, "an answer was not sent");

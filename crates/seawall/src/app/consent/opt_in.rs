@@ -96,7 +96,8 @@ pub async fn ask(
 ) -> Result<Stored, Refusal> {
     let settings = app.snapshot.load().settings.consent.clone();
     let text = text.unwrap_or(settings.question);
-    let question = say::say(app, &opt_in.subaccount, number, &text, sender, Category::Transactional).await?;
+    let question =
+        say::say(app, &opt_in.subaccount, number, &text, sender, Category::Transactional, "consent").await?;
     opt_in.question = Some(question.show(IdKind::Message));
     opt_in.proof = opt_in.proof.or(Some(text));
     let ends = app.now().plus(settings.question_valid);

@@ -138,7 +138,7 @@ pub async fn ask(
 ) -> Result<Stored, Refusal> {
     let text = text.unwrap_or_else(|| app.snapshot.load().settings.consent.reconfirm.question.clone());
     let sub = &one.due.subaccount;
-    let question = say::say(app, sub, one.number, &text, sender, Category::Transactional).await?;
+    let question = say::say(app, sub, one.number, &text, sender, Category::Transactional, "consent").await?;
     let due = Due { question: Some(question.show(IdKind::Message)), ..one.due.clone() };
     Ok(keep(app, one.number, &due, one.until).await?)
 }

@@ -19,7 +19,7 @@ use super::super::{App, Refusal};
 /// The key that decisions about such messages name.
 pub const OWN_KEY: &str = "gateway";
 
-/// Sends a text of the gateway's own. Gives the message's id; a refusal has its decision.
+/// Sends a text of the gateway's own, or one that it passes on. Gives the message's id; a refusal has its decision.
 pub async fn say(
     app: &App,
     subaccount: &str,
@@ -27,6 +27,7 @@ pub async fn say(
     text: &str,
     source: Option<String>,
     category: Category,
+    purpose: &str,
 ) -> Result<Id, Refusal> {
     let to = Msisdn::parse(&to.to_e164(), None).map_err(|_| Refusal::NotFound)?;
     let sized = segment(text, EncodingChoice::Auto)
@@ -44,7 +45,7 @@ pub async fn say(
         expires_at: None,
         client: Client::default(),
         terms: Terms::default(),
-        purpose: Some("consent".to_owned()),
+        purpose: Some(purpose.to_owned()),
     };
     let sent = send_messages(app, &itself(app), subaccount, vec![ask], None, None).await?;
     let one = sent.into_iter().next().ok_or(Refusal::NotFound)?;

@@ -28,6 +28,9 @@ mod tables {
     collection!(routes, Routes, RouteInput, RouteView, "routes", "Routes", "Route");
     collection!(prices, Prices, PriceInput, PriceView, "prices", "Prices", "Price");
     collection!(webhooks, Webhooks, WebhookInput, WebhookView, "webhooks", "Webhooks", "Webhook");
+    collection!(voice_webhooks, VoiceWebhooks, VoiceWebhookInput, VoiceWebhookView, "voice-webhooks", "VoiceWebhooks", "VoiceWebhook");
+    collection!(number_pools, NumberPools, NumberPoolInput, NumberPoolView, "number-pools", "NumberPools", "NumberPool");
+    collection!(virtual_numbers, VirtualNumbers, VirtualNumberInput, VirtualNumberView, "virtual-numbers", "VirtualNumbers", "VirtualNumber");
     collection!(budgets, Budgets, BudgetInput, BudgetView, "budgets", "Budgets", "Budget");
     collection!(plans, Plans, PlanInput, PlanView, "plans", "Plans", "Plan");
     collection!(test_numbers, TestNumbers, TestNumberInput, TestNumberView, "test-numbers", "TestNumbers", "TestNumber");
@@ -35,8 +38,8 @@ mod tables {
 }
 
 use tables::{
-    api_keys, budgets, ip_allowlist, limits, lists, plans, prices, providers, routes as ways, rules,
-    subaccounts, templates, test_numbers, webhooks,
+    api_keys, budgets, ip_allowlist, limits, lists, number_pools, plans, prices, providers, routes as ways,
+    rules, subaccounts, templates, test_numbers, virtual_numbers, voice_webhooks, webhooks,
 };
 
 /// Their routes.
@@ -63,6 +66,12 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::get, prices::patch, prices::delete))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::get, webhooks::patch, webhooks::delete))
+        .routes(routes!(voice_webhooks::create, voice_webhooks::list))
+        .routes(routes!(voice_webhooks::get, voice_webhooks::patch, voice_webhooks::delete))
+        .routes(routes!(number_pools::create, number_pools::list))
+        .routes(routes!(number_pools::get, number_pools::patch, number_pools::delete))
+        .routes(routes!(virtual_numbers::create, virtual_numbers::list))
+        .routes(routes!(virtual_numbers::get, virtual_numbers::patch, virtual_numbers::delete))
         .routes(routes!(budgets::create, budgets::list))
         .routes(routes!(budgets::get, budgets::patch, budgets::delete))
         .routes(routes!(plans::create, plans::list))

@@ -4,7 +4,7 @@
 //! `*_request` file reads every field, a use case of [`crate::app`] does it, and [`error`] maps every
 //! refusal, once. Unknown JSON fields are ignored, as the original does.
 //!
-//! Several hosts of 8x8's map to this one; `/sms` before a path is stripped.
+//! Several hosts of 8x8's map to this one; `/sms` and `/voice` before a path are stripped.
 
 mod balance;
 mod call;
@@ -30,6 +30,9 @@ mod sms_manage;
 mod sms_request;
 mod sms_send;
 mod terms;
+mod voice_error;
+mod voice_numbers;
+mod voice_webhooks;
 mod webhooks;
 mod wire;
 
@@ -42,8 +45,9 @@ use crate::app::App;
 
 /// All paths of the dialect. Bodies are bounded by the handlers, which know how large each may be.
 pub fn router() -> OpenApiRouter<Arc<App>> {
-    let (prefixed, _) = documented().split_for_parts();
-    documented().merge(legacy::router().nest("/sms", prefixed).into())
+    let (sms, _) = documented().split_for_parts();
+    let (voice, _) = self::voice().split_for_parts();
+    documented().merge(self::voice()).merge(legacy::router().nest("/sms", sms).nest("/voice", voice).into())
 }
 
 fn documented() -> OpenApiRouter<Arc<App>> {
@@ -69,4 +73,15 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::get, groups::patch, groups::delete))
         .routes(routes!(groups::add, groups::remove))
+}
+
+/// The voice products: virtual numbers, voice webhooks, recordings.
+fn voice() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(voice_numbers::list))
+        .routes(routes!(voice_numbers::get))
+        .routes(routes!(voice_webhooks::list, voice_webhooks::set))
+        .routes(routes!(voice_webhooks::delete))
+        .routes(routes!(voice_numbers::recordings))
+        .routes(routes!(voice_numbers::push, voice_numbers::set_push, voice_numbers::delete_push))
 }

@@ -65,6 +65,7 @@ fn scope(operation: Operation) -> Scope {
         Operation::VerifyStart | Operation::VerifyCheck => Scope::Verify,
         Operation::SmsSend | Operation::SmsBatch => Scope::Sms,
         Operation::Lookup => Scope::Lookup,
+        Operation::VoiceCall => Scope::Voice,
     }
 }
 

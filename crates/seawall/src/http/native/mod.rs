@@ -5,10 +5,12 @@
 
 pub mod answers;
 mod batches;
-mod caller;
+pub mod caller;
 mod consents;
 mod decisions;
 mod erasures;
+mod masking;
+mod masking_views;
 mod message_view;
 mod messages;
 pub mod numbers;
@@ -55,6 +57,9 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(consents::record_opt_out))
         .routes(routes!(reconfirmations::list))
         .routes(routes!(reconfirmations::ask))
+        .routes(routes!(masking::create, masking::list))
+        .routes(routes!(masking::get, masking::patch, masking::delete))
+        .routes(routes!(masking::calls))
         .routes(routes!(erasures::erase))
         .routes(routes!(erasures::get))
 }

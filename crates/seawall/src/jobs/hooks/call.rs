@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use ring::hmac;
+use seawall_core::id::Id;
 use seawall_store::records::HookDelivery;
 
 use crate::app::App;
@@ -62,7 +63,7 @@ impl Call<'_> {
     /// Makes one try.
     pub async fn make(&self, hook: &HookDelivery) -> Outcome {
         let snapshot = self.app.snapshot.load_full();
-        let own = hook.webhook.as_ref().map(|id| snapshot.webhooks.iter().find(|w| w.id == *id && w.enabled));
+        let own = hook.webhook.as_ref().map(|id| snapshot.webhook_of_id(id));
         let (url, webhook) = match own {
             Some(None) => return Outcome::Over("the webhook was deleted or switched off".to_owned()),
             // Where it points now, not when the event happened.
@@ -93,7 +94,7 @@ impl Call<'_> {
         authorization: Option<String>,
         webhook: Option<&Webhook>,
     ) -> Outcome {
-        let Some(headers) = self.headers(hook, signer, authorization) else {
+        let Some(headers) = headers(self.app, hook.id, &hook.body, signer, authorization) else {
             return Outcome::Over("the Authorization value cannot stand in a header".to_owned());
         };
         let sent = self.client.post(url).headers(headers).body(hook.body.clone()).send().await;
@@ -108,30 +109,6 @@ impl Call<'_> {
             }
             Err(error) => Outcome::Failed(words(&error)),
         }
-    }
-
-    fn headers(
-        &self,
-        hook: &HookDelivery,
-        signer: Option<&Webhook>,
-        authorization: Option<String>,
-    ) -> Option<HeaderMap> {
-        let (id, at) = (event_id(hook.id), self.app.now().as_secs().to_string());
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(signatures) =
-            signer.map(|w| signatures(&w.secrets, &id, &at, &hook.body)).filter(|s| !s.is_empty())
-        {
-            headers.insert("webhook-signature", HeaderValue::from_str(&signatures).ok()?);
-        }
-        headers.insert("webhook-id", HeaderValue::from_str(&id).ok()?);
-        headers.insert("webhook-timestamp", HeaderValue::from_str(&at).ok()?);
-        if let Some(text) = authorization {
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        Some(headers)
     }
 
     /// The `Authorization` header: a token of the receiver's own issuer, or the fixed value.
@@ -173,6 +150,32 @@ impl Call<'_> {
         self.tokens.keep(key, token, Duration::from_secs(seconds.saturating_sub(30)));
         Ok(token.to_owned())
     }
+}
+
+/// The headers of a webhook: its id, its time, signatures with the secrets of `signer`, and how it is authorised. `None`:
+/// the authorisation cannot stand in a header.
+pub fn headers(
+    app: &App,
+    event: Id,
+    body: &str,
+    signer: Option<&Webhook>,
+    authorization: Option<String>,
+) -> Option<HeaderMap> {
+    let (id, at) = (event_id(event), app.now().as_secs().to_string());
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let signed = signer.map(|w| signatures(&w.secrets, &id, &at, body)).filter(|s| !s.is_empty());
+    if let Some(signatures) = signed {
+        headers.insert("webhook-signature", HeaderValue::from_str(&signatures).ok()?);
+    }
+    headers.insert("webhook-id", HeaderValue::from_str(&id).ok()?);
+    headers.insert("webhook-timestamp", HeaderValue::from_str(&at).ok()?);
+    if let Some(text) = authorization {
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Some(headers)
 }
 
 /// All settings together: a changed secret needs a new token.

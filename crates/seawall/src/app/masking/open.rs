@@ -1,0 +1,118 @@
+//! A masking session is opened: two parties get a virtual number that neither has with anybody else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seawall_core::masking::select::{Unfit, rotated};
+use seawall_core::masking::{Direction, Session};
+use seawall_core::msisdn::Msisdn;
+use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
+use seawall_store::masking::MaskRecord;
+
+use super::super::App;
+use super::health;
+use super::inventory::NumberPool;
+
+/// Virtual numbers whose health is looked at before one is chosen; a large pool is not gone through as a whole.
+const LOOKED_AT: usize = 64;
+
+/// A session as it is wished; well-formed already.
+#[derive(Clone, Debug)]
+pub struct OpenMask {
+    /// Whose, already entered.
+    pub subaccount: String,
+    /// From which pool; absent: from the only one.
+    pub pool: Option<String>,
+    /// The first party.
+    pub a: Msisdn,
+    /// The second.
+    pub b: Msisdn,
+    /// Who may begin.
+    pub direction: Direction,
+    /// Until when; absent: until it is ended.
+    pub expires_at: Option<Timestamp>,
+    /// Whether calls are recorded; absent: as the pool says.
+    pub record: Option<bool>,
+    /// The app's name for it.
+    pub reference: Option<String>,
+    /// What the app wants to find in it.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum NotOpened {
+    /// The parties or the pool do not allow it; the pool's name.
+    Unfit(Unfit, String),
+    /// No such pool, or several: the names of those that there are.
+    Pool(Vec<String>),
+    /// The store does not answer.
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotOpened {
+    fn from(error: StoreError) -> Self {
+        NotOpened::Store(error)
+    }
+}
+
+/// Opens one.
+pub async fn open(app: &App, ask: OpenMask) -> Result<MaskRecord, NotOpened> {
+    let pool = chosen(app, &ask)?;
+    let unfit = |why| NotOpened::Unfit(why, pool.name.clone());
+    if ask.a == ask.b {
+        return Err(unfit(Unfit::SameParty));
+    }
+    let candidates = {
+        let masking = &app.snapshot.load().masking;
+        if masking.numbers.contains_key(&ask.a) || masking.numbers.contains_key(&ask.b) {
+            return Err(unfit(Unfit::Circle));
+        }
+        masking.candidates(&pool.name)
+    };
+    let now = app.now();
+    let id = app.ids.next(now)?;
+    let record = MaskRecord {
+        id,
+        subaccount: ask.subaccount,
+        pool: pool.name.clone(),
+        session: Session {
+            a: ask.a,
+            b: ask.b,
+            mask: Msisdn::ERASED,
+            direction: ask.direction,
+            expires_at: ask.expires_at,
+            closed_at: None,
+        },
+        hold: pool.reuse_after,
+        record: ask.record.unwrap_or(pool.record),
+        reference: ask.reference,
+        metadata: ask.metadata,
+        messages: 0,
+        over: false,
+        revision: 0,
+    };
+    let mut rest = rotated(&candidates, id.tail());
+    while !rest.is_empty() {
+        let later = rest.split_off(rest.len().min(LOOKED_AT));
+        let working = health::working(app, rest).await?;
+        if let Some(opened) = app.store.directory.open_mask(record.clone(), working, now).await? {
+            return Ok(opened);
+        }
+        rest = later;
+    }
+    Err(unfit(Unfit::Exhausted))
+}
+
+fn chosen(app: &App, ask: &OpenMask) -> Result<Arc<NumberPool>, NotOpened> {
+    let snapshot = app.snapshot.load();
+    let pools = snapshot.masking.pools_for(&ask.subaccount);
+    let found = match (&ask.pool, pools.as_slice()) {
+        (Some(name), all) => all.iter().find(|pool| pool.name == *name || pool.id == *name),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    };
+    let names = || NotOpened::Pool(pools.iter().map(|pool| pool.name.clone()).collect());
+    found.map(|pool| (*pool).clone()).ok_or_else(names)
+}
