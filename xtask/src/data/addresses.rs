@@ -241,5 +241,5 @@ fn organisations(names: &BTreeMap<u32, String>) -> Result<(Vec<u8>, Vec<u8>), St
     let entries: Vec<_> =
         names.iter().filter_map(|(asn, name)| Some((u64::from(*asn), *index.get(name)?))).collect();
     let table = table::write(Shape { round_keys: false, values: true, block: 32 }, &entries);
-    table.zip(strings::write(&distinct)).ok_or_else(|| "organisations do not fit".to_owned())
+    table.zip(strings::write(16, &distinct)).ok_or_else(|| "organisations do not fit".to_owned())
 }

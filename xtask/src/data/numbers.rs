@@ -39,12 +39,12 @@ pub fn operators(from: &From) -> Result<Vec<File>, String> {
     }
     println!("operators: {} names and codes, {coded} of {all} prefixes with a code", owners.len());
     let prefixes = table::write(PREFIXES, &prefix::entries(&prefixes)).ok_or("prefixes do not fit")?;
-    let owners = strings::write(&owners).ok_or("operators do not fit")?;
+    let owners = strings::write(4, &owners).ok_or("operators do not fit")?;
     Ok(vec![file("operator_prefixes.bin", prefixes), file("operators.bin", owners)])
 }
 
 /// How tables of prefixes are written: small blocks, as they are asked for each message.
-pub const PREFIXES: Shape = Shape { round_keys: false, values: true, block: 16 };
+pub const PREFIXES: Shape = Shape { round_keys: false, values: true, block: 4 };
 
 /// The country of a prefix: that of the first valid number found behind it. The same each time.
 fn country_of(digits: u64) -> Option<String> {
@@ -75,7 +75,7 @@ pub fn disposable(from: &From) -> Result<Vec<File>, String> {
     let numbers: BTreeSet<u64> = numbers.filter_map(parsed).collect();
     println!("disposable: {} numbers, seen since {since} or listed as active", numbers.len());
     let entries: Vec<_> = numbers.into_iter().map(|number| (number, 0)).collect();
-    let shape = Shape { round_keys: false, values: false, block: 32 };
+    let shape = Shape { round_keys: false, values: false, block: 8 };
     Ok(vec![file("disposable.bin", table::write(shape, &entries).ok_or("numbers do not fit")?)])
 }
 

@@ -30,7 +30,7 @@ pub fn zones(from: &From) -> Result<Vec<File>, String> {
         from.csv("time/zones.csv", true)?.iter().map(|row| row.join("\t")).collect();
     Ok(vec![
         file("zone_prefixes.bin", prefixes),
-        file("zone_sets.bin", strings::write(&sets).ok_or("zones do not fit")?),
+        file("zone_sets.bin", strings::write(16, &sets).ok_or("zones do not fit")?),
         file("zones.tsv", lines_of(lines)),
     ])
 }

@@ -8,9 +8,9 @@ use super::strings::Strings;
 use super::table::Table;
 use super::{CodeMatch, NumberFacts, OperatorCode, prefix};
 
-static PREFIXES: &[u8] = include_bytes!("../../../../data/operator_prefixes.bin");
-static OPERATORS: &[u8] = include_bytes!("../../../../data/operators.bin");
-static DISPOSABLE: &[u8] = include_bytes!("../../../../data/disposable.bin");
+static PREFIXES: Option<Table<'_>> = Table::new(include_bytes!("../../../../data/operator_prefixes.bin"));
+static OPERATORS: Option<Strings<'_>> = Strings::new(include_bytes!("../../../../data/operators.bin"));
+static DISPOSABLE: Option<Table<'_>> = Table::new(include_bytes!("../../../../data/disposable.bin"));
 static PORTABLE: [u32; 26] = bits(include_bytes!("../../../../data/portable.txt"));
 
 /// The operator that a range was first given to.
@@ -43,26 +43,25 @@ pub fn operator(number: &ParsedNumber) -> Option<Operator> {
     if !mobile || !number.valid {
         return None;
     }
-    let index = prefix::longest(&Table::new(PREFIXES)?, number.msisdn.as_u64())?;
-    Some(read(Strings::new(OPERATORS)?.get(index)?))
+    let index = prefix::longest(PREFIXES.as_ref()?, number.msisdn.as_u64())?;
+    Some(read(OPERATORS.as_ref()?.get(index)?))
 }
 
 /// A row of the operators' file: a name, and with a code `\t52501\tOnly`.
 fn read(row: &'static str) -> Operator {
-    let mut fields = row.split('\t');
-    let name = fields.next().unwrap_or_default();
-    let code = fields.next().and_then(OperatorCode::parse);
-    let how = match fields.next() {
-        Some("Only") => CodeMatch::Only,
-        Some("First") => CodeMatch::First,
+    let Some((name, rest)) = row.split_once('\t') else { return Operator { name: row, code: None } };
+    let (code, how) = rest.split_once('\t').unwrap_or((rest, ""));
+    let how = match how {
+        "Only" => CodeMatch::Only,
+        "First" => CodeMatch::First,
         _ => CodeMatch::Alike,
     };
-    Operator { name, code: code.map(|code| (code, how)) }
+    Operator { name, code: OperatorCode::parse(code).map(|code| (code, how)) }
 }
 
 /// Whether anyone can read this number's messages on a public site.
 pub fn disposable(number: Msisdn) -> bool {
-    Table::new(DISPOSABLE).is_some_and(|table| table.get(number.as_u64()).is_some())
+    DISPOSABLE.is_some_and(|table| table.get(number.as_u64()).is_some())
 }
 
 /// Whether mobile numbers of a country can be taken to another operator.
@@ -123,7 +122,7 @@ mod tests {
 
     #[test]
     fn public_numbers_are_known_and_their_neighbours_are_not() {
-        let table = Table::new(DISPOSABLE).unwrap();
+        let table = DISPOSABLE.unwrap();
         assert!(table.len() > 50_000, "{}", table.len());
         let known = Msisdn::from_u64(33_753_707_041).unwrap();
         assert!(disposable(known));
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_row_can_be_read() {
-        let (table, operators) = (Table::new(PREFIXES).unwrap(), Strings::new(OPERATORS).unwrap());
+        let (table, operators) = (PREFIXES.unwrap(), OPERATORS.unwrap());
         for index in table.iter().filter_map(|(_, value)| value.checked_sub(1)) {
             let row = operators.get(index).unwrap();
             assert_eq!(read(row).code.is_some(), row.contains('\t'), "{row}");

@@ -12,15 +12,15 @@ const BASE: u64 = 11;
 
 /// Where a number or a prefix (its digits read as one integer) stands in the order.
 pub fn key(digits: u64) -> u64 {
-    let length = digits.checked_ilog10().map_or(1, |log| log + 1).min(DIGITS);
-    let mut place = BASE.pow(DIGITS - length);
-    let (mut rest, mut key) = (digits, 0_u64);
-    for _ in 0..length {
-        key = key.saturating_add((rest % 10 + 1).saturating_mul(place));
-        place = place.saturating_mul(BASE);
-        rest /= 10;
+    // From the last digit on; what is found then moves to where the first digit belongs.
+    let (mut rest, mut key, mut place, mut left) = (digits, 0_u64, 1_u64, DIGITS);
+    loop {
+        key = key.wrapping_add((rest % 10 + 1).wrapping_mul(place));
+        (rest, place, left) = (rest / 10, place.wrapping_mul(BASE), left - 1);
+        if rest == 0 || left == 0 {
+            return key.wrapping_mul(BASE.pow(left));
+        }
     }
-    key
 }
 
 /// The value of the longest prefix of these digits. In such a table, zero says that there is none.
@@ -70,6 +70,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     const SHAPE: Shape = Shape { round_keys: false, values: true, block: 4 };
+
+    #[test]
+    fn digits_are_one_greater_to_the_base_eleven() {
+        let digit = |digit: u64, place| (digit + 1) * BASE.pow(DIGITS - place);
+        assert_eq!((key(0), key(7)), (digit(0, 1), digit(7, 1)));
+        assert_eq!(key(4915), digit(4, 1) + digit(9, 2) + digit(1, 3) + digit(5, 4));
+        let longest: u64 = (1..=15).map(|place| digit(9, place)).sum();
+        assert_eq!(key(999_999_999_999_999), longest);
+    }
 
     #[test]
     fn numbers_sort_like_words() {

@@ -10,25 +10,28 @@ use super::table::{varint, write_varint};
 
 const MAGIC: &[u8; 4] = b"SWS1";
 const HEADER: usize = 12;
-/// Texts a group: an offset for each text would take more room than the texts' lengths.
-const GROUP: usize = 16;
-
 /// Texts over their bytes. Damaged bytes give wrong answers or none, never a panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Strings<'a> {
     len: usize,
-    offsets: &'a [u8],
+    group: usize,
+    offsets: &'a [[u8; 4]],
     body: &'a [u8],
 }
 
 impl<'a> Strings<'a> {
     /// Reads the header. `None` if these bytes are no texts.
-    pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        let group = u32_at(bytes, 4)?;
-        let len = u32_at(bytes, 8)?;
-        let known = bytes.starts_with(MAGIC) && group == GROUP;
-        let (offsets, body) = bytes.get(HEADER..)?.split_at_checked(len.div_ceil(GROUP).checked_mul(4)?)?;
-        known.then_some(Strings { len, offsets, body })
+    pub const fn new(bytes: &'a [u8]) -> Option<Self> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return None };
+        let [m, a, g, i, g0, g1, g2, g3, l0, l1, l2, l3] = *header;
+        let group = u32::from_le_bytes([g0, g1, g2, g3]) as usize;
+        if u32::from_le_bytes([m, a, g, i]) != u32::from_le_bytes(*MAGIC) || group == 0 {
+            return None;
+        }
+        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let Some(width) = len.div_ceil(group).checked_mul(4) else { return None };
+        let Some((offsets, body)) = rest.split_at_checked(width) else { return None };
+        Some(Strings { len, group, offsets: offsets.as_chunks().0, body })
     }
 
     /// How many texts there are.
@@ -44,8 +47,9 @@ impl<'a> Strings<'a> {
     /// The text of this index.
     pub fn get(&self, index: u32) -> Option<&'a str> {
         let index = usize::try_from(index).ok()?;
-        let mut bytes = self.body.get(u32_at(self.offsets, index / GROUP * 4)?..)?.iter();
-        for _ in 0..index % GROUP {
+        let mut bytes =
+            self.body.get(u32::from_le_bytes(*self.offsets.get(index / self.group)?) as usize..)?.iter();
+        for _ in 0..index % self.group {
             let skipped = usize::try_from(varint(&mut bytes)?).ok()?;
             bytes = bytes.as_slice().get(skipped..)?.iter();
         }
@@ -55,15 +59,13 @@ impl<'a> Strings<'a> {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
-    let (chunk, _) = bytes.get(at..)?.split_first_chunk()?;
-    usize::try_from(u32::from_le_bytes(*chunk)).ok()
-}
-
-/// Writes texts. `None` if there is too much of them.
-pub fn write<T: AsRef<str>>(texts: &[T]) -> Option<Vec<u8>> {
+/// Writes texts, so many to an offset: more are smaller and slower. `None` if there is too much of them.
+pub fn write<T: AsRef<str>>(group: u8, texts: &[T]) -> Option<Vec<u8>> {
     let (mut offsets, mut body) = (Vec::new(), Vec::new());
-    for group in texts.chunks(GROUP) {
+    if group == 0 {
+        return None;
+    }
+    for group in texts.chunks(group.into()) {
         offsets.extend(u32::try_from(body.len()).ok()?.to_le_bytes());
         for text in group {
             write_varint(text.as_ref().len() as u64, &mut body);
@@ -71,7 +73,7 @@ pub fn write<T: AsRef<str>>(texts: &[T]) -> Option<Vec<u8>> {
         }
     }
     let mut out = MAGIC.to_vec();
-    out.extend(u32::try_from(GROUP).ok()?.to_le_bytes());
+    out.extend(u32::from(group).to_le_bytes());
     out.extend(u32::try_from(texts.len()).ok()?.to_le_bytes());
     out.extend([offsets, body].concat());
     Some(out)
@@ -84,8 +86,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_found(texts in proptest::collection::vec(".{0,200}", 0..60)) {
-            let bytes = write(&texts).unwrap();
+        fn what_is_written_is_found(texts in proptest::collection::vec(".{0,200}", 0..60), group in 1..20_u8) {
+            let bytes = write(group, &texts).unwrap();
             let strings = Strings::new(&bytes).unwrap();
             prop_assert_eq!(strings.len(), texts.len());
             for (index, text) in texts.iter().enumerate() {

@@ -24,8 +24,8 @@ const MAX_ZEROS: u32 = 15;
 pub struct Table<'a> {
     shape: Shape,
     entries: usize,
-    keys: &'a [u8],
-    offsets: &'a [u8],
+    keys: &'a [[u8; KEY]],
+    offsets: &'a [[u8; OFFSET]],
     body: &'a [u8],
 }
 
@@ -45,17 +45,20 @@ pub type Entry = (u64, u32);
 
 impl<'a> Table<'a> {
     /// Reads the header. `None` if these bytes are no table.
-    pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        let header = bytes.get(..HEADER)?;
-        let (magic, rest) = header.split_first_chunk()?;
-        let [zero_bits, values, low, high, ..] = *rest else { return None };
-        let blocks = usize::try_from(u32_at(header, 2)?).ok()?;
-        let entries = usize::try_from(u32_at(header, 3)?).ok()?;
-        let (keys, rest) = bytes.get(HEADER..)?.split_at_checked(blocks.checked_mul(KEY)?)?;
-        let (offsets, body) = rest.split_at_checked(blocks.checked_mul(OFFSET)?)?;
-        let block = u16::from_le_bytes([low, high]);
-        let shape = Shape { round_keys: zero_bits != 0, values: values != 0, block };
-        (magic == MAGIC).then_some(Table { shape, entries, keys, offsets, body })
+    pub const fn new(bytes: &'a [u8]) -> Option<Self> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return None };
+        let [m, a, g, i, zero_bits, values, s0, s1, b0, b1, b2, b3, e0, e1, e2, e3] = *header;
+        if u32::from_le_bytes([m, a, g, i]) != u32::from_le_bytes(*MAGIC) {
+            return None;
+        }
+        let blocks = u32::from_le_bytes([b0, b1, b2, b3]) as usize;
+        let Some(width) = blocks.checked_mul(KEY) else { return None };
+        let Some((keys, rest)) = rest.split_at_checked(width) else { return None };
+        let Some((offsets, body)) = rest.split_at_checked(width / KEY * OFFSET) else { return None };
+        let shape =
+            Shape { round_keys: zero_bits != 0, values: values != 0, block: u16::from_le_bytes([s0, s1]) };
+        let entries = u32::from_le_bytes([e0, e1, e2, e3]) as usize;
+        Some(Table { shape, entries, keys: keys.as_chunks().0, offsets: offsets.as_chunks().0, body })
     }
 
     /// How many keys there are.
@@ -72,10 +75,7 @@ impl<'a> Table<'a> {
     pub fn floor(&self, key: u64) -> Option<Entry> {
         let mut entries = self.entries_of(self.block_of(key)?);
         let mut found = entries.next()?;
-        for entry in entries {
-            if entry.0 > key {
-                break;
-            }
+        while let Some(entry) = entries.next_up_to(key) {
             found = entry;
         }
         Some(found)
@@ -89,26 +89,22 @@ impl<'a> Table<'a> {
     /// Every entry in order.
     pub fn iter(&self) -> impl Iterator<Item = Entry> {
         let table = *self;
-        (0..table.offsets.len() / OFFSET).flat_map(move |block| table.entries_of(block))
+        (0..table.offsets.len()).flat_map(move |block| table.entries_of(block))
     }
 
     /// The last block whose first key is not above `key`.
     fn block_of(&self, key: u64) -> Option<usize> {
-        let (mut from, mut to) = (0, self.keys.len() / KEY);
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if u64_at(self.keys, middle)? <= key { from = middle + 1 } else { to = middle }
-        }
-        from.checked_sub(1)
+        self.keys.partition_point(|first| u64::from_le_bytes(*first) <= key).checked_sub(1)
     }
 
     fn entries_of(&self, block: usize) -> Entries<'a> {
+        let offset =
+            |block: usize| self.offsets.get(block).map(|offset| u32::from_le_bytes(*offset) as usize);
         let span = || {
-            let start = u32_at(self.offsets, block)? as usize;
-            let end = u32_at(self.offsets, block + 1).map_or(self.body.len(), |end| end as usize);
-            self.body.get(start..end)
+            let end = offset(block + 1).unwrap_or(self.body.len());
+            self.body.get(offset(block)?..end)
         };
-        let first = u64_at(self.keys, block);
+        let first = self.keys.get(block).map(|first| u64::from_le_bytes(*first));
         Entries { bytes: span().unwrap_or_default().iter(), shape: self.shape, first, key: 0 }
     }
 }
@@ -130,26 +126,29 @@ impl Iterator for Entries<'_> {
             Some(first) => first,
             None => self.key.wrapping_add(self.distance()?),
         };
-        let value = if self.shape.values { varint(&mut self.bytes)? } else { 0 };
-        Some((self.key, u32::try_from(value).ok()?))
+        self.valued()
     }
 }
 
 impl Entries<'_> {
+    /// The next entry behind the first, if its key is not above `most`; its value is read only then.
+    #[inline]
+    fn next_up_to(&mut self, most: u64) -> Option<Entry> {
+        self.key = self.key.wrapping_add(self.distance()?);
+        if self.key > most { None } else { self.valued() }
+    }
+
+    #[inline]
+    fn valued(&mut self) -> Option<Entry> {
+        let value = if self.shape.values { varint(&mut self.bytes)? } else { 0 };
+        Some((self.key, u32::try_from(value).ok()?))
+    }
+
+    #[inline]
     fn distance(&mut self) -> Option<u64> {
         let written = varint(&mut self.bytes)?;
         if self.shape.round_keys { Some((written >> 4) << ((written & 15) * 4)) } else { Some(written) }
     }
-}
-
-fn u32_at(bytes: &[u8], index: usize) -> Option<u32> {
-    let (chunk, _) = bytes.get(index.checked_mul(4)?..)?.split_first_chunk()?;
-    Some(u32::from_le_bytes(*chunk))
-}
-
-fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
-    let (chunk, _) = bytes.get(index.checked_mul(8)?..)?.split_first_chunk()?;
-    Some(u64::from_le_bytes(*chunk))
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
