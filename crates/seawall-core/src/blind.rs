@@ -64,15 +64,18 @@ impl BlindIndex {
         self.hash(domain, text.as_bytes())
     }
 
-    /// The counter key of one limit for one subject.
+    /// The counter key of one limit for one subject. Subjects are hashes already, so it is enough to mix: no two
+    /// subjects of a limit share a key.
     pub fn counter(&self, limit: u64, subject: u64) -> u64 {
-        let mut bytes = [0u8; 16];
-        bytes
-            .iter_mut()
-            .zip(limit.to_le_bytes().into_iter().chain(subject.to_le_bytes()))
-            .for_each(|(b, v)| *b = v);
-        self.hash(b'c', &bytes)
+        mixed((subject ^ self.k1).wrapping_add(mixed(limit ^ self.k0)))
     }
+}
+
+/// Spreads every bit over all of them, one to one (the finalizer of MurmurHash3).
+pub(crate) fn mixed(mut x: u64) -> u64 {
+    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
 }
 
 impl std::fmt::Debug for BlindIndex {

@@ -12,7 +12,7 @@ pub use self::charge::{BACK_OFF, Charge, ChargeKind, Charged, Exceeded, Room, Sp
 pub use self::dimensions::Dimensions;
 pub use self::subject::{MOST_PARTS, Per, Subject};
 use crate::address::MOST_WIDENED;
-use crate::blind::BlindIndex;
+use crate::blind::{BlindIndex, mixed};
 use crate::request::Operation;
 use crate::time::span;
 use crate::window::Rule;
@@ -122,38 +122,46 @@ impl Limit {
         index: &BlindIndex,
         to: ChargedTo,
     ) -> impl Iterator<Item = Charge> + use<> {
-        let seed = index.text(b'l', &self.id);
+        let seed = named(&self.id);
         let seed = to.holder.map_or(seed, |holder| index.counter(seed, holder));
-        let charge = move |seed: u64, subject: u64, quota: u32, kept: u32, limit: &Limit| Charge {
+        let charge = |seed: u64, subject: u64, quota: u32, kept: u32| Charge {
             key: index.counter(seed, subject),
-            rule: Rule::Window { quota, window: limit.window, kept },
-            always: limit.counts == Counts::Requests,
+            rule: Rule::Window { quota, window: self.window, kept },
+            always: self.counts == Counts::Requests,
             // Guessing codes is refused also while the operator only observes.
-            enforced: limit.mode == Mode::Enforce && (to.enforced || limit.counts == Counts::Failures),
+            enforced: self.mode == Mode::Enforce && (to.enforced || self.counts == Counts::Failures),
             kind: ChargeKind::Limit(position),
             amount: 1,
         };
         // Only an address alone is widened; together with other parts it is narrow enough.
         let address = self.per.is(Per::ClientIp);
         let (widened, most) = if address { (to.widened, MOST_WIDENED) } else { (1, 1) };
-        let mut all: Vec<Charge> = dimensions
-            .subjects(self, index)
-            .into_iter()
-            .flatten()
-            .map(|(subject, factor)| {
-                let quota = self.quota.saturating_mul(factor);
-                let (quota, kept) = (quota.saturating_mul(widened), quota.saturating_mul(most));
-                charge(seed ^ u64::from(factor), subject, quota, kept, self)
-            })
-            .collect();
+        let [narrow, wide] = dimensions.subjects(self, index).map(|subject| {
+            let (subject, factor) = subject?;
+            let quota = self.quota.saturating_mul(factor);
+            let (quota, kept) = (quota.saturating_mul(widened), quota.saturating_mul(most));
+            Some(charge(seed ^ u64::from(factor), subject, quota, kept))
+        });
         // At a shared address one fingerprint may use half of the room.
-        if let (true, Some(ip), Some(print)) = (widened > 1, dimensions.ip, dimensions.print) {
-            let device = index.counter(ip, print);
-            let quota = self.quota.saturating_mul(widened.div_ceil(2));
-            all.push(charge(seed ^ u64::from(DEVICE), device, quota, self.quota.saturating_mul(most), self));
-        }
-        all.into_iter()
+        let device = match (widened > 1, dimensions.ip, dimensions.print) {
+            (true, Some(ip), Some(print)) => {
+                let quota = self.quota.saturating_mul(widened.div_ceil(2));
+                let kept = self.quota.saturating_mul(most);
+                Some(charge(seed ^ u64::from(DEVICE), index.counter(ip, print), quota, kept))
+            }
+            _ => None,
+        };
+        [narrow, wide, device].into_iter().flatten()
     }
+}
+
+/// What stands for the name of a limit in the keys of its windows.
+fn named(id: &str) -> u64 {
+    let (words, rest) = id.as_bytes().as_chunks::<8>();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let length = u64::try_from(id.len()).unwrap_or(u64::MAX);
+    words.iter().chain([&last]).fold(length, |seed, word| mixed(seed ^ u64::from_le_bytes(*word)).wrapping_add(1))
 }
 
 /// Tells the windows of devices at shared addresses from those of the addresses.

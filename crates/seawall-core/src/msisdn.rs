@@ -158,6 +158,12 @@ impl Msisdn {
         digits
     }
 
+    /// The same as an integer.
+    pub fn range(self, drop: u8) -> u64 {
+        let most = digit_count(self.0).saturating_sub(1);
+        self.0 / 10_u64.pow(u32::from(drop).min(most))
+    }
+
     /// As people in its country write it: `9123 4567`. This is personal data.
     pub fn national(self) -> String {
         let number = split(&self.digits());
@@ -616,6 +622,7 @@ mod tests {
         assert_eq!((number.digits().as_str(), number.as_u64()), ("639221101234", 639_221_101_234));
         assert_eq!(number.block(4), "63922110");
         assert_eq!(number.block(99), "6");
+        assert_eq!((number.range(4), number.range(99)), (63_922_110, 6));
     }
 
     #[test]

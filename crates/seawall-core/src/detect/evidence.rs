@@ -70,6 +70,7 @@ impl KeyKind {
     }
 
     /// Whether so many share such a key that bystanders are among them.
+    #[inline]
     pub fn is_wide(self) -> bool {
         matches!(
             self,

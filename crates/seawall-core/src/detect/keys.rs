@@ -134,6 +134,7 @@ pub(super) fn network(ip: ClientIp) -> Key {
     Key { kind: KeyKind::Network, hash: hash(KeyKind::Network, &ip.network_bytes()) }
 }
 
+#[inline]
 pub(super) fn block(kind: KeyKind, digits: u64, open: u32) -> Key {
     Key { kind, hash: hash(kind, &(digits / 10u64.pow(open)).to_le_bytes()) }
 }
@@ -148,6 +149,7 @@ fn crossed(kind: KeyKind, country: u64, other: u64) -> Key {
 
 impl Key {
     /// The key of one cohort.
+    #[inline]
     pub(super) fn in_cohort(self, cohort: Cohort) -> Key {
         Key { hash: mix(self.hash, 0xc0 + cohort as u64), ..self }
     }
@@ -155,12 +157,14 @@ impl Key {
 
 impl Key {
     /// The key under which tallies of one cohort are kept, beside the test that it shares with others.
+    #[inline]
     pub(super) fn of_class(self, cohort: Cohort) -> Key {
         Key { hash: mix(self.hash, 0xc1a5 + cohort as u64), ..self }
     }
 }
 
 /// Two hashes into one; never 0, which marks free rows.
+#[inline]
 pub(super) fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
     let folded = u64::try_from(product >> 64).unwrap_or(0)

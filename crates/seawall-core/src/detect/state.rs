@@ -93,6 +93,7 @@ impl KeyState {
     }
 
     /// The fading values at `now`, without changing anything.
+    #[inline]
     pub(super) fn view(&self, now: u32) -> View {
         let fading = Fading::over(now.saturating_sub(self.at));
         let [low, part] = self.suspicion;
@@ -107,24 +108,28 @@ impl KeyState {
     }
 
     /// What kind of key it is.
+    #[inline]
     pub(super) fn kind(&self) -> KeyKind {
         self.kind.unwrap_or(KeyKind::Number)
     }
 
     /// Confirmations against what was expected, over the baseline: how much better or worse than usual this
     /// key always was.
+    #[inline]
     pub(super) fn ratio(&self) -> f64 {
         let (confirmed, expected) = (f64::from(self.base_confirmed), f64::from(self.base_expected));
         ((confirmed + RATIO_WEIGHT) / (expected + RATIO_WEIGHT)).clamp(0.3, 1.15)
     }
 
     /// The stronger of both sums as it was last written.
+    #[inline]
     pub(super) fn most_suspicious(&self) -> f64 {
         let [low, part] = self.suspicion;
         f64::from(low.max(part))
     }
 }
 
+#[inline]
 fn half_lives(seconds: u32, half_life: f64) -> f64 {
     if seconds == 0 { 1.0 } else { exp2(-f64::from(seconds) / half_life) }
 }
@@ -169,10 +174,12 @@ impl Fading {
 
 /// Storage is single precision: nothing here is known to seven digits.
 #[allow(clippy::cast_possible_truncation, reason = "storage is single precision on purpose")]
+#[inline]
 pub(super) fn single(x: f64) -> f32 {
     x as f32
 }
 
+#[inline]
 fn times(value: f32, factor: f64) -> f32 {
     let product = f64::from(value) * factor;
     // Denormal numbers are slow and mean nothing here.

@@ -58,7 +58,7 @@ pub struct Dimensions {
 impl Dimensions {
     /// Hashes everything a limit may count. `digits`: the range lengths that limits ask for beside the default.
     pub fn of(request: &Request, index: &BlindIndex, digits: &[u8]) -> Self {
-        let range = |d: u8| index.text(b'r', &request.to.block(usize::from(d)));
+        let range = |d: u8| index.hash(b'r', &request.to.range(d).to_le_bytes());
         let keys = request.terms.limit_keys.iter();
         Dimensions {
             op: request.operation.as_u8(),

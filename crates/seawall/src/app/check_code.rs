@@ -154,7 +154,7 @@ async fn within_limits(
     if screened.leading_reason() == Some(ReasonCode::CheckBudgetExhausted) {
         refused_guesses(app, &screened);
     }
-    app.recorder.record(screened.record());
+    app.recorder.record(&screened);
     Err(Refusal::Decided(screened))
 }
 

@@ -53,10 +53,7 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
         ..usual
     };
     let screened = screen(app, request, now).await?;
-    let mut record = screened.record();
-    // Nothing was sent by us, whatever the verdict.
-    record.body.sent = false;
-    app.recorder.record(record);
+    app.recorder.record(&screened);
     if screened.allowed() && !screened.request.dry_run {
         let allow = screened.allow();
         app.grants.give(&allow, now);

@@ -69,10 +69,7 @@ pub async fn look_up(app: &App, caller: &Caller, ask: LookUp) -> Result<LookedUp
     let now = app.now();
     let request = Request::new(Operation::Lookup, &ask.subaccount, &caller.key.id, &ask.number, caller.ip);
     let screened = screen(app, request, now).await?;
-    let mut record = screened.record();
-    // Nothing is sent by a lookup, whatever the verdict.
-    record.body.sent = false;
-    app.recorder.record(record);
+    app.recorder.record(&screened);
     if !screened.allowed() {
         return Err(Refusal::Decided(screened));
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{Allowed, DecisionBody, DecisionRecord};
+use seawall_store::records::{Allowed, DecisionRecord};
 
+use super::screen::Screened;
 use super::{App, reload};
 
 /// Decisions kept in full per subaccount, reason and flush.
@@ -36,15 +37,15 @@ struct Seen {
 }
 
 impl Recorder {
-    /// Takes a decision that sends nothing.
-    pub fn record(&self, decision: DecisionRecord) {
+    /// Takes a decision after which we send nothing. Of a flood only samples are written out.
+    pub fn record(&self, screened: &Screened) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = pending.decisions.len();
-        let seen = pending.seen(&decision.body);
+        let seen = pending.seen(screened);
         seen.count += 1;
         if seen.count <= SAMPLES {
             seen.last = next;
-            pending.decisions.push(decision);
+            pending.decisions.push(screened.record());
         } else {
             let (at, extra) = (seen.last, seen.count - SAMPLES + 1);
             if let Some(sample) = pending.decisions.get_mut(at) {
@@ -82,9 +83,9 @@ impl Recorder {
 
 impl Pending {
     /// What was seen of a decision's kind. A subaccount's name is copied once in a flush, not for each.
-    fn seen(&mut self, body: &DecisionBody) -> &mut Seen {
-        let first = body.reasons.first().map(|reason| reason.code);
-        self.seen.entry_ref(body.subaccount_id.as_str()).or_default().entry(first).or_default()
+    fn seen(&mut self, screened: &Screened) -> &mut Seen {
+        let first = screened.decision.reasons.first().map(|reason| reason.code);
+        self.seen.entry_ref(screened.request.subaccount.as_str()).or_default().entry(first).or_default()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use seawall_core::address::AddressHistory;
 use seawall_core::consent::{OptOutScope, covering};
 use seawall_core::decide::{ask, charges, conclude, needs};
@@ -79,7 +80,13 @@ pub struct NamedRoom {
 }
 
 /// Screens one request. Charges its limits if, and only if, it may send.
-pub async fn screen(app: &App, mut request: Request, now: Timestamp) -> Result<Box<Screened>> {
+///
+/// Boxed: what it holds is large, and a future is copied into each one that waits for it.
+pub fn screen(app: &App, request: Request, now: Timestamp) -> BoxFuture<'_, Result<Box<Screened>>> {
+    Box::pin(screened(app, request, now))
+}
+
+async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box<Screened>> {
     let begun = Instant::now();
     let id = app.ids.next(now)?;
     // Windows are refilled by the time in the id, so that is when they are charged.
@@ -425,8 +432,9 @@ impl Screened {
         })
     }
 
-    /// For the ledger, when nothing is sent.
+    /// For the ledger, when nothing is sent by us, whatever the verdict.
     pub fn record(&self) -> DecisionRecord {
-        DecisionRecord { id: self.id, body: self.body(self.open.as_ref().map(|v| v.id)) }
+        let body = self.body(self.open.as_ref().map(|v| v.id));
+        DecisionRecord { id: self.id, body: DecisionBody { sent: false, ..body } }
     }
 }

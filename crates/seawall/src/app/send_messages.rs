@@ -75,7 +75,7 @@ pub async fn send_messages(
             }
             messages.push(MessageRecord { decision: Some(Box::new(screened.body(None))), ..message });
         } else {
-            app.recorder.record(screened.record());
+            app.recorder.record(&screened);
         }
         sent.push(Sent { screened });
     }

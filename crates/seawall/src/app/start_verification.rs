@@ -111,7 +111,7 @@ async fn attempt(
     let now = app.now();
     let screened = screen(app, request(app, caller, ask, sized), now).await?;
     if !screened.allowed() {
-        app.recorder.record(screened.record());
+        app.recorder.record(&screened);
         return Err(Refusal::Decided(screened));
     }
     let mut verification = match &screened.open {
