@@ -161,7 +161,10 @@ fn named(id: &str) -> u64 {
     let mut last = [0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let length = u64::try_from(id.len()).unwrap_or(u64::MAX);
-    words.iter().chain([&last]).fold(length, |seed, word| mixed(seed ^ u64::from_le_bytes(*word)).wrapping_add(1))
+    words
+        .iter()
+        .chain([&last])
+        .fold(length, |seed, word| mixed(seed ^ u64::from_le_bytes(*word)).wrapping_add(1))
 }
 
 /// Tells the windows of devices at shared addresses from those of the addresses.

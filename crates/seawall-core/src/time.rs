@@ -58,15 +58,15 @@ impl Timestamp {
     fn digits(self) -> Digits {
         let at = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH);
         let year = u32::try_from(at.year()).unwrap_or(0);
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        let parts =
-            [year, at.month(), at.day(), at.hour(), at.minute(), at.second(), at.nanosecond() / 1_000_000];
-        for (end, mut rest) in [3, 6, 9, 12, 15, 18, 22].into_iter().zip(parts) {
-            for place in text.iter_mut().take(end + 1).rev().take_while(|place| place.is_ascii_digit()) {
-                *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-                rest /= 10;
-            }
-        }
+        let (month, day, milli) = (at.month(), at.day(), at.nanosecond() / 1_000_000);
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        let d = |number: u32| b'0' + u8::try_from(number % 10).unwrap_or(0);
+        #[rustfmt::skip]
+        let text = [
+            d(year / 1000), d(year / 100), d(year / 10), d(year), b'-', d(month / 10), d(month), b'-', d(day / 10),
+            d(day), b'T', d(hour / 10), d(hour), b':', d(minute / 10), d(minute), b':', d(second / 10), d(second),
+            b'.', d(milli / 100), d(milli / 10), d(milli), b'Z',
+        ];
         Digits(text)
     }
 }

@@ -9,9 +9,10 @@ use seawall_core::id::Id;
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::{Turn, answer, rendered, turn, whole, with_room};
+use super::once::{Turn, answer, rendered, turn, with_room};
 use super::requests::BatchRequest;
 use super::sent::{BatchAnswer, BatchEntry, Prepared, misunderstood};
+use super::whole::whole;
 use super::{messages, read};
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::plans::allow_terms;

@@ -13,8 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::whole;
 use super::read;
+use super::whole::whole;
 use super::words::CategoryWord;
 use crate::app::audit::Actor;
 use crate::app::consent::inbound::{Answer, opt_out};

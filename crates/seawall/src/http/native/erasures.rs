@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::answers::Refused;
 use super::caller::Known;
-use super::once::whole;
+use super::whole::whole;
 use super::{numbers, read};
 use crate::app::audit::Actor;
 use crate::app::entities::Scope;

@@ -22,6 +22,7 @@ mod sent;
 mod template;
 mod verifications;
 pub mod views;
+mod whole;
 pub mod words;
 
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use super::door;
 use crate::app::App;
 use crate::config::Config;
 
-pub use once::whole;
+pub use whole::whole;
 
 /// All routes of the native API.
 pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {

@@ -80,17 +80,6 @@ pub fn with_room(mut response: Response, limit: Option<RateLimit>) -> Response {
     response
 }
 
-/// Does work to its end even if the caller hangs up: half a send would be charged and not made, or made and
-/// not be remembered under its key.
-pub async fn whole<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(work).await {
-        Ok(done) => done,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        // The runtime is shutting down and drops this task, too.
-        Err(_) => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,17 +98,5 @@ mod tests {
         for bad in [&[b"".as_slice()][..], &[&[b'x'; 256]], &[b"a\xc3\xa4"], &[b"a\tb"], &[b"a", b"b"]] {
             assert_eq!(read(bad), Err(StatusCode::BAD_REQUEST));
         }
-    }
-
-    #[tokio::test]
-    async fn work_goes_on_when_nobody_waits() {
-        let (done, heard) = tokio::sync::oneshot::channel();
-        let work = whole(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            done.send(()).unwrap();
-        });
-        let hung_up = tokio::time::timeout(std::time::Duration::from_millis(1), work).await;
-        assert!(hung_up.is_err());
-        heard.await.unwrap();
     }
 }

@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::whole;
 use super::read;
+use super::whole::whole;
 use crate::app::consent::reconfirm::{self, Stored};
 use crate::app::entities::Scope;
 use crate::app::who::enter;

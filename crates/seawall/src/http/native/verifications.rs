@@ -17,11 +17,12 @@ use seawall_store::records::{VerificationRecord, VoiceWish};
 
 use super::answers::{self, Refused};
 use super::caller::{Known, Posted, enter_chosen};
-use super::once::{Turn, answer, rendered, turn, whole, with_room};
+use super::once::{Turn, answer, rendered, turn, with_room};
 use super::read;
 use super::requests::{ApproveRequest, CheckRequest, VerificationRequest};
 use super::template::{Wanted, choose};
 use super::views::{CheckView, VerificationView, attempts_left};
+use super::whole::whole;
 use crate::app::approve;
 use crate::app::audit::Actor;
 use crate::app::cancel_verification::cancel_verification;
