@@ -11,6 +11,7 @@ mod live;
 mod opt_out;
 mod properties;
 mod retries;
+mod scale;
 mod slow;
 mod sources;
 mod test;
@@ -29,6 +30,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("tidy", "style of the repository", tidy::run),
     ("bench", "speed as ratios to floors measured in the same run", bench::run),
     ("crash", "kill the gateway under load, then check its ledger", crash::run),
+    ("scale", "what a number of decisions a second would need", scale::run),
     ("retries", "callers that retry and hang up, and a kill: one effect a key", retries::run),
     ("properties", "thousands of new random cases for each property", properties::run),
     ("calls", "two phones reach each other through a mask, over Kamailio and rtpengine", calls::run),

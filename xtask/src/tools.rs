@@ -75,7 +75,7 @@ pub fn redis() -> Result<Option<PathBuf>, String> {
 }
 
 /// The directory of PostgreSQL's programs, after trying to install Debian's package.
-fn postgres() -> Result<PathBuf, String> {
+pub fn postgres() -> Result<PathBuf, String> {
     if let Some(found) = postgres_programs() {
         return Ok(found);
     }

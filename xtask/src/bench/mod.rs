@@ -5,9 +5,9 @@
 mod batches;
 mod cpu;
 mod load;
-mod redis;
 mod report;
 mod rules;
+mod scaleout;
 mod scenes;
 mod server;
 mod state;
@@ -19,8 +19,8 @@ use crate::live::{Profile, build};
 use load::Plan;
 use report::Row;
 
-const NAMES: [&str; 9] =
-    ["decision", "redis", "send", "batch", "latency", "memory", "recovery", "rules", "backtest"];
+const NAMES: [&str; 10] =
+    ["decision", "redis", "send", "batch", "latency", "memory", "recovery", "rules", "backtest", "scaleout"];
 
 /// The core of the server, and that of the load.
 pub(crate) const SERVER_CORE: u32 = 0;
@@ -99,6 +99,7 @@ async fn measure(names: &[&str], binary: &std::path::Path, scale: Scale) -> Resu
             "memory" => state::memory(binary, scale).await?,
             "recovery" => state::recovery(binary, scale).await?,
             "rules" => rules::rules(binary, scale).await?,
+            "scaleout" => scaleout::all(binary, scale).await?,
             "backtest" => rules::backtest(binary, scale).await?,
             _ => vec![state::cold_build()?],
         });

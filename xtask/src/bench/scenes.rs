@@ -9,11 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::{Next, Outcome, Plan, drive, median};
-use super::redis::Redis;
 use super::report::{Bar, Row, number};
 use super::server::Floor;
-use super::{SERVER_CORE, Scale};
-use crate::live::{Gateway, Random, address, mobile};
+use super::{LOAD_CORE, SERVER_CORE, Scale};
+use crate::live::{Gateway, Random, Redis, address, mobile};
 
 /// Connections of the throughput measurements.
 pub const CONNECTIONS: usize = 64;
@@ -45,7 +44,8 @@ pub fn decisions(key: &str) -> Next {
     })
 }
 
-fn sessions(key: &str, subaccount: &str) -> Next {
+/// Codes to fresh numbers.
+pub fn sessions(key: &str, subaccount: &str) -> Next {
     let (key, path) = (key.to_owned(), format!("/api/v2/subaccounts/{subaccount}/sessions"));
     Arc::new(move |out| post(out, &path, &key, &format!("{{\"destination\":\"+{}\"}}", next_number())))
 }
@@ -116,6 +116,12 @@ pub async fn with_three_windows(binary: &Path) -> Result<Gateway, String> {
 
 async fn three_windows(binary: &Path, settings: Vec<(&'static str, String)>) -> Result<Gateway, String> {
     let gateway = Gateway::start_with(binary, Some(SERVER_CORE), settings).await?;
+    room_for_everything(&gateway).await?;
+    Ok(gateway)
+}
+
+/// Makes its limits three exact windows with room for everything.
+pub async fn room_for_everything(gateway: &Gateway) -> Result<(), String> {
     gateway.lift_rates().await?;
     let built_in = gateway.admin("GET", "limits?limit=200", None).await?;
     for limit in built_in.get("data").and_then(Value::as_array).into_iter().flatten() {
@@ -127,7 +133,7 @@ async fn three_windows(binary: &Path, settings: Vec<(&'static str, String)>) -> 
                            "quota": 1_000_000, "window": "30m", "counts": "sends", "mode": "enforce"});
         gateway.admin("POST", "limits", Some(limit)).await?;
     }
-    Ok(gateway)
+    Ok(())
 }
 
 /// Decisions without a send: number and address facts and windows alone, and with detection.
@@ -146,7 +152,7 @@ pub async fn decision(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
 
 /// The same with windows in Redis, which runs on the core of the load: what the gateway does for its own CPU time.
 pub async fn redis(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
-    let redis = Redis::start()?;
+    let redis = Redis::start(Some(LOAD_CORE))?;
     let settings =
         vec![("SEAWALL_COUNTERS__URL", redis.url()), ("SEAWALL_SANDBOX__CLOCK", "false".to_owned())];
     let gateway = three_windows(binary, settings).await?;
@@ -177,7 +183,7 @@ pub async fn redis(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
 }
 
 /// A load of which nobody confirms a code is a campaign: detection is off, or only watches.
-async fn detect(gateway: &Gateway, mode: &str) -> Result<(), String> {
+pub async fn detect(gateway: &Gateway, mode: &str) -> Result<(), String> {
     gateway.admin("PATCH", "settings", Some(json!({"detection": {"mode": mode}}))).await.map(|_| ())
 }
 

@@ -1,7 +1,7 @@
 //! What must hold after the kills.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use seawall_core::id::{Id, IdKind};
 use seawall_core::time::Timestamp;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::load::{Ack, Budgeted, Seen};
 use super::sink::Sink;
 use super::{BUDGET, BUDGET_SPAN, DAY_BUDGET, LIMIT_WINDOW, QUOTA};
-use crate::live::{Gateway, Wire, request};
+use crate::live::{Gateway, Postgres, Redis, Wire, request};
 
 /// Messages that may be on their way at once: what a kill can leave unknown.
 const UNKNOWN_PER_KILL: u64 = 2048;
@@ -19,8 +19,12 @@ const SHOWN: usize = 5;
 
 /// A run that is over.
 pub struct Run {
-    /// The gateway, started once more.
+    /// The gateway, started once more; of several, one.
     pub gateway: Gateway,
+    /// The other ones.
+    pub others: Vec<Gateway>,
+    /// What they share, kept until everything is checked.
+    pub servers: Option<(Postgres, Redis)>,
     /// What reached the provider.
     pub sink: Sink,
     /// What the callers saw.
@@ -81,8 +85,9 @@ pub async fn everything(run: &Run) -> Result<(), String> {
 fn report(run: &Run, census: &Census) {
     let hot = by_number(run).len();
     println!(
-        "{} kills; {} sends acknowledged, {} of them only when asked again; {} refused by the limit on {hot} numbers; \
+        "{} nodes; {} kills; {} sends acknowledged, {} of them only when asked again; {} refused by the limit on {hot} numbers; \
          {} and {} by the budgets; {} reached the provider; {} unknown",
+        run.others.len() + 1,
         run.kills,
         run.seen.acks.len(),
         run.seen.asked_again,
@@ -149,7 +154,7 @@ fn by_number(run: &Run) -> HashMap<String, Vec<Instant>> {
 fn beyond_limit(run: &Run) -> Vec<String> {
     let quota = QUOTA as usize;
     // What anybody saw is later than what the gateway charged by less than a second.
-    let window = LIMIT_WINDOW.saturating_sub(std::time::Duration::from_secs(1));
+    let window = LIMIT_WINDOW.saturating_sub(Duration::from_secs(1));
     let beyond = |times: &Vec<Instant>| {
         let late = times
             .iter()
@@ -179,7 +184,9 @@ fn beyond_budgets(run: &Run) -> Vec<String> {
         })
         .collect();
     spent.sort();
-    let most = most_in_any_span(&spent);
+    // Nodes are charged by the clock of Redis, which their own follow to some milliseconds.
+    let slack = if run.servers.is_some() { Duration::from_secs(1) } else { Duration::ZERO };
+    let most = most_in_any_span(&spent, BUDGET_SPAN.saturating_sub(slack));
     if most > BUDGET {
         wrong.push(format!("{most} micro-units spent in {} s, and {BUDGET} may be", BUDGET_SPAN.as_secs()));
     }
@@ -194,9 +201,9 @@ fn beyond_budgets(run: &Run) -> Vec<String> {
 }
 
 /// The largest sum of any half-open span that begins with a message.
-fn most_in_any_span(spent: &[(Timestamp, u64)]) -> u64 {
+fn most_in_any_span(spent: &[(Timestamp, u64)], span: Duration) -> u64 {
     let within =
-        |start: Timestamp| spent.iter().filter(move |(at, _)| *at >= start && *at < start.plus(BUDGET_SPAN));
+        |start: Timestamp| spent.iter().filter(move |(at, _)| *at >= start && *at < start.plus(span));
     spent.iter().map(|(start, _)| within(*start).map(|(_, amount)| amount).sum()).max().unwrap_or(0)
 }
 
@@ -250,7 +257,11 @@ mod tests {
         let at =
             |secs: u64| Timestamp::from_millis(1_767_600_000_000).plus(std::time::Duration::from_secs(secs));
         let spent = [(at(0), 5), (at(9), 7), (at(10), 11), (at(19), 13)];
-        assert_eq!(most_in_any_span(&spent), 11 + 13, "an amount leaves after exactly ten seconds");
-        assert_eq!(most_in_any_span(&[]), 0);
+        assert_eq!(
+            most_in_any_span(&spent, BUDGET_SPAN),
+            11 + 13,
+            "an amount leaves after exactly ten seconds"
+        );
+        assert_eq!(most_in_any_span(&[], BUDGET_SPAN), 0);
     }
 }

@@ -68,8 +68,8 @@ pub struct Seen {
 
 /// What all workers share.
 pub struct Load {
-    /// Where the gateway listens.
-    pub addr: SocketAddr,
+    /// Where the gateways listen.
+    pub addrs: Vec<SocketAddr>,
     /// An API key.
     pub key: String,
     /// What was seen.
@@ -82,18 +82,18 @@ pub struct Load {
 
 impl Load {
     /// A load that has not begun.
-    pub fn new(addr: SocketAddr, key: String, seed: u64) -> Arc<Self> {
+    pub fn new(addrs: Vec<SocketAddr>, key: String, seed: u64) -> Arc<Self> {
         let (seen, over, count) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(1));
-        Arc::new(Load { addr, key, seen, over, count, seed })
+        Arc::new(Load { addrs, key, seen, over, count, seed })
     }
 
     /// One request after the other, until it is over.
     pub async fn work(self: Arc<Self>, worker: u64) {
         let mut random = Random::new(self.seed.wrapping_add(worker.wrapping_mul(7919)));
-        let mut wire = None;
+        let mut line = Line { at: usize::try_from(worker).unwrap_or(0), wire: None };
         while !self.over.load(Ordering::Relaxed) {
             let wish = self.wish(&mut random);
-            self.insist(&mut wire, &wish).await;
+            self.insist(&mut line, &wish).await;
         }
     }
 
@@ -121,14 +121,14 @@ impl Load {
         Wish { verification, to, budget, body: body.to_string(), key }
     }
 
-    /// Asks until there is an answer.
-    async fn insist(&self, wire: &mut Option<Wire>, wish: &Wish) {
+    /// Asks until there is an answer; where there are several gateways, the next one each time.
+    async fn insist(&self, line: &mut Line, wish: &Wish) {
         let path = if wish.verification { "/v1/verifications" } else { "/v1/messages" };
         let extra = format!("idempotency-key: {}\r\n", wish.key);
         let request = request_with("POST", path, &self.key, &extra, &wish.body);
         let mut lost = false;
         loop {
-            let answer = match exchange(self.addr, wire, &request).await {
+            let answer = match line.exchange(&self.addrs, &request).await {
                 Some((409 | 503, _)) | None => None,
                 other => other,
             };
@@ -190,17 +190,26 @@ struct Wish {
     key: String,
 }
 
-/// `None` when there is no gateway, or it went away before it answered.
-async fn exchange(addr: SocketAddr, slot: &mut Option<Wire>, request: &[u8]) -> Option<(u16, Value)> {
-    if slot.is_none() {
-        *slot = Wire::open(addr).await.ok();
-    }
-    let wire = slot.as_mut()?;
-    match wire.exchange(request).await {
-        Ok(answer) => Some((answer.status, serde_json::from_slice(answer.body).unwrap_or_default())),
-        Err(_) => {
-            *slot = None;
-            None
+/// A worker's connection.
+struct Line {
+    /// To which gateway, counted round and round.
+    at: usize,
+    wire: Option<Wire>,
+}
+
+impl Line {
+    /// `None` when there is no gateway, or it went away before it answered.
+    async fn exchange(&mut self, addrs: &[SocketAddr], request: &[u8]) -> Option<(u16, Value)> {
+        if self.wire.is_none() {
+            self.wire = Wire::open(*addrs.get(self.at % addrs.len().max(1))?).await.ok();
         }
+        if let Some(wire) = &mut self.wire
+            && let Ok(answer) = wire.exchange(request).await
+        {
+            return Some((answer.status, serde_json::from_slice(answer.body).unwrap_or_default()));
+        }
+        self.wire = None;
+        self.at += 1;
+        None
     }
 }

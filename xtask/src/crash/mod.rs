@@ -1,5 +1,6 @@
-//! `cargo xtask crash [--kills 25] [--seconds S] [--seed N]`: the gateway is killed (SIGKILL) again and again
-//! under load, and afterwards its ledger must agree with what its callers and its provider saw.
+//! `cargo xtask crash [--nodes 1] [--kills 25] [--seconds S] [--seed N]`: the gateway is killed (SIGKILL) again and
+//! again under load, and afterwards its ledger must agree with what its callers and its provider saw. Of several nodes
+//! over PostgreSQL and Redis one is killed at a time, and the others go on.
 
 mod check;
 mod load;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::live::{Gateway, Profile, Random, build};
+use crate::live::{Fleet, Gateway, Postgres, Profile, Random, Redis, build};
 use check::Run;
 use load::Load;
 use sink::Sink;
@@ -35,6 +36,7 @@ const DRAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
+    nodes: usize,
     kills: u32,
     seconds: Option<u64>,
     seed: u64,
@@ -42,16 +44,19 @@ struct Options {
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Options { kills: 25, seconds: None, seed: 1 };
+        let mut options = Options { nodes: 1, kills: 25, seconds: None, seed: 1 };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let value = words.next().and_then(|text| text.parse::<u64>().ok());
             let value = value.ok_or_else(|| format!("{word} needs a whole number"))?;
             match word.as_str() {
+                "--nodes" => {
+                    options.nodes = usize::try_from(value).map_err(|error| error.to_string())?.max(1)
+                }
                 "--kills" => options.kills = u32::try_from(value).map_err(|error| error.to_string())?,
                 "--seconds" => options.seconds = Some(value),
                 "--seed" => options.seed = value,
-                _ => return Err(format!("unknown option {word}: --kills, --seconds, --seed")),
+                _ => return Err(format!("unknown option {word}: --nodes, --kills, --seconds, --seed")),
             }
         }
         Ok(options)
@@ -75,18 +80,48 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     })
 }
 
+/// The gateways, and what they share.
+struct Site {
+    nodes: Vec<Gateway>,
+    servers: Option<(Postgres, Redis)>,
+}
+
+impl Site {
+    async fn start(binary: &std::path::Path, nodes: usize) -> Result<Self, String> {
+        if nodes == 1 {
+            return Ok(Site { nodes: vec![Gateway::start(binary, None).await?], servers: None });
+        }
+        let Fleet { nodes, postgres, redis } = Fleet::start(binary, nodes).await?;
+        Ok(Site { nodes, servers: Some((postgres, redis)) })
+    }
+
+    fn first(&self) -> Result<&Gateway, String> {
+        self.nodes.first().ok_or_else(|| "there is no gateway".to_owned())
+    }
+}
+
 async fn punish(binary: &std::path::Path, options: &Options) -> Result<Run, String> {
-    let mut gateway = Gateway::start(binary, None).await?;
+    let mut site = Site::start(binary, options.nodes).await?;
     let (sink, provider) = Sink::open(options.seed).await?;
-    set_up(&gateway, &provider.to_string()).await?;
-    let load = Load::new(gateway.addr, gateway.api_key.clone(), options.seed);
+    set_up(site.first()?, &provider.to_string()).await?;
+    // What is set up is in force everywhere within a second.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let addrs = site.nodes.iter().map(|node| node.addr).collect();
+    let load = Load::new(addrs, site.first()?.api_key.clone(), options.seed);
     let workers: Vec<_> = (0..WINDOW).map(|worker| tokio::spawn(load.clone().work(worker))).collect();
     let mut random = Random::new(options.seed);
     for kill in 1..=options.kills {
         // From a tenth of the average to nearly twice: kills meet starts, bursts and the steady state.
         tokio::time::sleep(options.life().mul_f64(0.1 + 1.8 * random.below(1000) as f64 / 1000.0)).await;
-        gateway.kill();
-        let ready = gateway.launch().await?;
+        let which = usize::try_from(random.below(site.nodes.len() as u64)).unwrap_or(0);
+        let alone = site.nodes.len() == 1;
+        let node = site.nodes.get_mut(which).ok_or("a node is missing")?;
+        node.kill();
+        if !alone {
+            // Long enough that the others find out.
+            tokio::time::sleep(options.life()).await;
+        }
+        let ready = node.launch().await?;
         let acks = load.seen.lock().map(|seen| seen.acks.len()).unwrap_or_default();
         println!("kill {kill}: ready again after {} ms; {acks} sends acknowledged so far", ready.as_millis());
     }
@@ -95,10 +130,11 @@ async fn punish(binary: &std::path::Path, options: &Options) -> Result<Run, Stri
     for worker in workers {
         worker.await.map_err(|error| error.to_string())?;
     }
-    drain(&gateway).await?;
+    drain(site.first()?).await?;
     let seen = Arc::into_inner(load).ok_or("a worker is still there")?.seen;
     let seen = seen.into_inner().map_err(|error| error.to_string())?;
-    Ok(Run { gateway, sink, seen, kills: options.kills })
+    let gateway = site.nodes.swap_remove(0);
+    Ok(Run { gateway, others: site.nodes, servers: site.servers, sink, seen, kills: options.kills })
 }
 
 /// The sink becomes the only provider, and numbers get a limit.
@@ -155,9 +191,9 @@ mod tests {
     fn options_are_read() {
         let read =
             |text: &str| Options::read(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(read("").unwrap(), Options { kills: 25, seconds: None, seed: 1 });
-        let short = read("--kills 3 --seconds 6 --seed 9").unwrap();
-        assert_eq!((short.life(), short.seed), (Duration::from_secs(2), 9));
+        assert_eq!(read("").unwrap(), Options { nodes: 1, kills: 25, seconds: None, seed: 1 });
+        let short = read("--kills 3 --seconds 6 --seed 9 --nodes 3").unwrap();
+        assert_eq!((short.life(), short.seed, short.nodes), (Duration::from_secs(2), 9, 3));
         assert!(read("--kill 3").is_err() && read("--kills").is_err());
     }
 }

@@ -1,11 +1,17 @@
 //! A real gateway as a process of its own, and what drives it: shared by `bench`, `crash` and `slow`.
 
 mod build;
+mod fleet;
+mod postgres;
 mod process;
 mod random;
+mod redis;
 mod wire;
 
 pub use build::{Profile, Scratch, build};
+pub use fleet::Fleet;
+pub use postgres::Postgres;
 pub use process::{Gateway, free_address, pinned};
 pub use random::{Random, address, mobile};
+pub use redis::Redis;
 pub use wire::{Wire, request, request_with};

@@ -50,7 +50,7 @@ impl Gateway {
         settings: Vec<(&'static str, String)>,
     ) -> Result<Self, String> {
         let scratch = Scratch::new()?;
-        let made = initialise(binary, &scratch.0)?;
+        let made = initialise(binary, &scratch.0, &settings)?;
         let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let mut gateway = Gateway {
             binary: binary.to_path_buf(),
@@ -65,6 +65,38 @@ impl Gateway {
         };
         gateway.launch().await?;
         Ok(gateway)
+    }
+
+    /// One more gateway over what another one shares, with the same key.
+    pub async fn join(other: &Gateway) -> Result<Self, String> {
+        let scratch = Scratch::new()?;
+        let (from, to) = (other.scratch.0.join("data"), scratch.0.join("data"));
+        let copied = std::fs::create_dir_all(&to)
+            .and_then(|()| std::fs::copy(from.join("installation.key"), to.join("installation.key")));
+        copied.map_err(|error| format!("the key cannot be copied: {error}"))?;
+        let mut gateway = Gateway {
+            binary: other.binary.clone(),
+            addr: free_address()?,
+            api_key: other.api_key.clone(),
+            admin_token: other.admin_token.clone(),
+            subaccount: other.subaccount.clone(),
+            scratch,
+            core: other.core,
+            settings: other.settings.clone(),
+            child: None,
+        };
+        gateway.launch().await?;
+        Ok(gateway)
+    }
+
+    /// A figure that it tells of itself.
+    pub async fn metric(&self, name: &str) -> Result<u64, String> {
+        let failed = |error: std::io::Error| format!("GET /metrics: {error}");
+        let mut wire = Wire::open(self.addr).await.map_err(failed)?;
+        let answer = wire.exchange(&request("GET", "/metrics", "", "")).await.map_err(failed)?;
+        let text = String::from_utf8_lossy(answer.body).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.ok_or_else(|| format!("/metrics has no {name}"))
     }
 
     /// Starts the process; says how long it took until `/readyz` answered 200.
@@ -165,8 +197,9 @@ pub fn pinned(binary: &Path, core: Option<u32>) -> Command {
     }
 }
 
-fn initialise(binary: &Path, scratch: &Path) -> Result<Value, String> {
+fn initialise(binary: &Path, scratch: &Path, settings: &[(&'static str, String)]) -> Result<Value, String> {
     let mut command = Command::new(binary);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
     command.arg("init").arg("--data-dir").arg(scratch.join("data"));
     let output = command.args(["--account", "acme", "--subaccount", "acme_hq", "--json"]).output();
     let output = output.map_err(|error| format!("cannot run `seawall init`: {error}"))?;

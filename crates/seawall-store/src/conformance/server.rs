@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -17,16 +18,25 @@ use crate::{Result, StoreError};
 pub const VARIABLE: &str = "SEAWALL_TEST_POSTGRES";
 
 /// Runs a server until its standard input ends, which it does with the process that holds the other side; then
-/// nothing of it is left.
+/// nothing of it is left. A line on it, a number, kills the server; so many seconds later it is started again.
 const SCRIPT: &str = "
 \"$1/initdb\" -D \"$2/data\" -U seawall -A trust -E UTF8 --locale=C --no-sync >\"$2/log\" 2>&1 || exit 1
-\"$1/postgres\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c max_connections=200 -c shared_buffers=64MB \
+begin() {
+  \"$1/postgres\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c max_connections=200 -c shared_buffers=64MB \
     -c log_min_messages=fatal >>\"$2/log\" 2>&1 </dev/null &
-echo $! >\"$2/pid\"
-read -r _
-kill -CONT $! 2>/dev/null
-kill -QUIT $! 2>/dev/null
-wait $!
+  server=$!
+  echo $server >\"$2/pid\"
+}
+begin \"$1\" \"$2\"
+while read -r pause; do
+  kill -KILL $server
+  wait $server 2>/dev/null
+  sleep \"$pause\"
+  begin \"$1\" \"$2\"
+done
+kill -CONT $server 2>/dev/null
+kill -QUIT $server 2>/dev/null
+wait $server
 rm -rf \"$2\"
 ";
 
@@ -35,7 +45,7 @@ pub struct Server {
     dir: PathBuf,
     next: AtomicU32,
     /// Ends the server when it is closed.
-    _guard: Child,
+    guard: Mutex<Child>,
 }
 
 fn failed(why: impl std::fmt::Display) -> StoreError {
@@ -89,12 +99,12 @@ impl Server {
         let mut command = unprivileged(&dir)?;
         command.args(["-c", SCRIPT, "sh"]).arg(&programs).arg(&dir).current_dir("/").stdin(Stdio::piped());
         let guard = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
-        let mut server = Server { dir, next: AtomicU32::new(1), _guard: guard };
+        let mut server = Server { dir, next: AtomicU32::new(1), guard: Mutex::new(guard) };
         for _ in 0..600 {
             if server.admin("SELECT 1").await.is_ok() {
                 return Ok(server);
             }
-            if let Ok(Some(_)) = server._guard.try_wait() {
+            if let Ok(Some(_)) = server.guard.get_mut().unwrap_or_else(PoisonError::into_inner).try_wait() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -127,6 +137,14 @@ impl Server {
         let name = format!("t{}", self.next.fetch_add(1, Ordering::Relaxed));
         self.admin(&format!("CREATE DATABASE {name}")).await?;
         Ok(self.url_of(&name))
+    }
+
+    /// Kills the server, which gets no chance to finish anything, and starts it again after so many seconds.
+    pub fn crash(&self, seconds: u32) -> Result<()> {
+        use std::io::Write;
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let stdin = guard.stdin.as_mut().ok_or_else(|| failed("its guard is gone"))?;
+        writeln!(stdin, "{seconds}").and_then(|()| stdin.flush()).map_err(failed)
     }
 
     /// Stops the server's processes where they are, or lets them go on.

@@ -50,6 +50,7 @@ mod native_messages;
 mod native_refusals;
 mod native_verifications;
 mod nodes;
+mod nodes_killed;
 mod operation;
 mod plans;
 mod postgres;

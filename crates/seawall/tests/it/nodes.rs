@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use seawall::app::detection::{self, Forget};
+use seawall::app::detection::{self, Forget, Watch};
 use serde_json::json;
 
 use crate::cluster::{Shared, eventually};
@@ -39,10 +39,12 @@ async fn assert_same(nodes: &[Gateway]) {
     let detection = |n: usize| &nodes[n].running.app.detection;
     let engine = |n: usize| detection(n).with(|engine| engine.snapshot());
     level(nodes, || {
-        let (first, watch) = (engine(0), detection(0).watch(Clone::clone));
+        // Scratch memory is part of neither snapshot nor comparison.
+        let watch = |n: usize| Watch::restore(&detection(n).watch(|watch| watch.snapshot())).unwrap();
+        let (first, seen) = (engine(0), watch(0));
         for n in 1..nodes.len() {
             assert!(first == engine(n), "the evidence of node {n} is another");
-            assert!(detection(n).watch(|other| *other == watch), "signals and incidents of node {n}");
+            assert!(watch(n) == seen, "signals and incidents of node {n} are others");
         }
     })
     .await;

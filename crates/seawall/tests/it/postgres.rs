@@ -1,8 +1,5 @@
 //! The gateway on PostgreSQL. Needs the server's programs: `SEAWALL_TEST_POSTGRES`.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +8,7 @@ use seawall::serve::start;
 use seawall_store::conformance::server::{Server, own_server, server};
 use serde_json::{Value, json};
 
+use crate::cluster::Process;
 use crate::common::{Gateway, client, config};
 
 async fn here() -> Option<&'static Server> {
@@ -79,44 +77,12 @@ async fn while_the_server_hangs_sends_are_refused_and_then_go_on() {
     gateway.running.stop().await;
 }
 
-/// A gateway in a process of its own.
-struct Process {
-    child: Child,
-    base: String,
-}
-
-impl Process {
-    async fn start(dir: &Path, url: &str) -> Self {
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
-        command.args(["serve", "--data-dir"]).arg(dir).args(["--listen", &listen.to_string()]);
-        command.env("SEAWALL_STORE__URL", url).env("SEAWALL_LOG__LEVEL", "warn");
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let process = Process { child, base: format!("http://{listen}") };
-        for _ in 0..300 {
-            if client().get(format!("{}/readyz", process.base)).send().await.is_ok_and(|a| a.status() == 200)
-            {
-                return process;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the gateway does not get ready");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_under_load_nothing_that_was_acknowledged_is_lost() {
     let Some(server) = here().await else { return };
     let url = server.database().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut process = Process::start(dir.path(), &url).await;
+    let mut process = Process::start(dir.path(), &[("SEAWALL_STORE__URL", url.as_str())]).await;
     let first: Value =
         serde_json::from_str(&std::fs::read_to_string(dir.path().join("first-key.json")).unwrap()).unwrap();
     let (key, admin) = (first["api_key"].as_str().unwrap(), first["admin_token"].as_str().unwrap());
@@ -149,8 +115,7 @@ async fn killed_under_load_nothing_that_was_acknowledged_is_lost() {
     });
     let senders: Vec<_> = senders.collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    process.child.kill().unwrap();
-    process.child.wait().unwrap();
+    process.kill();
     ended.store(true, Ordering::Relaxed);
     let mut taken = Vec::new();
     for sender in senders {
@@ -158,7 +123,7 @@ async fn killed_under_load_nothing_that_was_acknowledged_is_lost() {
     }
     assert!(taken.len() > 20, "only {} messages", taken.len());
     let begun = Instant::now();
-    let process = Process::start(dir.path(), &url).await;
+    let process = Process::start(dir.path(), &[("SEAWALL_STORE__URL", url.as_str())]).await;
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     for id in &taken {
         let get = http.get(format!("{}/v1/messages/{id}", process.base)).bearer_auth(key);

@@ -5,8 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::LOAD_CORE;
-use crate::live::{free_address, pinned};
+use super::process::{free_address, pinned};
 use crate::tools;
 
 /// A running server; stopped when dropped.
@@ -16,11 +15,11 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one that keeps nothing on disk.
-    pub fn start() -> Result<Self, String> {
+    /// Starts one that keeps nothing on disk, on a core of its own if asked.
+    pub fn start(core: Option<u32>) -> Result<Self, String> {
         let program = tools::redis()?.ok_or("there is no redis-server")?;
         let addr = free_address()?;
-        let mut command = pinned(&program, Some(LOAD_CORE));
+        let mut command = pinned(&program, core);
         command.args(["--save", "", "--bind", "127.0.0.1", "--port", &addr.port().to_string()]);
         command.arg("--dir").arg(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn().map_err(|error| format!("Redis cannot be started: {error}"))?;
@@ -33,6 +32,11 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(redis)
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// For `counters.url`.

@@ -1,0 +1,208 @@
+//! `cargo xtask scale [--decisions N]`: what so many decisions a second would need, worked out from what one costs, and
+//! checked by a simulation of the queues and of the placing of accounts. The figures that it starts from are those of
+//! `docs/scale.md`, which says how they were measured.
+//!
+//! A cell is an installation: nodes, one PostgreSQL, one Redis whose windows lie in one slot. It is as large as the
+//! first of three allows: Redis, which runs a script at a time; PostgreSQL; and the stream of evidence, which every
+//! node of a cell folds whole. More than a cell carries goes to more cells, each with accounts of its own.
+
+mod simulation;
+
+/// What things cost, and how full they may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// CPU of a node for a decision, in microseconds.
+    pub node_decision: f64,
+    /// And for a durable send with its delivery, more than that.
+    pub node_send: f64,
+    /// CPU of Redis for the script of a decision.
+    pub redis_script: f64,
+    /// CPU of PostgreSQL for a decision that sends nothing: its share of a packed batch.
+    pub postgres_decision: f64,
+    /// And for a durable send.
+    pub postgres_send: f64,
+    /// CPU of each node for an event that it reads from the stream and folds.
+    pub fold: f64,
+    /// How many of a hundred decisions become a send.
+    pub sends_percent: f64,
+    /// Share of a core that may be busy: beyond it, waiting grows fast.
+    pub busy: f64,
+    /// Share of one core of each node that the stream may take.
+    pub folding: f64,
+    /// Cores of a node, and of PostgreSQL's machine.
+    pub node_cores: f64,
+    /// See `node_cores`.
+    pub postgres_cores: f64,
+    /// Bytes on the network: a request and its answer, a script, a durable send, an event of the stream.
+    pub bytes: [f64; 4],
+    /// Dollars a month for a core with its memory.
+    pub core_month: f64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Costs {
+            node_decision: 90.0,
+            node_send: 450.0,
+            redis_script: 25.0,
+            postgres_decision: 3.0,
+            postgres_send: 300.0,
+            fold: 6.0,
+            sends_percent: 5.0,
+            busy: 0.6,
+            folding: 0.5,
+            node_cores: 8.0,
+            postgres_cores: 32.0,
+            bytes: [900.0, 600.0, 4_000.0, 250.0],
+            core_month: 25.0,
+        }
+    }
+}
+
+const MILLION: f64 = 1e6;
+
+impl Costs {
+    fn sends(&self) -> f64 {
+        self.sends_percent / 100.0
+    }
+
+    /// Events for each decision: what became of it, and a confirmation for most sends.
+    fn events(&self) -> f64 {
+        1.0 + self.sends()
+    }
+
+    /// Decisions a second that each of Redis, PostgreSQL and the stream allows a cell.
+    pub fn bounds(&self) -> [(&'static str, f64); 3] {
+        let postgres = self.postgres_decision + self.sends() * self.postgres_send;
+        [
+            ("Redis", self.busy * MILLION / self.redis_script),
+            ("PostgreSQL", self.busy * self.postgres_cores * MILLION / postgres),
+            ("stream of evidence", self.folding * MILLION / (self.events() * self.fold)),
+        ]
+    }
+
+    /// What a cell carries, and what bounds it.
+    pub fn cell(&self) -> (&'static str, f64) {
+        let first = |a: (&'static str, f64), b: (&'static str, f64)| if b.1 < a.1 { b } else { a };
+        self.bounds().into_iter().reduce(first).unwrap_or(("nothing", 0.0))
+    }
+}
+
+/// What a rate needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// Installations.
+    pub cells: f64,
+    /// Decisions a second of each.
+    pub each: f64,
+    /// Nodes of each.
+    pub nodes: f64,
+    /// Cores of everything.
+    pub cores: f64,
+    /// Megabits a second into and out of the nodes of all cells.
+    pub megabits: f64,
+    /// Dollars a month.
+    pub dollars: f64,
+}
+
+/// What so many decisions a second need.
+pub fn need(rate: f64, costs: &Costs) -> Need {
+    let (_, most) = costs.cell();
+    let cells = (rate / most).ceil().max(1.0);
+    let each = rate / cells;
+    let work = each * (costs.node_decision + costs.sends() * costs.node_send) / MILLION;
+    // Every node folds what all of its cell do, whatever it decides itself.
+    let folding = each * costs.events() * costs.fold / MILLION;
+    let nodes = (work / (costs.busy * costs.node_cores - folding)).ceil().max(1.0);
+    let postgres =
+        each * (costs.postgres_decision + costs.sends() * costs.postgres_send) / MILLION / costs.busy;
+    let cores = cells * (nodes * costs.node_cores + postgres.ceil() + 2.0);
+    let [request, script, send, event] = costs.bytes;
+    let bytes = request + script + costs.sends() * send + costs.events() * event * (nodes + 1.0);
+    Need {
+        cells,
+        each,
+        nodes,
+        cores,
+        megabits: rate * bytes * 8.0 / MILLION,
+        dollars: cores * costs.core_month,
+    }
+}
+
+/// Prints it, and what the simulation says of it.
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let rate = match arguments {
+        [] => MILLION,
+        [name, value] if name == "--decisions" => {
+            value.parse().map_err(|_| format!("--decisions needs a number, not {value}"))?
+        }
+        _ => return Err("only --decisions N is known".to_owned()),
+    };
+    let costs = Costs::default();
+    println!("{costs:#?}\n");
+    for (what, most) in costs.bounds() {
+        println!("{what} allows a cell {most:.0} decisions/s");
+    }
+    let need = need(rate, &costs);
+    println!(
+        "\n{rate:.0} decisions/s: {:.0} cells of {:.0}/s with {:.0} nodes of {:.0} cores each; {:.0} cores in all; \
+         {:.1} Gbit/s; ${:.0} a month",
+        need.cells,
+        need.each,
+        need.nodes,
+        costs.node_cores,
+        need.cores,
+        need.megabits / 1000.0,
+        need.dollars
+    );
+    let waits = simulation::waits(need.each, costs.redis_script, 1);
+    println!("simulated: a script waits {:.0} us in the middle, {:.0} us at p99", waits.median, waits.p99);
+    let fullest = simulation::fullest(rate, need.cells, 10_000, 1);
+    println!(
+        "simulated: of 10,000 accounts, sizes by Zipf, parted by country, the fullest cell has {fullest:.2} of its share"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_that_is_as_full_as_it_may_be_does_not_make_scripts_wait() {
+        let costs = Costs::default();
+        let need = need(MILLION, &costs);
+        let waits = simulation::waits(need.each, costs.redis_script, 7);
+        assert!(waits.p99 < 10.0 * costs.redis_script, "{waits:?}");
+        // One and a half times what Redis can do at all: the simulation sees what the model forbids.
+        let over = simulation::waits(1.5 * MILLION / costs.redis_script, costs.redis_script, 7);
+        assert!(over.p99 > 1_000.0 * costs.redis_script, "{over:?}");
+    }
+
+    #[test]
+    fn accounts_fit_into_cells_because_the_largest_are_parted() {
+        let costs = Costs::default();
+        let need = need(MILLION, &costs);
+        let fullest = simulation::fullest(MILLION, need.cells, 10_000, 7);
+        // What a cell may carry leaves room for that: it is at most `busy` full.
+        assert!(fullest < 1.0 / costs.busy, "{fullest}");
+    }
+
+    #[test]
+    fn twice_the_rate_needs_about_twice_the_cells_and_no_larger_ones() {
+        let costs = Costs::default();
+        let (one, two) = (need(MILLION, &costs), need(2.0 * MILLION, &costs));
+        assert!(two.cells >= 2.0 * one.cells - 1.0 && two.cells <= 2.0 * one.cells);
+        assert!(one.each <= costs.cell().1 && two.each <= costs.cell().1);
+        let small = need(100.0, &costs);
+        assert!(small.cells == 1.0 && small.nodes == 1.0);
+    }
+
+    #[test]
+    fn the_first_bound_is_the_cell() {
+        let costs = Costs { fold: 1e-9, postgres_send: 1e-9, postgres_decision: 1e-9, ..Costs::default() };
+        assert_eq!(costs.cell().0, "Redis");
+        let costs = Costs { fold: 1e9, ..Costs::default() };
+        assert_eq!(costs.cell().0, "stream of evidence");
+    }
+}
