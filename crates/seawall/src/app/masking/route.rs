@@ -166,7 +166,7 @@ async fn connect(
     announcements: &Announcements,
 ) -> Result<Answer, NotAnswered> {
     let screened = decided(app, &asked, end.to).await?;
-    app.recorder.record(screened.record());
+    app.recorder.record(&screened);
     if !screened.allowed() {
         let (party, decision) = (Some(end.from), Some(screened.id));
         return refuse(app, asked, party, Unanswered::Refused, decision, announcements).await;
