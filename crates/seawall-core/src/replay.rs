@@ -6,7 +6,6 @@
 
 mod addresses;
 mod feedback;
-mod numbers;
 mod reading;
 mod summary;
 mod velocities;
@@ -28,6 +27,7 @@ use crate::decision::{Decision, Verdict};
 use crate::detect::inspect::Inspected;
 use crate::detect::{Asked, Engine, Event, Explained};
 use crate::facts::{Fact, Facts, History};
+use crate::intel::number;
 use crate::limit::{BACK_OFF, Charge, ChargeKind, Counts, Dimensions};
 use crate::list::{ListIndex, Subject};
 use crate::msisdn::{Msisdn, MsisdnError, ParsedNumber};
@@ -37,7 +37,6 @@ use crate::time::Timestamp;
 use crate::trace::{Check, IfSent, Line, Op};
 use addresses::Addresses;
 use feedback::{Ahead, Follows, What};
-use numbers::Numbers;
 use velocities::Counted;
 use windows::Windows;
 
@@ -115,7 +114,6 @@ pub struct Replay {
     index: BlindIndex,
     windows: Windows,
     addresses: Addresses,
-    numbers: Numbers,
     velocities: Counted,
     engine: Engine,
     ahead: Ahead,
@@ -154,7 +152,6 @@ impl Replay {
             index: BlindIndex::new([7; 16]),
             windows: Windows::default(),
             addresses: Addresses::default(),
-            numbers: Numbers::default(),
             velocities,
             engine,
             ahead: Ahead::default(),
@@ -174,13 +171,13 @@ impl Replay {
 
     /// What the engine holds about the keys of a line that asks for a message.
     pub fn inspect(&self, line: &Line<'_>) -> Vec<Inspected> {
-        let number = |to: &str| Msisdn::parse(to, None).map_err(ReplayError::Number);
-        let read = match &line.op {
-            Op::VerifyStart(start) => number(&start.to).and_then(|to| reading::start(line, start, &to)),
-            Op::SmsSend(sms) => number(&sms.to).and_then(|to| reading::sms(line, sms, &to)),
+        let read = |to: &str| Msisdn::parse(to, None).map_err(ReplayError::Number);
+        let asked = match &line.op {
+            Op::VerifyStart(start) => read(&start.to).and_then(|to| reading::start(line, start, &to)),
+            Op::SmsSend(sms) => read(&sms.to).and_then(|to| reading::sms(line, sms, &to)),
             Op::VerifyCheck(_) => return Vec::new(),
         };
-        let Ok(request) = read else { return Vec::new() };
+        let Ok(request) = asked else { return Vec::new() };
         let facts = self.looked_up(line, &request, false);
         let history = facts.history.known().copied().unwrap_or_default();
         self.engine.inspect(&Asked::of(&request, facts.ip, facts.number.as_ref(), history, line.t))
@@ -222,7 +219,7 @@ impl Replay {
         to: &str,
         make: impl FnOnce(&ParsedNumber) -> Result<Request, ReplayError>,
     ) -> Result<Request, ReplayError> {
-        let number = self.numbers.read(to)?;
+        let number = Msisdn::parse(to, None)?;
         Ok(self.enter(make(&number)?))
     }
 
@@ -294,7 +291,7 @@ impl Replay {
         Facts {
             history: Fact::Known(self.history(request, known)),
             ip: request.client.ip.map(|ip| reading::ip_facts(line, ip)),
-            number: Some(self.numbers.facts(&request.number())),
+            number: Some(number::facts(&request.number())),
             opt_out: Fact::Known(None),
             ..Facts::default()
         }
