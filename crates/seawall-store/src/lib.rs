@@ -10,6 +10,7 @@ pub mod conformance;
 mod counters;
 pub mod device;
 pub mod import;
+pub mod keys;
 pub mod lists;
 pub mod masking;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod records;
 pub mod redis;
 mod sealed;
 pub mod sqlite;
+mod tables;
 pub mod vault;
 
 use std::sync::Arc;
@@ -170,7 +172,7 @@ pub struct PastCharge {
 
 /// What happened: messages, verifications, decisions, receipts. Every method is one whole, atomic, durable step.
 #[async_trait]
-pub trait Ledger: Send + Sync {
+pub trait Ledger: keys::DataKeys + Send + Sync {
     /// Makes accepted messages durable, with their verification, decision and idempotency key, in one
     /// transaction. [`StoreError::Conflict`] when the verification is not as the caller saw it.
     async fn accept(&self, acceptance: Acceptance) -> Result<()>;

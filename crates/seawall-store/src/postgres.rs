@@ -15,6 +15,7 @@ mod erase;
 mod evidence;
 mod fault;
 mod hooks;
+mod keys;
 mod known;
 mod ledger;
 mod lists;

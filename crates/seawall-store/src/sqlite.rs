@@ -18,6 +18,7 @@ mod fault;
 mod hooks;
 mod hot;
 mod idempotency;
+mod keys;
 mod known;
 mod ledger;
 mod lists;

@@ -69,17 +69,36 @@ impl Running {
     }
 }
 
+/// The keys of a configuration. The key file is made if there is neither key nor database yet.
+fn vault(config: &Config, may_create: bool) -> Result<Vault, StoreError> {
+    let dir = config.data_dir();
+    match &config.keys {
+        Some(source) => {
+            source.names()?;
+            Ok(Vault::new(source.clone()))
+        }
+        None => Vault::open(dir, may_create && !dir.join(sqlite::DATABASE_FILE).exists()),
+    }
+}
+
+/// Whether something was set up here before.
+fn holds_installation(config: &Config) -> bool {
+    let dir = config.data_dir();
+    let elsewhere = config.keys.is_some() && config.store.postgres.is_some();
+    elsewhere || dir.join(KEY_FILE).exists() || dir.join(sqlite::DATABASE_FILE).exists()
+}
+
 /// Opens the stores of a configuration. `may_create`: an empty directory becomes an installation.
 pub async fn open_store(config: &Config, may_create: bool) -> Result<Store, StoreError> {
     let dir = config.data_dir();
     if may_create {
         std::fs::create_dir_all(dir)
             .map_err(|e| StoreError::Unavailable(format!("cannot make {}: {e}", dir.display())))?;
-    } else if !dir.join(KEY_FILE).exists() {
+    } else if !holds_installation(config) {
         let say = format!("{} holds no installation; `seawall init` makes one", dir.display());
         return Err(StoreError::Unavailable(say));
     }
-    let vault = Arc::new(Vault::open(dir, may_create && !dir.join(sqlite::DATABASE_FILE).exists())?);
+    let vault = Arc::new(vault(config, may_create)?);
     let counters = Arc::new(MemoryCounters::default());
     let Some(url) = &config.store.postgres else {
         let db = Arc::new(sqlite::SqliteStore::open(dir, vault.clone())?);
@@ -97,7 +116,7 @@ pub async fn migrate(config: &Config) -> Result<String, StoreError> {
         open_store(config, false).await?.ledger.close().await;
         return Ok("the embedded store has this version's schema".to_owned());
     };
-    let vault = Arc::new(Vault::open(config.data_dir(), false)?);
+    let vault = Arc::new(vault(config, false)?);
     let (from, to) = PostgresStore::migrate(url, vault).await?;
     Ok(if from == to {
         format!("PostgreSQL has schema {to} already")
@@ -236,6 +255,7 @@ pub async fn assemble(
         hits: hits::HitCounts::default(),
         outbox,
         hook_work: Notify::new(),
+        resealing: crate::app::keys::Progress::default(),
         erasures: Notify::new(),
         under_way: idempotency::UnderWay::default(),
         alarms: alarms::Alarms::default(),

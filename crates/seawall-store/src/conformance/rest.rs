@@ -13,11 +13,12 @@ use seawall_core::reason::ReasonCode;
 use super::Backend;
 use super::directory::{audit, document};
 use super::fixtures::{acceptance, at, change, decision, id, message, msisdn, verification};
+use crate::notes::Note;
 use crate::records::{
     Acceptance, Allowed, AuditEntry, Cursor, DecisionFilter, DecisionRecord, Erasing, HookDelivery,
     Idempotent, Looked, MessageFilter, OptOut, Page, Recovery, Retention,
 };
-use crate::{Ledger, Result, StoreError};
+use crate::{Directory, Ledger, Result, StoreError};
 
 fn answer(key: &str) -> Idempotent {
     let (key, body) = (key.to_owned(), "{\"id\":1}".to_owned());
@@ -206,6 +207,36 @@ pub(super) async fn retention_erases_in_steps(ledger: &Arc<dyn Ledger>) -> Resul
     Ok(())
 }
 
+/// What else holds sealed values.
+struct More {
+    decision: DecisionRecord,
+    note: Note,
+    looked: Looked,
+    evidence: u64,
+}
+
+async fn more(directory: &Arc<dyn Directory>, ledger: &Arc<dyn Ledger>) -> Result<More> {
+    let decision = DecisionRecord { id: id(31), body: self::decision(Verdict::Block, None)? };
+    ledger.record_decisions(vec![decision.clone()]).await?;
+    let (kind, scope, body) = ("consent".to_owned(), "a".to_owned(), "{}".to_owned());
+    let note = Note { id: id(32), kind, number: msisdn(5)?, scope, when: at(5), body };
+    directory.keep_notes(vec![note.clone()]).await?;
+    let looked = Looked { operator: Some((at(33), "{}".to_owned())), ..Looked::default() };
+    ledger.keep_looked(msisdn(5)?, "main", looked.clone(), at(33)).await?;
+    directory.touch_keys(vec![("key_1".to_owned(), at(34), "203.0.113.7".to_owned())]).await?;
+    let evidence = ledger.append_evidence(b"a batch".to_vec()).await?;
+    Ok(More { decision, note, looked, evidence })
+}
+
+async fn more_is_there(directory: &Arc<dyn Directory>, ledger: &Arc<dyn Ledger>, more: More) -> Result<()> {
+    assert_eq!(ledger.decision(more.decision.id).await?, Some(more.decision));
+    assert_eq!(directory.notes_of("consent", more.note.number).await?, [more.note]);
+    assert_eq!(ledger.looked(msisdn(5)?, "main").await?, Some(more.looked));
+    assert_eq!(directory.key_uses().await?.len(), 1);
+    assert_eq!(ledger.evidence_after(more.evidence - 1).await?, [(more.evidence, b"a batch".to_vec())]);
+    Ok(())
+}
+
 pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backend) -> Result<()> {
     let Backend { directory, ledger } = open();
     let sent = (0..5).map(|i| message(i, 1, "x")).collect::<Result<Vec<_>>>()?;
@@ -229,6 +260,7 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
         at: at(42),
     };
     directory.add_opt_out(opt_out, audit(2)).await?;
+    let rest = more(&directory, &ledger).await?;
     let newest = ledger.newest_row().await?;
     ledger.close().await;
     assert!(matches!(ledger.ping().await, Err(StoreError::Unavailable(_))), "closed");
@@ -247,6 +279,7 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     assert!(directory.opted_out(msisdn(3)?).await?.len() == 1);
     let log: Vec<AuditEntry> = directory.audit_log(Page { before: None, limit: 9 }).await?;
     assert_eq!(log.len(), 2);
+    more_is_there(&directory, &ledger, rest).await?;
     let retained = Retention { messages: Duration::ZERO, ..Retention::default() };
     while ledger.prune(at(60_000), &retained).await? {}
     assert_eq!(Id::new(newest, 0).at(), at(42));

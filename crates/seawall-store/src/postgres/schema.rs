@@ -7,7 +7,7 @@
 //! - `messages.changed` is when the state changed; the packed progress says it too, but a claim writes only columns.
 
 /// One step from each schema to the next; `meta.schema` counts the steps taken.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, STREAM, MASKING];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, STREAM, MASKING, DATA_KEYS];
 
 const FIRST: &str = "
 CREATE TABLE nodes (
@@ -151,4 +151,9 @@ CREATE INDEX mask_calls_session ON mask_calls (session);
 CREATE INDEX mask_calls_mask ON mask_calls (mask, key);
 CREATE INDEX mask_calls_caller ON mask_calls (caller);
 CREATE INDEX mask_calls_callee ON mask_calls (callee);
+";
+
+/// Keys that seal, each wrapped by a key that is not here.
+const DATA_KEYS: &str = "
+CREATE TABLE data_keys (id bigint PRIMARY KEY, state bigint NOT NULL, made bigint NOT NULL, wrapped bytea NOT NULL);
 ";

@@ -62,6 +62,7 @@ pub(super) async fn prepare(db: &Arc<Db>) -> Result<(i64, i64)> {
     if schema < known {
         conn.run(sql, &[&known]).await?;
     }
+    super::keys::open(&mut conn, &db.vault).await?;
     check_vault(&mut conn, &db.vault).await?;
     conn.commit().await?;
     Ok((schema, known))

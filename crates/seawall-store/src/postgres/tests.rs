@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::conformance::server::{Server, own_server, server};
 use crate::conformance::{self, Backend, acceptance, at, message, verification};
+use crate::keys::DataKeys;
 use crate::records::{Acceptance, AuditEntry, Document};
 use crate::{Directory, Ledger, StoreError};
 
@@ -303,4 +304,38 @@ async fn a_claim_is_given_once_until_its_time_is_over() {
         assert_eq!(given, 1);
     }
     assert!(!claim(19, 30).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_an_old_data_key_sealed_is_sealed_again() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let (one, two) = ((1, [3; 32]), (2, [4; 32]));
+    let now = |work| tokio::task::block_in_place(|| Handle::current().block_on(work));
+    let open = async |keys: &[(u8, [u8; 32])]| {
+        let vault = Arc::new(Vault::from_parts(&[3; 32], keys).unwrap());
+        Arc::new(PostgresStore::open(&url, vault, Sharing::Alone).await.unwrap())
+    };
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let again = || {
+        let store = now(Box::pin(async {
+            if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                return open(&[one]).await;
+            }
+            let both = open(&[one, two]).await;
+            let before = both.sealed_before().await.unwrap();
+            assert!(before >= 15, "{before}");
+            let mut at = crate::keys::Resealing::default();
+            while !at.finished {
+                at = both.reseal(at).await.unwrap();
+            }
+            assert_eq!((at.done, both.sealed_before().await.unwrap()), (before, 0));
+            both.close().await;
+            drop(both);
+            // The old key is gone: nothing may name it.
+            open(&[two]).await
+        }));
+        Backend { directory: store.clone(), ledger: store }
+    };
+    conformance::run_persistent(again).await.unwrap();
 }

@@ -202,3 +202,33 @@ async fn bench_a_million() {
     meter.show("decisions, none of which matches", 1);
     store.version().await.unwrap();
 }
+
+/// What sealing takes of accepting one message at a time, durably.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures time"]
+async fn bench_sealing() {
+    let (_dir, store) = open();
+    let vault = Vault::ephemeral().unwrap();
+    let count = 2_000u32;
+    let records: Vec<_> = (0..i64::from(count)).map(numbered).collect();
+    let body = vec![7u8; 450];
+    let place = crate::vault::Place::new(*b"mb", 1);
+    let sealing = Instant::now();
+    for _ in 0..count {
+        std::hint::black_box(vault.seal(place, &body).unwrap());
+    }
+    let sealing = sealing.elapsed();
+    let sends = Instant::now();
+    for (v, m) in records {
+        store.accept(acceptance(v, m)).await.unwrap();
+    }
+    let sends = sends.elapsed();
+    let each = |all: Duration| all.as_secs_f64() * 1e6 / f64::from(count);
+    let share = 100.0 * sealing.as_secs_f64() / sends.as_secs_f64();
+    println!(
+        "sealing {:.2} µs of {:.1} µs that a durable send takes: {share:.2} %",
+        each(sealing),
+        each(sends)
+    );
+    assert!(share < 5.0);
+}

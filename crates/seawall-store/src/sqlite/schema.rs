@@ -16,7 +16,7 @@ pub(super) const APPLICATION_ID: i64 = 0x5377_616c;
 
 /// One step from each schema to the next; the file's `user_version` counts the steps taken.
 pub(super) const MIGRATIONS: &[&str] =
-    &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS, NOTES, MASKING];
+    &[FIRST, KNOWN_NUMBERS, EVIDENCE, LISTS, ALLOWS, LOOKUPS, NOTES, MASKING, DATA_KEYS];
 
 const FIRST: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -153,4 +153,9 @@ CREATE INDEX mask_calls_session ON mask_calls (session);
 CREATE INDEX mask_calls_mask ON mask_calls (mask, row);
 CREATE INDEX mask_calls_caller ON mask_calls (caller);
 CREATE INDEX mask_calls_callee ON mask_calls (callee);
+";
+
+/// Keys that seal, each wrapped by a key that is not here.
+const DATA_KEYS: &str = "
+CREATE TABLE data_keys (id INTEGER PRIMARY KEY, state INTEGER NOT NULL, made INTEGER NOT NULL, wrapped BLOB NOT NULL);
 ";

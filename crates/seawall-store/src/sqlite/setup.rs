@@ -43,6 +43,7 @@ pub(super) fn open_file(dir: &Path, vault: &Vault) -> Result<Connection> {
     let schema = inspect(&conn).map_err(|e| refuse(&path, e))?;
     tune_writer(&conn, schema == 0)?;
     migrate(&mut conn, schema, MIGRATIONS, &|schema| backup_path(dir, schema))?;
+    super::keys::open(&conn, vault)?;
     check_vault(&conn, vault)?;
     sync_dir(dir)?;
     Ok(conn)
@@ -53,6 +54,7 @@ pub(super) fn open_memory(vault: &Vault) -> Result<Connection> {
     let mut conn = Connection::open_in_memory()?;
     conn.set_prepared_statement_cache_capacity(128);
     migrate(&mut conn, 0, MIGRATIONS, &|_| PathBuf::new())?;
+    super::keys::open(&conn, vault)?;
     check_vault(&conn, vault)?;
     Ok(conn)
 }

@@ -6,6 +6,7 @@ use seawall_core::message::MessageState;
 
 use super::*;
 use crate::conformance::{self, Backend, acceptance, at, change, id, message, verification};
+use crate::keys::DataKeys;
 use crate::records::{Acceptance, Attempt, HookDelivery, Idempotent, OptOut};
 use crate::{Directory, Ledger, StoreError};
 
@@ -239,4 +240,69 @@ async fn a_broken_store_writes_no_more() {
     store.db.shared.mark_broken();
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     assert!(store.version().await.is_ok(), "what is stored can still be read");
+}
+
+/// Everything that is sealed, in small steps.
+async fn reseal_all(store: &dyn Ledger) -> u64 {
+    let mut at = crate::keys::Resealing::default();
+    while !at.finished {
+        at = store.reseal(at).await.unwrap();
+    }
+    at.done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_old_data_key_sealed_is_sealed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = ((1, [3; 32]), (2, [4; 32]));
+    let open = |keys: &[(u8, [u8; 32])]| {
+        SqliteStore::open(dir.path(), Arc::new(Vault::from_parts(&[3; 32], keys).unwrap())).unwrap()
+    };
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let again = || {
+        if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            return backend(open(&[one]));
+        }
+        let work = async {
+            let both = open(&[one, two]);
+            let before = both.sealed_before().await.unwrap();
+            assert!(before >= 15, "{before}");
+            assert_eq!(reseal_all(&both).await, before);
+            assert_eq!((both.sealed_before().await.unwrap(), reseal_all(&both).await), (0, 0));
+            both.close().await;
+        };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work));
+        // The old key is gone: nothing may name it.
+        backend(open(&[two]))
+    };
+    conformance::run_persistent(again).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_column_of_bytes_is_sealed_or_known_not_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    SqliteStore::open(dir.path(), vault()).unwrap().close().await;
+    let conn = rusqlite::Connection::open(dir.path().join(DATABASE_FILE)).unwrap();
+    let sql = "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+               WHERE t.type = 'table' AND c.type IN ('BLOB', '') AND t.name NOT LIKE 'sqlite_%'";
+    let mut select = conn.prepare(sql).unwrap();
+    let columns = select.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))).unwrap();
+    // Keyed hashes, states, and names of subaccounts; wrapped keys.
+    let plain = [
+        ("messages", "dims"),
+        ("messages", "progress"),
+        ("numbers", "body"),
+        ("checkpoints", "body"),
+        ("allows", "body"),
+        ("data_keys", "wrapped"),
+    ];
+    let mut seen = 0;
+    for named in columns {
+        let (table, column) = named.unwrap();
+        let named = (table.as_str(), column.as_str());
+        let sealed = crate::tables::SQLITE.iter().any(|c| (c.table, c.column) == named);
+        assert!(sealed || plain.contains(&named), "{named:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, crate::tables::SQLITE.len() + plain.len());
 }

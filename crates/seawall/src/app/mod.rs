@@ -27,6 +27,7 @@ pub mod idempotency;
 pub mod incidents;
 pub mod init;
 pub mod intel;
+pub mod keys;
 pub mod lists;
 pub mod lookup;
 pub mod masking;
@@ -110,6 +111,8 @@ pub struct App {
     pub outbox: outbox::Outbox,
     /// Wakes the webhook deliveries.
     pub hook_work: Notify,
+    /// How far sealing again with a new data key is.
+    pub resealing: keys::Progress,
     /// Wakes what erases numbers.
     pub erasures: Notify,
     /// Requests under way by idempotency key.

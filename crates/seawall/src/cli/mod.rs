@@ -22,6 +22,7 @@ mod simulate;
 mod subaccount;
 mod suspension;
 mod train;
+mod vault;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -75,6 +76,8 @@ enum Command {
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
     Key(key::KeyArgs),
+    /// Keys of what is kept: show them, wrap them anew, make a new data key.
+    Vault(vault::VaultArgs),
     /// Make, list, change and delete subaccounts.
     Subaccount(subaccount::SubaccountArgs),
     /// Lists of numbers, addresses and the like, and their entries.
@@ -167,6 +170,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
+        Command::Vault(args) => block_on(vault::run(args))?,
         Command::Subaccount(args) => block_on(subaccount::run(args))?,
         Command::List(args) => block_on(list::run(args))?,
         Command::Suspension(args) => block_on(suspension::run(args))?,

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use seawall_core::policy::VerificationBounds;
 use seawall_store::records::Retention;
+use seawall_store::vault::KekSource;
 use toml::Value;
 
 pub use error::ConfigError;
@@ -43,6 +44,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Where data is kept.
     pub store: StoreConfig,
+    /// What wraps data keys; `None`: the key file of the data directory.
+    pub keys: Option<KekSource>,
     /// Where limits count.
     pub counters: Counters,
     /// What is logged.
@@ -124,6 +127,7 @@ fn build(raw: &mut Raw) -> Config {
         server,
         tls,
         store: sections::store(raw),
+        keys: sections::keys(raw),
         counters: sections::counters(raw),
         log: sections::log(raw),
         intel: sections::intel(raw),

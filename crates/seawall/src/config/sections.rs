@@ -9,6 +9,7 @@ use seawall_core::limit::Per;
 use seawall_core::policy::VerificationBounds;
 use seawall_store::records::Retention;
 use seawall_store::redis::Target;
+use seawall_store::vault::{Command, KekSource};
 
 use super::parse;
 use super::raw::Raw;
@@ -258,6 +259,21 @@ pub(super) fn store(raw: &mut Raw) -> StoreConfig {
         data_dir = raw.read("store.data_dir", PathBuf::new(), |value| parse::text(value).map(PathBuf::from));
     }
     StoreConfig { data_dir, postgres }
+}
+
+pub(super) fn keys(raw: &mut Raw) -> Option<KekSource> {
+    let second = Duration::from_secs(1);
+    let deadline = raw.read("keys.deadline", second, parse::duration(second / 10..=second * 60));
+    let file = raw.read("keys.file", None, parse::some_text).map(|path| KekSource::File(PathBuf::from(path)));
+    let env = raw.read("keys.env", None, parse::some_text).map(KekSource::Env);
+    let words: Vec<String> = raw.read("keys.command", Vec::new(), parse::texts);
+    let command = (!words.is_empty()).then_some(KekSource::Command(Command { words, deadline }));
+    let mut said: Vec<KekSource> = [file, env, command].into_iter().flatten().collect();
+    if said.len() > 1 {
+        let fix = "the key-encryption key is in one place; set one of keys.file, keys.env and keys.command";
+        raw.fail("configuration", "keys", "", fix.to_owned());
+    }
+    said.pop()
 }
 
 /// Whether a URL names PostgreSQL.

@@ -19,6 +19,7 @@ const PAGES: [(&str, &str); 16] = [
     ("detection", include_str!("../../../../docs/detection.md")),
     ("erasure", include_str!("../../../../docs/erasure.md")),
     ("explain", include_str!("../../../../docs/explain.md")),
+    ("keys", include_str!("../../../../docs/keys.md")),
     ("learning", include_str!("../../../../docs/learning.md")),
     ("limits", include_str!("../../../../docs/limits.md")),
     ("lists", include_str!("../../../../docs/lists.md")),
@@ -42,7 +43,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     path = "/docs/{page}",
     operation_id = "readDocs",
     tag = "operation",
-    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `erasure`, `explain`, `learning`, `limits`, `lists`, `lookup`, `providers`, `texts` or `8x8`.")),
+    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `erasure`, `explain`, `keys`, `learning`, `limits`, `lists`, `lookup`, `providers`, `texts` or `8x8`.")),
     responses((status = 200, description = "The page.", body = String, content_type = "text/markdown"))
 )]
 async fn page(Path(page): Path<String>) -> Result<Response, Problem> {

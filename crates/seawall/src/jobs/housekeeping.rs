@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::detection::Forget;
 use crate::app::signals::alerts as signals;
-use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, lists, masking, recorder};
+use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, keys, lists, masking, recorder};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
@@ -56,6 +56,9 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
         lists::sweep(&app).await;
         end_masks(&app).await;
+        if let Err(error) = keys::tend(&app).await {
+            tracing::error!(%error, "data keys cannot be tended; it is tried again");
+        }
         // What a restart or a message under way interrupted.
         erase(&app).await;
         if second.is_multiple_of(CONSENTS_EVERY) && app.store.ledger.leads() {

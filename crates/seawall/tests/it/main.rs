@@ -34,6 +34,7 @@ mod explain;
 mod history;
 mod incidents;
 mod intel;
+mod keys;
 mod limits;
 mod lists;
 mod lookup;

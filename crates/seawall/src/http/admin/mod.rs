@@ -9,6 +9,7 @@ mod decisions;
 mod errors;
 mod explain;
 mod incidents;
+mod keys;
 mod lists;
 mod lookups;
 mod messages;
@@ -56,6 +57,9 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(decisions::list))
         .routes(routes!(decisions::get))
         .routes(routes!(explain::explain))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::rewrap))
+        .routes(routes!(keys::rotate))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(verifications::list))
