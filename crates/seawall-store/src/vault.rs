@@ -87,9 +87,9 @@ impl Vault {
 
     /// Reads a key file, wherever it is and whatever its name.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| StoreError::Unavailable(format!("cannot read {}: {e}", path.display())))?;
-        Self::from_keys(&parse(&text)?)
+        let source = KekSource::File(path.to_owned());
+        source.names()?;
+        Ok(Self::new(source))
     }
 
     /// Keys for tests and for data that lives in memory only.

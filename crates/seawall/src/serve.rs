@@ -70,7 +70,7 @@ impl Running {
 }
 
 /// The keys of a configuration. The key file is made if there is neither key nor database yet.
-fn vault(config: &Config, may_create: bool) -> Result<Vault, StoreError> {
+pub(crate) fn vault(config: &Config, may_create: bool) -> Result<Vault, StoreError> {
     let dir = config.data_dir();
     match &config.keys {
         Some(source) => {
@@ -130,7 +130,7 @@ pub async fn import(config: &Config) -> Result<Vec<(&'static str, u64)>, StoreEr
     let Some(url) = &config.store.postgres else {
         return Err(StoreError::Unavailable("store.url names no PostgreSQL".to_owned()));
     };
-    let vault = Arc::new(Vault::open(config.data_dir(), false)?);
+    let vault = Arc::new(vault(config, false)?);
     seawall_store::import::import(config.data_dir(), url, vault).await
 }
 

@@ -242,6 +242,11 @@ pub(super) const TABLES: &[Table] = &[
         ],
         "SELECT row, tail, sub, session, mask, caller, callee, reference, result, revision, body FROM mask_calls",
     ),
+    plain(
+        "data_keys",
+        &[("id", Number), ("state", Number), ("made", Number), ("wrapped", Bytes)],
+        "SELECT id, state, made, wrapped FROM data_keys",
+    ),
 ];
 
 /// Numbers that PostgreSQL gives go on above those that were imported.

@@ -136,6 +136,12 @@ impl Backup {
         let read = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(path, read)?;
         known(&conn).and_then(|_| sound(&conn)).map_err(about)?;
+        let foreign =
+            |why: String| about(StoreError::Corrupt(format!("it is sealed with another key: {why}")));
+        super::keys::unlock(&conn, vault).map_err(|error| match error {
+            StoreError::Corrupt(why) => foreign(why),
+            other => other,
+        })?;
         match setup::belongs(&conn, vault)? {
             Some(true) => Ok(Backup { conn }),
             _ => Err(about(StoreError::Corrupt("it is sealed with another key".to_owned()))),

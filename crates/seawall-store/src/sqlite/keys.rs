@@ -36,6 +36,11 @@ fn store(conn: &Connection, rows: &[WrappedKey]) -> Result<()> {
     Ok(())
 }
 
+/// Opens the vault with the keys of this database, which is only read.
+pub(super) fn unlock(conn: &Connection, vault: &Vault) -> Result<()> {
+    if vault.is_open() { Ok(()) } else { vault.unlock(&load(conn)?) }
+}
+
 /// Opens the vault with the keys of this database, or makes the keys of a new one.
 pub(super) fn open(conn: &Connection, vault: &Vault) -> Result<()> {
     if vault.is_open() {

@@ -61,7 +61,7 @@ pub(super) fn run(args: &RestoreArgs) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let done = match &args.file {
-        Some(file) => block_on(restore(config.data_dir(), file, args, &erased))??,
+        Some(file) => block_on(restore(&config, file, args, &erased))??,
         None => block_on(database(&config, args, &erased))?.map_err(|e| e.to_string())?,
     };
     if args.json {
@@ -98,16 +98,19 @@ fn say(dir: &Path, args: &RestoreArgs, done: &Restored) -> Result<(), Failure> {
 
 /// Everything is made ready beside its place, so that a restore that fails leaves nothing that could be served.
 async fn restore(
-    dir: &Path,
+    config: &Config,
     file: &Path,
     args: &RestoreArgs,
     erased: &[Tombstone],
 ) -> Result<Restored, String> {
+    let dir = config.data_dir();
     let own = dir.join(KEY_FILE);
     look(dir, args)?;
     let key = args.key.as_deref().unwrap_or(&own);
     let hint = |e: StoreError| format!("{e}; --key FILE names the key of the backup");
-    let vault = Arc::new(Vault::read(key).map_err(hint)?);
+    let elsewhere = config.keys.is_some() && args.key.is_none();
+    let vault = if elsewhere { serve::vault(config, false) } else { Vault::read(key) };
+    let vault = Arc::new(vault.map_err(hint)?);
     let backup = Backup::open(file, &vault).map_err(|e| e.to_string())?;
     let stage = dir.join(STAGE);
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", stage.display());
