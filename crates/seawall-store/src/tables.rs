@@ -81,7 +81,7 @@ pub(crate) const SQLITE: [Column; 16] = [
 ];
 
 /// The columns of PostgreSQL.
-pub(crate) const POSTGRES: [Column; 16] = [
+pub(crate) const POSTGRES: [Column; 17] = [
     column("messages", "body", "key", b"mb"),
     column("messages", "content", "key", b"mt"),
     column("verifications", "body", "key", b"ve"),
@@ -93,6 +93,10 @@ pub(crate) const POSTGRES: [Column; 16] = [
     column("audit", "body", "key", b"au"),
     Column { row: Row::Zero, ..column("key_uses", "ip", "0::bigint", b"ku") },
     column("evidence", "body", "seq", b"ev"),
+    Column {
+        row: Row::Column("folded * 4096 + part"),
+        ..column("evidence_snapshots", "body", "folded", b"es")
+    },
     column("list_entries", "body", "key", b"le"),
     column("lookups", "body", "number", b"lk"),
     column("erasures", "body", "key", b"er"),

@@ -181,6 +181,10 @@ pub async fn tend(app: &App) -> Result<(), StoreError> {
     }
     let (vault, read) = (app.store.vault.clone(), rows.clone());
     blocking(move || vault.unlock(&read)).await?;
+    // One node does the work for all.
+    if !ledger.leads() {
+        return Ok(());
+    }
     if let Some(next) = rows.iter().find(|row| row.state == KeyState::Next) {
         let waits = if ledger.is_shared() { READ_BY_ALL } else { Duration::ZERO };
         if Timestamp::from_millis(next.made_at).plus(waits) <= app.now() {
@@ -238,7 +242,7 @@ async fn reseal(app: &App, rows: Vec<WrappedKey>) -> Result<(), StoreError> {
         set_work(app, Work { at: Resealing { done: now.at.done, ..Resealing::default() }, ..now });
         return Ok(());
     }
-    detection::snapshot(app).await;
+    detection::snapshot(app, detection::Forget::Old).await;
     let after: Vec<WrappedKey> = rows.iter().filter(|row| row.state != KeyState::Old).cloned().collect();
     app.store.ledger.replace_data_keys(rows, after.clone()).await?;
     let vault = app.store.vault.clone();
