@@ -61,7 +61,7 @@ impl Column {
 }
 
 /// The columns of SQLite.
-pub(crate) const SQLITE: [Column; 16] = [
+pub(crate) const SQLITE: [Column; 18] = [
     column("messages", "body", "row", b"mb"),
     column("messages", "text", "row", b"mt"),
     column("verifications", "body", "row", b"ve"),
@@ -77,11 +77,13 @@ pub(crate) const SQLITE: [Column; 16] = [
     column("lookups", "body", "number", b"lk"),
     column("erasures", "body", "row", b"er"),
     column("notes", "body", "row", b"nt"),
+    column("mask_sessions", "body", "row", b"mk"),
+    column("mask_calls", "body", "row", b"mc"),
     Column { row: Row::Zero, only: " AND key = 'vault'", ..column("meta", "value", "0", b"vc") },
 ];
 
 /// The columns of PostgreSQL.
-pub(crate) const POSTGRES: [Column; 17] = [
+pub(crate) const POSTGRES: [Column; 19] = [
     column("messages", "body", "key", b"mb"),
     column("messages", "content", "key", b"mt"),
     column("verifications", "body", "key", b"ve"),
@@ -101,5 +103,7 @@ pub(crate) const POSTGRES: [Column; 17] = [
     column("lookups", "body", "number", b"lk"),
     column("erasures", "body", "key", b"er"),
     column("notes", "body", "key", b"nt"),
+    column("mask_sessions", "body", "key", b"mk"),
+    column("mask_calls", "body", "key", b"mc"),
     Column { row: Row::Zero, only: " AND name = 'vault'", ..column("meta", "body", "0::bigint", b"vc") },
 ];

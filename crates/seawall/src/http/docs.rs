@@ -12,7 +12,7 @@ use crate::http::extract::Path;
 use crate::http::problem::Problem;
 
 /// Every page by its name.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 17] = [
     ("8x8", include_str!("../../../../docs/8x8.md")),
     ("attributes", include_str!("../../../../docs/attributes.md")),
     ("configuration", include_str!("../../../../docs/configuration.md")),
