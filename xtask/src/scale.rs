@@ -11,16 +11,12 @@ mod simulation;
 /// What things cost, and how full they may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Costs {
-    /// CPU of a node for a decision, in microseconds.
-    pub node_decision: f64,
-    /// And for a durable send with its delivery, more than that.
-    pub node_send: f64,
-    /// CPU of Redis for the script of a decision.
-    pub redis_script: f64,
-    /// CPU of PostgreSQL for a decision that sends nothing: its share of a packed batch.
-    pub postgres_decision: f64,
-    /// And for a durable send.
-    pub postgres_send: f64,
+    /// CPU of a node, in microseconds: for a decision that sends nothing, and for a durable send with its delivery.
+    pub node: [f64; 2],
+    /// The same of Redis.
+    pub redis: [f64; 2],
+    /// The same of PostgreSQL.
+    pub postgres: [f64; 2],
     /// CPU of each node for an event that it reads from the stream and folds.
     pub fold: f64,
     /// How many of a hundred decisions become a send.
@@ -29,6 +25,8 @@ pub struct Costs {
     pub busy: f64,
     /// Share of one core of each node that the stream may take.
     pub folding: f64,
+    /// Nodes of a cell at the least, so that one may fail.
+    pub least_nodes: f64,
     /// Cores of a node, and of PostgreSQL's machine.
     pub node_cores: f64,
     /// See `node_cores`.
@@ -42,15 +40,14 @@ pub struct Costs {
 impl Default for Costs {
     fn default() -> Self {
         Costs {
-            node_decision: 90.0,
-            node_send: 450.0,
-            redis_script: 25.0,
-            postgres_decision: 3.0,
-            postgres_send: 300.0,
+            node: [224.0, 280.0],
+            redis: [51.0, 63.0],
+            postgres: [49.0, 449.0],
             fold: 6.0,
             sends_percent: 5.0,
             busy: 0.6,
             folding: 0.5,
+            least_nodes: 2.0,
             node_cores: 8.0,
             postgres_cores: 32.0,
             bytes: [900.0, 600.0, 4_000.0, 250.0],
@@ -71,12 +68,16 @@ impl Costs {
         1.0 + self.sends()
     }
 
+    /// What a decision costs on average, of these two.
+    fn mean(&self, [decision, send]: [f64; 2]) -> f64 {
+        decision * (1.0 - self.sends()) + send * self.sends()
+    }
+
     /// Decisions a second that each of Redis, PostgreSQL and the stream allows a cell.
     pub fn bounds(&self) -> [(&'static str, f64); 3] {
-        let postgres = self.postgres_decision + self.sends() * self.postgres_send;
         [
-            ("Redis", self.busy * MILLION / self.redis_script),
-            ("PostgreSQL", self.busy * self.postgres_cores * MILLION / postgres),
+            ("Redis", self.busy * MILLION / self.mean(self.redis)),
+            ("PostgreSQL", self.busy * self.postgres_cores * MILLION / self.mean(self.postgres)),
             ("stream of evidence", self.folding * MILLION / (self.events() * self.fold)),
         ]
     }
@@ -110,12 +111,11 @@ pub fn need(rate: f64, costs: &Costs) -> Need {
     let (_, most) = costs.cell();
     let cells = (rate / most).ceil().max(1.0);
     let each = rate / cells;
-    let work = each * (costs.node_decision + costs.sends() * costs.node_send) / MILLION;
+    let work = each * costs.mean(costs.node) / MILLION;
     // Every node folds what all of its cell do, whatever it decides itself.
     let folding = each * costs.events() * costs.fold / MILLION;
-    let nodes = (work / (costs.busy * costs.node_cores - folding)).ceil().max(1.0);
-    let postgres =
-        each * (costs.postgres_decision + costs.sends() * costs.postgres_send) / MILLION / costs.busy;
+    let nodes = (work / (costs.busy * costs.node_cores - folding)).ceil().max(costs.least_nodes);
+    let postgres = each * costs.mean(costs.postgres) / MILLION / costs.busy;
     let cores = cells * (nodes * costs.node_cores + postgres.ceil() + 2.0);
     let [request, script, send, event] = costs.bytes;
     let bytes = request + script + costs.sends() * send + costs.events() * event * (nodes + 1.0);
@@ -155,11 +155,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         need.megabits / 1000.0,
         need.dollars
     );
-    let waits = simulation::waits(need.each, costs.redis_script, 1);
+    let waits = simulation::waits(need.each, costs.mean(costs.redis), 1);
     println!("simulated: a script waits {:.0} us in the middle, {:.0} us at p99", waits.median, waits.p99);
     let fullest = simulation::fullest(rate, need.cells, 10_000, 1);
     println!(
-        "simulated: of 10,000 accounts, sizes by Zipf, parted by country, the fullest cell has {fullest:.2} of its share"
+        "simulated: of 10,000 accounts, sizes by Zipf, cut by country and range, the fullest cell has {fullest:.2} of its share"
     );
     Ok(())
 }
@@ -172,11 +172,12 @@ mod tests {
     fn a_cell_that_is_as_full_as_it_may_be_does_not_make_scripts_wait() {
         let costs = Costs::default();
         let need = need(MILLION, &costs);
-        let waits = simulation::waits(need.each, costs.redis_script, 7);
-        assert!(waits.p99 < 10.0 * costs.redis_script, "{waits:?}");
+        let script = costs.mean(costs.redis);
+        let waits = simulation::waits(need.each, script, 7);
+        assert!(waits.p99 < 10.0 * script, "{waits:?}");
         // One and a half times what Redis can do at all: the simulation sees what the model forbids.
-        let over = simulation::waits(1.5 * MILLION / costs.redis_script, costs.redis_script, 7);
-        assert!(over.p99 > 1_000.0 * costs.redis_script, "{over:?}");
+        let over = simulation::waits(1.5 * MILLION / script, script, 7);
+        assert!(over.p99 > 1_000.0 * script, "{over:?}");
     }
 
     #[test]
@@ -195,12 +196,12 @@ mod tests {
         assert!(two.cells >= 2.0 * one.cells - 1.0 && two.cells <= 2.0 * one.cells);
         assert!(one.each <= costs.cell().1 && two.each <= costs.cell().1);
         let small = need(100.0, &costs);
-        assert!(small.cells == 1.0 && small.nodes == 1.0);
+        assert!(small.cells == 1.0 && small.nodes == 2.0);
     }
 
     #[test]
     fn the_first_bound_is_the_cell() {
-        let costs = Costs { fold: 1e-9, postgres_send: 1e-9, postgres_decision: 1e-9, ..Costs::default() };
+        let costs = Costs { fold: 1e-9, postgres: [1e-9; 2], ..Costs::default() };
         assert_eq!(costs.cell().0, "Redis");
         let costs = Costs { fold: 1e9, ..Costs::default() };
         assert_eq!(costs.cell().0, "stream of evidence");

@@ -44,6 +44,12 @@ fn zipf(count: usize) -> Vec<f64> {
     sizes.into_iter().map(|size| size / sum).collect()
 }
 
+/// A country that is still too large is cut by number range, into parts of one size.
+fn cut(load: f64, most: f64, parts: &mut Vec<f64>) {
+    let pieces = (load / most).ceil().max(1.0);
+    (0..pieces as usize).for_each(|_| parts.push(load / pieces));
+}
+
 /// Accounts are put where there is most room, the largest first; one that is larger than half a cell is cut by country.
 /// Gives how full the fullest cell is, as a multiple of the average.
 pub fn fullest(rate: f64, cells: f64, accounts: usize, seed: u64) -> f64 {
@@ -55,7 +61,7 @@ pub fn fullest(rate: f64, cells: f64, accounts: usize, seed: u64) -> f64 {
         // No operator's forecast is right: half to one and a half times what was expected.
         let load = size * rate * (0.5 + unit(&mut random));
         if load > each / 2.0 {
-            parts.extend(countries.iter().map(|share| load * share));
+            countries.iter().for_each(|share| cut(load * share, each / 2.0, &mut parts));
         } else {
             parts.push(load);
         }
