@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use crate::sources::root;
-use crate::{crash, deny, retries, tools, waf};
+use crate::{calls, crash, deny, retries, tools, waf};
 
 /// What came out so far. A step other than `cargo test` counts as one test when it fails.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub fn run(_: &[String]) -> Result<(), String> {
     let few = ["--keys", "200", "--workers", "10"].map(str::to_owned);
     sum.step("retries", retries::run(&few));
     sum.step("waf", firewall());
+    sum.step("calls", masked_calls());
     if sum.ignored > 0 {
         println!("{} ignored: run them by name", sum.ignored);
     }
@@ -51,6 +52,14 @@ fn firewall() -> Result<(), String> {
     match waf::ready() {
         Ok(()) => waf::run(&[]),
         Err(why) => skipped(&[format!("the reference firewall: {why}")]),
+    }
+}
+
+/// Masked calls over Kamailio, if its packages are there or can be installed.
+fn masked_calls() -> Result<(), String> {
+    match calls::ready() {
+        Ok(()) => calls::run(&[]),
+        Err(why) => skipped(&[format!("masked calls: {why}")]),
     }
 }
 

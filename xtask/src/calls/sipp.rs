@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::stage::{MASK, Stage, free_port};
 
+/// What sipp writes between two messages.
+const RULE: &str = "-----------------------------------------------";
 /// No scene takes longer.
 const AT_MOST: Duration = Duration::from_secs(40);
 
@@ -81,7 +83,12 @@ const TAG: &str = ";tag=[pid]s[call_number]";
 fn caller(how: Caller) -> String {
     let mut steps =
         vec![send(&ask("INVITE", 1, false, SDP), true), hears("response=\"100\" optional=\"true\"")];
-    let end = |code: u16| [hears(&format!("response=\"{code}\"")), send(&acknowledged(), false)];
+    let end = |code: u16, steps: u32| {
+        [
+            hears(&format!("response=\"{code}\"")),
+            send(&of_the_question("ACK", steps, "[peer_tag_param]"), false),
+        ]
+    };
     let ack = send(&ask("ACK", 1, true, EMPTY), false);
     let bye = hears("request=\"BYE\"") + &send(&answer("200 OK", "", EMPTY), false);
     let rings = hears("response=\"180\" optional=\"true\"");
@@ -96,24 +103,26 @@ fn caller(how: Caller) -> String {
         ]),
         Caller::Waits => steps.extend([rings, hears("response=\"200\" rrs=\"true\""), ack, bye]),
         Caller::Cancels => {
-            let cancel = "CANCEL sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n[last_Via:]\n[last_From:]\n\
-                To: <sip:[service]@[remote_ip]>\nCall-ID: [call_id]\nCSeq: 1 CANCEL\nMax-Forwards: 70\nContent-Length: 0\n\n";
-            steps.extend([hears("response=\"180\""), send(cancel, true), hears("response=\"200\"")]);
-            steps.extend(end(487));
+            let cancel = of_the_question("CANCEL", 3, "");
+            steps.extend([hears("response=\"180\""), send(&cancel, true), hears("response=\"200\"")]);
+            steps.extend(end(487, 6));
         }
         Caller::TurnedAway(code) => {
             steps.push(rings);
-            steps.extend(end(code));
+            steps.extend(end(code, 4));
         }
     }
     steps.concat()
 }
 
-/// What ends a call that was not answered: hop by hop, with the branch of the question.
-fn acknowledged() -> String {
-    "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n[last_Via:]\n[last_From:]\n[last_To:]\nCall-ID: [call_id]\n\
-     CSeq: 1 ACK\nMax-Forwards: 70\nContent-Length: 0\n\n"
-        .to_owned()
+/// What goes hop by hop with the INVITE, so many steps after it, and has its branch.
+fn of_the_question(method: &str, steps: u32, tag: &str) -> String {
+    format!(
+        "{method} sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n\
+         Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch-{steps}]\n\
+         From: \"[own]\" <sip:+65[own]@[local_ip]:[local_port]>;tag=[pid]t[call_number]\n\
+         To: <sip:[service]@[remote_ip]>{tag}\nCall-ID: [call_id]\nCSeq: 1 {method}\nMax-Forwards: 70\n{EMPTY}"
+    )
 }
 
 fn callee(how: Callee) -> String {
@@ -150,13 +159,29 @@ fn callee(how: Callee) -> String {
             ];
         }
         Callee::Busy => steps.extend([send(&answer("486 Busy", TAG, EMPTY), true), hears("request=\"ACK\"")]),
-        Callee::Rings => steps.extend([
-            ring,
-            hears("request=\"CANCEL\""),
-            send(&answer("200 OK", TAG, EMPTY), false),
-            send(&answer("487 Terminated", TAG, EMPTY), true).replace("[last_CSeq:]", "CSeq: 1 INVITE"),
-            hears("request=\"ACK\""),
-        ]),
+        // The answer to the INVITE goes the way of the INVITE, which is longer than that of the CANCEL.
+        Callee::Rings => {
+            let via = |n: u32| {
+                format!(
+                    "<ereg regexp=\".*\" search_in=\"hdr\" header=\"Via:\" occurrence=\"{n}\" assign_to=\"via{n}\"/>"
+                )
+            };
+            let given_up = answer("487 Terminated", TAG, EMPTY)
+                .replace("[last_Via:]", "Via: [$via1]\nVia: [$via2]")
+                .replace("[last_CSeq:]", "CSeq: 1 INVITE");
+            steps = vec![
+                format!(
+                    "<recv request=\"INVITE\" rrs=\"true\"><action>{}{}</action></recv>\n",
+                    via(1),
+                    via(2)
+                ),
+                ring,
+                hears("request=\"CANCEL\""),
+                send(&answer("200 OK", TAG, EMPTY), false),
+                send(&given_up, true),
+                hears("request=\"ACK\""),
+            ];
+        }
     }
     steps.concat()
 }
@@ -238,14 +263,16 @@ impl Phone {
         let telling = text
             .lines()
             .filter(|line| ["error", "Unexpected", "Aborting", "timeout"].iter().any(|w| line.contains(w)));
-        telling.take(4).collect::<Vec<_>>().join(" | ")
+        let last = read(&self.messages);
+        let last: Vec<&str> = last.split(RULE).collect();
+        let last = last.get(last.len().saturating_sub(3)..).unwrap_or_default().join(RULE);
+        format!("{}\n{last}", telling.take(4).collect::<Vec<_>>().join(" | "))
     }
 
     /// Everything that arrived at it.
     pub fn received(&self) -> String {
         let text = read(&self.messages);
-        let parts = text.split("-----------------------------------------------");
-        parts.filter(|part| part.contains("message received")).collect()
+        text.split(RULE).filter(|part| part.contains("message received")).collect()
     }
 }
 
