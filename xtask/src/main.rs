@@ -7,12 +7,15 @@ mod crash;
 mod data;
 mod deny;
 mod detection;
+mod fuzz;
 mod live;
 mod opt_out;
 mod properties;
 mod retries;
 mod scale;
+mod simulation;
 mod slow;
+mod soak;
 mod sources;
 mod test;
 mod tidy;
@@ -34,6 +37,9 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("retries", "callers that retry and hang up, and a kill: one effect a key", retries::run),
     ("properties", "thousands of new random cases for each property", properties::run),
     ("calls", "two phones reach each other through a mask, over Kamailio and rtpengine", calls::run),
+    ("simulation", "three gateways in simulated time, with everything between them failing", simulation::run),
+    ("fuzz", "every parser against inputs that nobody would write", fuzz::run),
+    ("soak", "long load, overload and a noisy neighbour, with memory watched", soak::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),

@@ -6,6 +6,8 @@
 
 mod callflow;
 mod error_class;
+#[cfg(feature = "fuzz")]
+pub mod fuzzing;
 mod http;
 pub mod lookup;
 mod redact;

@@ -20,6 +20,8 @@ pub mod decision;
 pub mod detect;
 pub mod explain;
 pub mod facts;
+#[cfg(feature = "sim")]
+pub mod fuzz;
 pub mod id;
 pub mod intel;
 pub mod limit;

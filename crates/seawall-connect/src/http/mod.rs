@@ -107,3 +107,19 @@ impl Http {
         }
     }
 }
+
+/// Any text as a template: what is filled in is bounded, and a JSON string stays one.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_template(text: &str, message: &crate::Outgoing) -> Result<u64, String> {
+    let value = serde_json::json!({"secrets": {"a": "b"}});
+    let secrets = crate::settings::Reader::open(&value, String::new())
+        .and_then(|reader| template::Secrets::read(&reader, false))
+        .map_err(|e| e.to_string())?;
+    let Ok(parsed) = template::Template::parse(text, &secrets) else { return Ok(0) };
+    let filled = parsed.fill(message, template::Escape::Json);
+    // The shortest placeholder is `{id}`; nothing that fills one is longer than 200 bytes, escaped.
+    if filled.len() > text.len() * 60 + 200 {
+        return Err(format!("{} bytes became {}", text.len(), filled.len()));
+    }
+    Ok(1 + u64::from(parsed.has_content()) + 2 * (filled != text) as u64)
+}

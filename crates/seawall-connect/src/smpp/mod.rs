@@ -88,3 +88,53 @@ impl Drop for Smpp {
         self.link.stop();
     }
 }
+
+/// Any bytes as frames: each is shorter than what it was read from, and what is written again reads the same.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_frames(bytes: &[u8]) -> Result<u64, String> {
+    use tokio_util::bytes::BytesMut;
+    use tokio_util::codec::Decoder;
+    let (mut from, mut frames) = (BytesMut::from(bytes), 0u64);
+    let mut wire = wire::Wire::default();
+    loop {
+        let before = from.len();
+        match wire.decode(&mut from) {
+            Ok(Some(frame)) => {
+                let read = before - from.len();
+                if read != frame.body.len() + 16 {
+                    return Err(format!("{read} bytes became a body of {}", frame.body.len()));
+                }
+                let _ = (frame.is_response(), frame.first_string());
+                frames = frames * 31 + u64::from(u32::from(frame.id)) % 64;
+                if let Some(deliver) = deliver::Deliver::read(frame.body) {
+                    frames += 7 + u64::from(deliver.is_receipt());
+                }
+            }
+            Ok(None) if from.len() == before => return Ok(frames),
+            Ok(None) => return Err("an incomplete frame was taken".to_owned()),
+            Err(_) => return Ok(frames + 1_000),
+        }
+    }
+}
+
+/// Any bytes as the body of a `deliver_sm`: what comes of it is bounded by what came.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz_deliver(bytes: &[u8], now: std::time::Instant) -> Result<u64, String> {
+    use tokio_util::bytes::Bytes;
+    let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
+    let ids = [settings::ReceiptId::AsGiven, settings::ReceiptId::Hex, settings::ReceiptId::Decimal];
+    let ids = ids.get(usize::from(*first) % 3).copied().unwrap_or(settings::ReceiptId::AsGiven);
+    let Some(deliver) = deliver::Deliver::read(Bytes::copy_from_slice(rest)) else { return Ok(0) };
+    let receipt = receipt::read(&deliver, ids);
+    if receipt.as_ref().is_some_and(|receipt| receipt.reference.len() > 4 * 64) {
+        return Err("a reference is longer than an id can be".to_owned());
+    }
+    let mut joiner = inbound::Joiner::default();
+    let texts: usize = joiner.take(&deliver, now).iter().map(|one| one.text.reveal().len()).sum();
+    // A septet or an octet becomes four bytes of UTF-8 at most.
+    if texts > 8 * rest.len() + 16 {
+        return Err(format!("{} bytes became a text of {texts}", rest.len()));
+    }
+    let state = receipt.map_or(0, |receipt| 1 + receipt.state as u64);
+    Ok(1 + state * 10 + u64::from(deliver.data_coding) * 100 + u64::from(deliver.sar.is_some()))
+}

@@ -402,8 +402,34 @@ async fn status(conn: &mut Conn, transaction: &str) -> Result<Option<bool>> {
     })
 }
 
-/// Marks messages that nobody sends as failed; false while it is not known whether they are there.
-pub(super) async fn fail(db: &Db, transaction: Option<&str>, keys: &[i64]) -> Result<bool> {
+/// Messages of an acceptance whose caller was told that it failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unwanted {
+    /// Those that only the caller would have set on their way.
+    pub(super) submitting: Vec<i64>,
+    /// Those that any node sends when their turn comes.
+    pub(super) waiting: Vec<i64>,
+}
+
+impl Unwanted {
+    /// Adds those of an acceptance.
+    pub(super) fn add(&mut self, sealed: &Sealed) {
+        for message in &sealed.messages {
+            let submitting = message.state == MessageState::Submitting;
+            let keys = if submitting { &mut self.submitting } else { &mut self.waiting };
+            keys.push(message.id.row());
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.submitting.is_empty() && self.waiting.is_empty()
+    }
+}
+
+/// Marks messages that nobody is to send as failed; false while it is not known whether they are there. One that a node
+/// has taken out of the queue meanwhile goes its way.
+pub(super) async fn fail(db: &Db, transaction: Option<&str>, unwanted: &Unwanted) -> Result<bool> {
     let mut conn = db.soon().await?;
     if let Some(transaction) = transaction {
         match status(&mut conn, transaction).await? {
@@ -415,7 +441,9 @@ pub(super) async fn fail(db: &Db, transaction: Option<&str>, keys: &[i64]) -> Re
     let words =
         "the gateway could not confirm in time that it had taken this message; it was not sent".to_owned();
     let progress = Progress { error_code: Some(14), error_message: Some(words), ..Progress::default() };
-    let sql = "UPDATE messages SET state = 5, owner = NULL, progress = $2 WHERE key = ANY($1) AND state = 2 AND owner = $3";
-    conn.run(sql, &[&keys, &pack_progress(&progress), &db.node.lease()]).await?;
+    let sql = "UPDATE messages SET state = 5, owner = NULL, progress = $2 WHERE (key = ANY($1) AND state = 2 AND owner = $3) \
+         OR (key = ANY($4) AND state IN (0, 1))";
+    let progress = pack_progress(&progress);
+    conn.run(sql, &[&unwanted.submitting, &progress, &db.node.lease(), &unwanted.waiting]).await?;
     Ok(true)
 }

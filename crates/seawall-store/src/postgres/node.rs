@@ -4,7 +4,7 @@
 //! reach the database, is gone: what it was submitting becomes `unknown`, because nobody can know. It is never
 //! submitted again, so a node that was only slow does no harm when it wakes up; it takes a new lease then.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use seawall_core::id::Id;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -47,6 +48,8 @@ pub(super) struct Node {
     shared: AtomicBool,
     ousted: AtomicBool,
     leads_until: Mutex<Option<Instant>>,
+    /// The server's process that holds this node's place, while there was one.
+    holder: AtomicI32,
     expired: Mutex<HashMap<i64, Instant>>,
     changes: watch::Sender<Changes>,
 }
@@ -59,6 +62,7 @@ impl Default for Node {
             shared: AtomicBool::new(false),
             ousted: AtomicBool::new(false),
             leads_until: Mutex::default(),
+            holder: AtomicI32::new(0),
             expired: Mutex::default(),
             changes: watch::channel(Changes::default()).0,
         }
@@ -170,6 +174,17 @@ impl<E: Into<StoreError>> From<E> for Refused {
 struct Keeper {
     client: Client,
     told: mpsc::UnboundedReceiver<()>,
+    _reading: Reading,
+}
+
+/// Reads a connection. It ends with this value: by itself it would wait for answers that are lost, and keep the
+/// connection, with what it holds, open.
+struct Reading(JoinHandle<()>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Keeper {
@@ -177,25 +192,28 @@ impl Keeper {
         let (client, mut connection) = db.config.connect(db.tls.clone()).await?;
         let (tell, told) = mpsc::unbounded_channel();
         let mut messages = poll_fn(move |cx| connection.poll_message(cx));
-        tokio::spawn(async move {
+        let reading = Reading(tokio::spawn(async move {
             while let Some(Ok(message)) = messages.next().await {
                 if matches!(message, AsyncMessage::Notification(_)) && tell.send(()).is_err() {
                     break;
                 }
             }
-        });
+        }));
         setup::lasting(&client).await.map_err(Refused::Store)?;
         let lock = if db.node.is_shared() { "pg_try_advisory_lock_shared" } else { "pg_try_advisory_lock" };
         let held = client.query_one(&format!("SELECT {lock}({OURS}, {USE})"), &[]).await?;
         if !held.try_get::<_, bool>(0)? {
+            oust_former(&client, db.node.holder.load(Ordering::Acquire)).await?;
             return Err(Refused::Taken);
         }
+        let holder = client.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
+        db.node.holder.store(holder, Ordering::Release);
         if !db.node.is_shared() {
             // Nobody else holds the lock, so all other leases are of nodes that are gone.
             client.execute("DELETE FROM nodes WHERE lease <> $1", &[&db.node.lease()]).await?;
         }
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
-        Ok(Keeper { client, told })
+        Ok(Keeper { client, told, _reading: reading })
     }
 
     /// Renews the lease, or takes a new one; looks what has changed.
@@ -262,6 +280,16 @@ impl Keeper {
         while self.told.try_recv().is_ok() {}
         let _ = db;
     }
+}
+
+/// Ends the server's process that holds the place for a connection of this node that is lost: the server may take long
+/// to find out. The next try has the place then.
+async fn oust_former(client: &Client, holder: i32) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+         AND classid::bigint = $1 AND objid::bigint = $2 AND pid = $3 \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    client.query(sql, &[&i64::from(OURS), &i64::from(USE), &holder]).await?;
+    Ok(())
 }
 
 /// Gives the lease back.

@@ -1,12 +1,16 @@
 //! A message's way: claimed by one node for sending, then changed by what providers say.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join;
 use hashbrown::HashMap;
 use seawall_core::id::Id;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 use tokio_postgres::Row;
 
-use super::conn::{Conn, Db};
+use super::conn::{Conn, Db, Values};
 use super::{hooks, messages};
 use crate::Result;
 use crate::records::{Attempt, MessageRecord, Moved};
@@ -26,18 +30,52 @@ const CLAIM: &str = "WITH lease AS (SELECT lease FROM nodes WHERE lease = $3 FOR
        owner = CASE WHEN m.expires <= $1 THEN NULL ELSE $3 END \
      FROM picked WHERE m.key = picked.key RETURNING ";
 
-/// Claims up to `limit` messages.
-pub(super) async fn claim(db: &Db, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
+/// Claims up to `limit` messages. They are known here before the claim is committed: where the answer to that is lost,
+/// nobody sends them, and they go back to the queue.
+pub(super) async fn claim(db: &Arc<Db>, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
     db.node.check()?;
     let columns: Vec<String> = messages::COLUMNS.split(", ").map(|column| format!("m.{column}")).collect();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let sql = format!("{CLAIM}{}", columns.join(", "));
-    let rows = db.soon().await?.rows(&sql, &[&now.as_millis(), &limit, &db.node.lease()]).await?;
+    let (lease, now) = (db.node.lease(), now.as_millis());
+    let mut conn = db.soon().await?;
+    let claim = conn.prepared(&format!("{CLAIM}{}", columns.join(", "))).await?;
+    let values: Values<'_> = &[&now, &limit, &lease];
+    conn.begun();
+    let client = conn.client()?;
+    let ((), rows) =
+        conn.within(try_join(client.batch_execute("BEGIN"), client.query(&claim, values))).await?;
     let read =
         |row: &Row| messages::read(&db.vault, row).map(|record| MessageRecord { decision: None, ..record });
     let mut claimed = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+    if let Err(error) = conn.commit().await {
+        drop(conn);
+        take_back(db, lease, claimed.iter().map(|message| message.id.row()).collect());
+        return Err(error);
+    }
     claimed.sort_unstable_by_key(|message| message.id);
     Ok(claimed)
+}
+
+/// Puts what was claimed, perhaps, and is sent by nobody back into the queue.
+fn take_back(db: &Arc<Db>, lease: i64, keys: Vec<i64>) {
+    if keys.is_empty() {
+        return;
+    }
+    let db = db.clone();
+    tokio::spawn(async move {
+        while !db.is_closed() {
+            // The server may still be committing what it was asked to.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let back = async {
+                let sql = "UPDATE messages SET state = 0, owner = NULL WHERE key = ANY($1) AND state = 2 AND owner = $2";
+                db.soon().await?.run(sql, &[&keys, &lease]).await
+            };
+            match back.await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%error, "messages that nobody sends wait for the database"),
+            }
+        }
+    });
 }
 
 fn way(row: &Row) -> Result<(i64, Way)> {

@@ -1,17 +1,16 @@
 //! Group commit: acceptances that wait are written together, by a few writers with a connection each. The number
 //! of statements of a group does not depend on its size.
 //!
-//! Who waits gives up after a while. What was committed all the same will never be sent, because nobody sets it
-//! on its way, so it is marked as failed. That is done as well when the answer to a commit was lost.
+//! Who waits gives up after a while. What was committed all the same is marked as failed before it is sent: nobody sets
+//! it on its way, or it is taken out of the queue. That is done as well when the answer to a commit was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall_core::message::MessageState;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::accept::{self, Written};
+use super::accept::{self, Unwanted, Written};
 use super::conn::{Db, SOON};
 use super::fault::is_about_data;
 use crate::sealed::acceptance::Sealed;
@@ -88,11 +87,11 @@ async fn group(db: &Arc<Db>, jobs: Vec<Job>) {
 fn answer(db: &Arc<Db>, all: &[Sealed], waits: Vec<oneshot::Sender<Result<()>>>, written: Result<Written>) {
     match written {
         Ok(Written::Done(fits)) => {
-            let mut unwanted = Vec::new();
+            let mut unwanted = Unwanted::default();
             for ((sealed, waits), fits) in all.iter().zip(waits).zip(fits) {
                 let result = if fits { Ok(()) } else { Err(StoreError::Conflict) };
                 if waits.send(result).is_err() && fits {
-                    unwanted.extend(submitting(sealed));
+                    unwanted.add(sealed);
                 }
             }
             disown(db, None, unwanted);
@@ -102,7 +101,9 @@ fn answer(db: &Arc<Db>, all: &[Sealed], waits: Vec<oneshot::Sender<Result<()>>>,
             waits
                 .into_iter()
                 .for_each(|waits| drop(waits.send(Err(StoreError::Unavailable(why.to_owned())))));
-            disown(db, Some(transaction), all.iter().flat_map(submitting).collect());
+            let mut unwanted = Unwanted::default();
+            all.iter().for_each(|sealed| unwanted.add(sealed));
+            disown(db, Some(transaction), unwanted);
         }
         Err(error) => {
             let why = error.to_string();
@@ -114,20 +115,15 @@ fn answer(db: &Arc<Db>, all: &[Sealed], waits: Vec<oneshot::Sender<Result<()>>>,
     }
 }
 
-/// Messages of an acceptance that only its caller sets on their way.
-fn submitting(sealed: &Sealed) -> impl Iterator<Item = i64> {
-    sealed.messages.iter().filter(|m| m.state == MessageState::Submitting).map(|m| m.id.row())
-}
-
 /// Marks messages that nobody sends as failed, once it is known whether they are there.
-fn disown(db: &Arc<Db>, transaction: Option<String>, keys: Vec<i64>) {
-    if keys.is_empty() {
+fn disown(db: &Arc<Db>, transaction: Option<String>, unwanted: Unwanted) {
+    if unwanted.is_empty() {
         return;
     }
     let db = db.clone();
     tokio::spawn(async move {
         while !db.is_closed() {
-            match accept::fail(&db, transaction.as_deref(), &keys).await {
+            match accept::fail(&db, transaction.as_deref(), &unwanted).await {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {

@@ -8,6 +8,7 @@ use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Client, Operation, Request, Terms};
 use seawall_core::segments::Segmentation;
 use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
 use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price, Progress};
 
 use super::grants::claim;
@@ -87,8 +88,12 @@ pub async fn send_messages(
     let idempotent = wish.as_ref().map(|wish| wish.answer(&sent, now));
     if let Err(error) = app.store.ledger.accept(Acceptance { messages, verification: None, idempotent }).await
     {
-        for one in sent.iter().filter(|s| s.screened.allowed()) {
-            one.screened.undo(app).await;
+        // What waits its turn may be sent before the store knows that nobody waits for it any more.
+        let waits = states.iter().any(|state| *state != MessageState::Submitting);
+        if !(waits && matches!(error, StoreError::Unavailable(_))) {
+            for one in sent.iter().filter(|s| s.screened.allowed()) {
+                one.screened.undo(app).await;
+            }
         }
         return Err(error.into());
     }

@@ -135,7 +135,10 @@ async fn attempt(
     let idempotent = wish.map(|wish| wish.answer(&started, now));
     let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };
     if let Err(error) = app.store.ledger.accept(acceptance).await {
-        started.screened.undo(app).await;
+        // Without a place of its own it waits its turn, and may be sent before the store knows that nobody wants it.
+        if place.is_some() || !matches!(error, StoreError::Unavailable(_)) {
+            started.screened.undo(app).await;
+        }
         return Err(error.into());
     }
     app.metrics.moved(message.state);

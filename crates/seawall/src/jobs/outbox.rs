@@ -9,6 +9,7 @@ use seawall_core::consent::{Category, covering};
 use seawall_core::id::IdKind;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
 use seawall_store::records::{Attempt, Change, Content, MessageRecord};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
@@ -142,12 +143,16 @@ async fn carry(app: &App, circuits: &Circuits, record: &MessageRecord) -> Vec<Ch
     }
     let purpose = if record.verification.is_some() { "verification" } else { "message" };
     let providers = app.snapshot.load().route(record.country, record.channel, purpose, &record.subaccount);
-    if opted_out_since(app, record).await {
-        return vec![fail(app, record, 15, "The number opted out before the message was sent")];
+    // Nothing is sent on a guess, and nothing that was accepted fails because a store does not answer: it waits.
+    match opted_out_since(app, record).await {
+        Ok(true) => return vec![fail(app, record, 15, "The number opted out before the message was sent")],
+        Ok(false) => {}
+        Err(error) => return vec![wait(app, record, &error)],
     }
     let outgoing = match outgoing(app, record).await {
         Ok(outgoing) => outgoing,
-        Err(problem) => return vec![fail(app, record, 14, &problem)],
+        Err(Unready::Store(error)) => return vec![wait(app, record, &error)],
+        Err(Unready::Never(problem)) => return vec![fail(app, record, 14, &problem)],
     };
     if providers.is_empty() {
         return vec![fail(app, record, 33, "No route: add one under /admin/v1/routes")];
@@ -298,6 +303,13 @@ fn finish_failed(
     change
 }
 
+/// Back into the queue, for a moment: nothing of it has left.
+fn wait(app: &App, record: &MessageRecord, error: &StoreError) -> Change {
+    tracing::warn!(%error, "a message waits for a store");
+    let due = Some(app.now().plus(pause(record.progress.attempts.len())));
+    Change { state: Some(MessageState::Queued), due, ..blank(app, record) }
+}
+
 fn fail(app: &App, record: &MessageRecord, code: u16, message: &str) -> Change {
     finish_failed(app, record, code, message, None)
 }
@@ -318,7 +330,7 @@ fn attempt(provider: &str, submission: &Submission, at: Timestamp) -> Attempt {
 }
 
 /// A STOP that arrived while the message waited is honoured.
-async fn opted_out_since(app: &App, record: &MessageRecord) -> bool {
+async fn opted_out_since(app: &App, record: &MessageRecord) -> Result<bool, StoreError> {
     let exempt = record.verification.is_some()
         && app
             .snapshot
@@ -326,40 +338,58 @@ async fn opted_out_since(app: &App, record: &MessageRecord) -> bool {
             .subaccounts
             .get(&record.subaccount)
             .is_some_and(|s| s.policy.codes_despite_opt_out);
-    // A list that does not answer is answered like one that says yes: nothing is sent on a guess.
-    let Ok(scopes) = app.store.directory.opted_out(record.to).await else { return true };
+    let scopes = app.store.directory.opted_out(record.to).await?;
     let category = match record.verification {
         Some(_) => Category::Code,
         None => record.details.category.unwrap_or(Category::Transactional),
     };
     let sender = record.details.source.as_deref();
-    covering(scopes, &record.subaccount, category, sender, app.now())
-        .is_some_and(|scope| !exempt || scope.category.is_some())
+    Ok(covering(scopes, &record.subaccount, category, sender, app.now())
+        .is_some_and(|scope| !exempt || scope.category.is_some()))
 }
 
-/// The text of a message. With its code it exists from here to the provider only.
-pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, String> {
-    match record.content.as_ref().ok_or("its text was erased")? {
-        Content::Text { text } => Ok(text.clone()),
-        Content::Code { template, brand, generation, shape, key_id, given } => {
-            let id = record.verification.ok_or("a code without a verification")?;
-            let code = if *given {
-                let found = app.store.ledger.verification(None, id).await.map_err(|e| e.to_string())?;
-                let verification = found.filter(|v| v.given_code.is_some());
-                check_code::code_of(
-                    app,
-                    &verification.ok_or("its verification ended, and its code was erased")?,
-                )
-            } else {
-                app.store.vault.code(*key_id, id, *generation, *shape)
-            };
-            let code = code.map_err(|e| e.to_string())?;
-            start_verification::filled(app, template, code.reveal(), brand.as_deref(), record.id)
+/// Why a message cannot go right now, or ever.
+#[derive(Debug)]
+pub enum Unready {
+    /// A store does not answer.
+    Store(StoreError),
+    /// It has no text any more; in words.
+    Never(String),
+}
+
+impl std::fmt::Display for Unready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unready::Store(error) => error.fmt(f),
+            Unready::Never(problem) => problem.fmt(f),
         }
     }
 }
 
-async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, String> {
+/// The text of a message. With its code it exists from here to the provider only.
+pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, Unready> {
+    let never = |problem: &str| Unready::Never(problem.to_owned());
+    match record.content.as_ref().ok_or_else(|| never("its text was erased"))? {
+        Content::Text { text } => Ok(text.clone()),
+        Content::Code { template, brand, generation, shape, key_id, given } => {
+            let id = record.verification.ok_or_else(|| never("a code without a verification"))?;
+            let code = if *given {
+                let found = app.store.ledger.verification(None, id).await.map_err(Unready::Store)?;
+                let verification = found.filter(|v| v.given_code.is_some());
+                let ended = || never("its verification ended, and its code was erased");
+                check_code::code_of(app, &verification.ok_or_else(ended)?)
+            } else {
+                app.store.vault.code(*key_id, id, *generation, *shape)
+            };
+            let code = code.map_err(|e| never(&e.to_string()))?;
+            let filled =
+                start_verification::filled(app, template, code.reveal(), brand.as_deref(), record.id);
+            filled.map_err(Unready::Never)
+        }
+    }
+}
+
+async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, Unready> {
     let text = text_of(app, record).await?;
     let source = record.details.source.clone();
     let default =

@@ -1,0 +1,104 @@
+//! A provider that answers late, twice, wrongly or never, and remembers what reached it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use seawall_connect::{
+    Connector, Echo, Echoed, ErrorClass, Health, Outgoing, Receipt, ReceiptState, Submission,
+};
+use seawall_core::id::{Id, IdKind};
+use seawall_core::message::MessageState;
+use seawall_store::Ledger;
+use tokio::sync::mpsc;
+
+use super::link::Link;
+use super::world::finish;
+
+/// The provider as one node reaches it.
+pub struct Provider {
+    pub link: Link,
+    /// Where receipts go: any node may get them.
+    pub echoes: std::sync::Arc<std::sync::Mutex<Vec<(usize, mpsc::Sender<Echoed>)>>>,
+}
+
+impl Provider {
+    fn arrives(&self, id: Id, text: &str) {
+        let world = &self.link.world;
+        let state = finish(world.store.message(None, id)).unwrap().map(|message| message.state);
+        world.tell(|| format!("{} arrives from node {}", id.row(), self.link.node));
+        let at = world.elapsed();
+        let written = matches!(state, Some(MessageState::Submitting | MessageState::Unknown));
+        world.oracle().require(written, at, || format!("{} left while it was {state:?}", id.row()));
+        world.oracle().arrives(at, id, text);
+    }
+
+    fn receipt(&self, id: Id) {
+        let (world, echoes) = (self.link.world.clone(), self.echoes.clone());
+        let (after, twice, failed) = world.draw(|rng| (rng.below(5_000), rng.chance(0.1), rng.chance(0.1)));
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            for _ in 0..=u8::from(twice) {
+                let state = if failed { ReceiptState::Failed } else { ReceiptState::Delivered };
+                let receipt = Receipt {
+                    reference: id.show(IdKind::Message),
+                    state,
+                    class: failed.then_some(ErrorClass::Unknown),
+                    code: None,
+                    at: None,
+                };
+                let all = echoes.lock().unwrap().clone();
+                let up: Vec<_> = all.iter().filter(|(node, _)| world.nodes()[*node].up).collect();
+                if let Some((_, to)) = world.draw(|rng| rng.pick(&up).copied().cloned()) {
+                    let _ =
+                        to.try_send(Echoed { provider: "sandbox".to_owned(), echo: Echo::Receipt(receipt) });
+                }
+            }
+        });
+    }
+}
+
+#[async_trait]
+impl Connector for Provider {
+    async fn submit(&self, message: &Outgoing) -> Submission {
+        self.link.alive().await;
+        let world = &self.link.world;
+        let id = Id::parse(IdKind::Message, &message.id).unwrap();
+        let (kind, delay) = world.draw(|rng| (rng.below(100), rng.below(60)));
+        if kind < 4 {
+            return Submission::Unreachable { detail: "not connected".to_owned() };
+        }
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        self.link.alive().await;
+        if kind < 8 {
+            return Submission::Throttled { retry_after: Duration::from_secs(1) };
+        }
+        if kind < 12 {
+            return Submission::Refused { class: ErrorClass::Unknown, detail: String::new() };
+        }
+        if kind < 15 {
+            // Bytes left, and nobody has them.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            self.link.alive().await;
+            return Submission::Unknown { detail: "no answer".to_owned() };
+        }
+        self.arrives(id, message.text.reveal());
+        let late = match kind {
+            0..25 => Duration::from_secs(10),
+            25..35 => Duration::from_millis(world.below(4_000)),
+            _ => Duration::from_millis(delay),
+        };
+        if kind < 95 {
+            self.receipt(id);
+        }
+        tokio::time::sleep(late).await;
+        self.link.alive().await;
+        if kind < 25 {
+            return Submission::Unknown { detail: "no answer".to_owned() };
+        }
+        Submission::Accepted { reference: Some(id.show(IdKind::Message)), delivered: false }
+    }
+
+    fn health(&self) -> Health {
+        Health::Up
+    }
+}
