@@ -7,11 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use seawall_core::consent::OptOutScope;
 use seawall_core::id::Id;
+use seawall_core::masking::call::CallResult;
 use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
 use seawall_store::lists::{Hits, ListEntry, Lists};
+use seawall_store::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Masks};
 use seawall_store::notes::{Note, Notes};
 use seawall_store::records::*;
 use seawall_store::{CheckStep, Directory, Ledger, PastCharge, Result};
@@ -209,7 +211,8 @@ fn moved(id: Id, state: MessageState, at: Timestamp) -> Change {
 /// Methods that are one call to the real store.
 macro_rules! roles {
     (ledger { $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } directory { $($d:ident($($darg:ident: $dtype:ty),*) -> $dout:ty;)* }
-     lists { $($l:ident($($larg:ident: $ltype:ty),*) -> $lout:ty;)* } notes { $($n:ident($($narg:ident: $ntype:ty),*) -> $nout:ty;)* }) => {
+     lists { $($l:ident($($larg:ident: $ltype:ty),*) -> $lout:ty;)* } notes { $($n:ident($($narg:ident: $ntype:ty),*) -> $nout:ty;)* }
+     masks { $($m:ident($($marg:ident: $mtype:ty),*) -> $mout:ty;)* }) => {
         #[async_trait]
         impl Ledger for Link {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$out> {
@@ -334,6 +337,13 @@ macro_rules! roles {
                 self.still(|world| finish(world.store.$n($($narg),*))).await
             })*
         }
+
+        #[async_trait]
+        impl Masks for Link {
+            $(async fn $m(&self, $($marg: $mtype),*) -> Result<$mout> {
+                self.still(|world| finish(world.store.$m($($marg),*))).await
+            })*
+        }
     };
 }
 
@@ -408,5 +418,20 @@ roles! {
         notes(kind: &str, page: Page) -> Vec<Note>;
         notes_until(kind: &str, until: Timestamp, limit: usize) -> Vec<Note>;
         drop_note(kind: &str, id: Id) -> bool;
+    }
+    masks {
+        open_mask(record: MaskRecord, candidates: Vec<Msisdn>, now: Timestamp) -> Option<MaskRecord>;
+        mask(id: Id) -> Option<MaskRecord>;
+        mask_of(caller: Msisdn, mask: Msisdn) -> Option<MaskRecord>;
+        change_mask(record: MaskRecord) -> MaskRecord;
+        masks(filter: MaskFilter, page: Page) -> Vec<MaskRecord>;
+        masks_due(now: Timestamp, limit: usize) -> Vec<MaskRecord>;
+        keep_call(call: CallRecord) -> CallRecord;
+        change_call(call: CallRecord) -> CallRecord;
+        call(id: Id) -> Option<CallRecord>;
+        call_named(via: &str, reference: &str) -> Option<CallRecord>;
+        calls(filter: CallFilter, page: Page) -> Vec<CallRecord>;
+        last_results(mask: Msisdn, limit: usize) -> Vec<(Timestamp, CallResult)>;
+        prune_masks(over_before: Timestamp, now: Timestamp, limit: usize) -> u64;
     }
 }
