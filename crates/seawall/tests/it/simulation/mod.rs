@@ -210,6 +210,7 @@ fn wanted(most: u64) -> Box<dyn Iterator<Item = u64> + Send> {
 }
 
 #[test]
+#[ignore = "cargo xtask simulation runs it"]
 fn whatever_happens_the_promises_hold() {
     let (tried, messages, found) = search(wanted(SEEDS), None);
     println!("{tried} seeds, {messages} messages");
@@ -228,6 +229,7 @@ fn whatever_happens_the_promises_hold() {
 const SEEDS: u64 = 2_000;
 
 #[test]
+#[ignore = "cargo xtask simulation runs it"]
 fn the_same_seed_is_the_same_story() {
     let config = config();
     for seed in [3, 5] {
