@@ -55,7 +55,10 @@ pub fn test(name: &str, variable: &str, value: &str, release: bool) -> Result<()
     if release {
         command.arg("--release");
     }
-    command.args(["--", name, "--nocapture", "--include-ignored"]).env(variable, value).env("RUST_BACKTRACE", "0");
+    command
+        .args(["--", name, "--nocapture", "--include-ignored"])
+        .env(variable, value)
+        .env("RUST_BACKTRACE", "0");
     let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err("something does not hold; see above".to_owned()) }
 }

@@ -12,10 +12,12 @@ use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
+use seawall_store::keys::{DataKeys, Resealing};
 use seawall_store::lists::{Hits, ListEntry, Lists};
 use seawall_store::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Masks};
 use seawall_store::notes::{Note, Notes};
 use seawall_store::records::*;
+use seawall_store::vault::WrappedKey;
 use seawall_store::{CheckStep, Directory, Ledger, PastCharge, Result};
 
 use super::oracle::Accepted;
@@ -336,6 +338,25 @@ macro_rules! roles {
             $(async fn $n(&self, $($narg: $ntype),*) -> Result<$nout> {
                 self.still(|world| finish(world.store.$n($($narg),*))).await
             })*
+        }
+
+        #[async_trait]
+        impl DataKeys for Link {
+            async fn data_keys(&self) -> Result<Vec<WrappedKey>> {
+                self.still(|world| finish(world.store.data_keys())).await
+            }
+
+            async fn replace_data_keys(&self, before: Vec<WrappedKey>, after: Vec<WrappedKey>) -> Result<()> {
+                self.still(|world| finish(world.store.replace_data_keys(before, after))).await
+            }
+
+            async fn reseal(&self, from: Resealing) -> Result<Resealing> {
+                self.still(|world| finish(world.store.reseal(from))).await
+            }
+
+            async fn sealed_before(&self) -> Result<u64> {
+                self.still(|world| finish(world.store.sealed_before())).await
+            }
         }
 
         #[async_trait]
