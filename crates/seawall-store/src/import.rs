@@ -44,7 +44,8 @@ pub async fn import(dir: &Path, url: &str, vault: Arc<Vault>) -> Result<Vec<(&'s
 }
 
 async fn take(from: &Source, store: &PostgresStore) -> Result<Vec<(&'static str, u64)>> {
-    store.make_days(&days(&from.conn())?).await?;
+    let days = days(&from.conn())?;
+    store.make_days(&days).await?;
     let mut client = store.own_connection().await?;
     let tx = client.transaction().await?;
     empty(&tx).await?;

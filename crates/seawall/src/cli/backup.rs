@@ -35,7 +35,7 @@ pub(super) fn run(args: &BackupArgs) -> Result<(), Failure> {
     if args.key.as_deref().is_some_and(|key| key == file) {
         return Err(Failure::Wrong("--key has to name another file than the backup".to_owned()));
     }
-    for taken in [Some(file), args.key.as_deref()].into_iter().flatten().filter(|path| path.exists()) {
+    if let Some(taken) = [Some(file), args.key.as_deref()].into_iter().flatten().find(|path| path.exists()) {
         return Err(Failure::Failed(format!(
             "{} exists already; a backup replaces nothing",
             taken.display()
