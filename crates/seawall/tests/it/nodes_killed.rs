@@ -90,9 +90,15 @@ async fn limits_and_budgets_of_three_nodes_admit_exactly_what_they_say() {
 async fn a_code_that_one_node_sent_another_checks() {
     let Some(shared) = Shared::new().await else { return };
     let fleet = Fleet::start(&shared, 2).await;
-    let ask = json!({"to": "+6591234567"});
-    let (status, begun) = fleet.post(0, "/v1/verifications", ask).await;
-    assert_eq!(status, 201, "{begun}");
+    let mut begun = json!(null);
+    // On a busy machine counters may answer too late at first: then nothing is sent, and nothing counts.
+    eventually("a code is sent", async || {
+        let (status, answer) = fleet.post(0, "/v1/verifications", json!({"to": "+6591234567"})).await;
+        assert!(status == 201 || status == 503, "{status}: {answer}");
+        begun = answer;
+        status == 201
+    })
+    .await;
     let path = "sandbox/messages?to=%2B6591234567";
     let mut code = String::new();
     eventually("the phone has the code", async || {
