@@ -340,8 +340,18 @@ pub struct Change {
     pub at: Timestamp,
     /// Deliveries to write if the change is applied.
     pub hooks: Vec<HookDelivery>,
-    /// Set when it goes back to the queue: not before then.
-    pub due: Option<Timestamp>,
+    /// Set when it goes back to the queue.
+    pub again: Option<Again>,
+}
+
+/// A claimed message goes back to the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// Not before then; later than it was due when it was claimed.
+    pub due: Timestamp,
+    /// When it was due as it was claimed. Otherwise it went back already, and somebody else may be sending it: the
+    /// change came twice, and nothing is changed.
+    pub was: Option<Timestamp>,
 }
 
 /// A message that was changed.

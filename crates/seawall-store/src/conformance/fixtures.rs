@@ -153,6 +153,6 @@ pub fn change(id: Id, state: MessageState, ms: i64) -> Change {
         outcome: None,
         at: at(ms),
         hooks: Vec::new(),
-        due: None,
+        again: None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seawall_core::message::MessageState;
 
 use super::fixtures::{at, change, id, message};
-use crate::records::{Acceptance, Attempt, MessageRecord};
+use crate::records::{Acceptance, Again, Attempt, MessageRecord};
 use crate::{Ledger, Result};
 
 async fn accept(ledger: &Arc<dyn Ledger>, messages: Vec<MessageRecord>) -> Result<()> {
@@ -119,12 +119,17 @@ pub(super) async fn what_goes_back_to_the_queue_waits(ledger: &Arc<dyn Ledger>) 
     assert_eq!(ledger.settle(vec![change(n.id, MessageState::Canceled, 2)]).await?.len(), 1);
     assert_eq!(ledger.claim(at(2), 9).await?.len(), 1, "the canceled one is not sent");
     let mut again = change(m.id, MessageState::Queued, 3);
-    again.due = Some(at(100));
-    ledger.settle(vec![again]).await?;
+    again.again = Some(Again { due: at(100), was: None });
+    assert_eq!(ledger.settle(vec![again.clone()]).await?.len(), 1);
     assert!(ledger.claim(at(99), 1).await?.is_empty());
     assert_eq!(ledger.claim(at(100), 1).await?.len(), 1);
-    ledger.settle(vec![change(m.id, MessageState::Queued, 101)]).await?;
-    assert_eq!(ledger.claim(at(101), 1).await?.len(), 1, "without a time it is due at once");
+    // The answer was lost and it is told again, while somebody else is sending.
+    assert!(ledger.settle(vec![again]).await?.is_empty());
+    assert!(ledger.claim(at(999), 1).await?.is_empty(), "it is not sent twice");
+    let mut next = change(m.id, MessageState::Queued, 101);
+    next.again = Some(Again { due: at(200), was: Some(at(100)) });
+    ledger.settle(vec![next]).await?;
+    assert_eq!(ledger.claim(at(200), 1).await?.len(), 1);
     Ok(())
 }
 

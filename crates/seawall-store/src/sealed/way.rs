@@ -6,7 +6,7 @@ use seawall_core::time::Timestamp;
 
 use super::hooks::{self, SealedHook};
 use crate::Result;
-use crate::records::{Change, Progress};
+use crate::records::{Again, Change, Progress};
 use crate::vault::Vault;
 
 /// What changes about a message while it travels.
@@ -23,16 +23,18 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Applies a change. False when the state machine refuses it: a late or repeated receipt.
+    /// Applies a change. False when the state machine refuses it: a late or repeated receipt, or a message that
+    /// went back to the queue already.
     pub(crate) fn apply(&mut self, change: Change) -> bool {
         if let Some(state) = change.state {
-            if !self.state.may_become(state) {
+            let claimed = |again: Again| again.was.map(Timestamp::as_millis) == self.due;
+            let back = state != MessageState::Queued || change.again.is_some_and(claimed);
+            if !self.state.may_become(state) || !back {
                 return false;
             }
             self.state = state;
             self.progress.changed_at = Some(change.at);
-            let due = change.due.map(Timestamp::as_millis);
-            self.due = due.or(self.due.filter(|_| state != MessageState::Queued));
+            self.due = change.again.map(|again| again.due.as_millis()).or(self.due);
         }
         self.progress.attempts.extend(change.attempt);
         if let Some((code, words)) = change.error {

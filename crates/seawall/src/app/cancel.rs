@@ -43,6 +43,6 @@ pub(super) fn canceled(app: &App, id: Id) -> Change {
         outcome: None,
         at: app.now(),
         hooks: Vec::new(),
-        due: None,
+        again: None,
     }
 }

@@ -93,7 +93,7 @@ fn submitting(message: &MessageRecord, now: Timestamp) -> Change {
         outcome: None,
         at: now,
         hooks: Vec::new(),
-        due: None,
+        again: None,
     }
 }
 

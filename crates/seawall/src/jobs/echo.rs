@@ -67,7 +67,8 @@ async fn apply_receipt(app: &App, provider: &str, receipt: &Receipt) -> Result<b
     let error = error.map(|class| (class.receipt_code(), class.message().to_owned()));
     let at = app.now();
     let hooks = hooks::message_changed(app, &record, state, error.as_ref(), at);
-    let change = Change { id, state: Some(state), attempt: None, error, outcome: None, at, hooks, due: None };
+    let change =
+        Change { id, state: Some(state), attempt: None, error, outcome: None, at, hooks, again: None };
     app.settle(vec![change]).await?;
     app.hook_work.notify_one();
     Ok(true)

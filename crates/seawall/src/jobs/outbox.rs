@@ -10,7 +10,7 @@ use seawall_core::id::IdKind;
 use seawall_core::message::{Channel, MessageState};
 use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
-use seawall_store::records::{Attempt, Change, Content, MessageRecord};
+use seawall_store::records::{Again, Attempt, Change, Content, MessageRecord};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::circuit::Circuits;
@@ -195,7 +195,7 @@ async fn try_providers(
         return changes;
     }
     changes.push(match again_at {
-        Some(_) => Change { state: Some(MessageState::Queued), due: again_at, ..blank(app, record) },
+        Some(due) => back(app, record, due),
         None => finish_refused(app, record, refused.unwrap_or(ErrorClass::Unknown), None),
     });
     changes
@@ -270,7 +270,7 @@ fn blank(app: &App, record: &MessageRecord) -> Change {
         outcome: None,
         at: app.now(),
         hooks: Vec::new(),
-        due: None,
+        again: None,
     }
 }
 
@@ -306,8 +306,14 @@ fn finish_failed(
 /// Back into the queue, for a moment: nothing of it has left.
 fn wait(app: &App, record: &MessageRecord, error: &StoreError) -> Change {
     tracing::warn!(%error, "a message waits for a store");
-    let due = Some(app.now().plus(pause(record.progress.attempts.len())));
-    Change { state: Some(MessageState::Queued), due, ..blank(app, record) }
+    back(app, record, app.now().plus(pause(record.progress.attempts.len())))
+}
+
+/// It goes back to the queue, once: later than it was due, so that this is told from its next claim.
+fn back(app: &App, record: &MessageRecord, due: Timestamp) -> Change {
+    let due = record.due.map_or(due, |was| due.max(was.plus(Duration::from_millis(1))));
+    let again = Some(Again { due, was: record.due });
+    Change { state: Some(MessageState::Queued), again, ..blank(app, record) }
 }
 
 fn fail(app: &App, record: &MessageRecord, code: u16, message: &str) -> Change {

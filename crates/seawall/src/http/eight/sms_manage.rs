@@ -248,7 +248,7 @@ async fn note(app: &App, request: Request) -> Answer<Response> {
         outcome: Some(outcome.to_owned()),
         at: app.now(),
         hooks: Vec::new(),
-        due: None,
+        again: None,
     };
     stored(app.settle(vec![change]).await)?;
     Ok(StatusCode::OK.into_response())

@@ -206,7 +206,7 @@ fn moved(id: Id, state: MessageState, at: Timestamp) -> Change {
         outcome: None,
         at,
         hooks: Vec::new(),
-        due: None,
+        again: None,
     }
 }
 
