@@ -165,7 +165,7 @@ async fn a_panic_is_an_answer_without_detail() {
 
 #[tokio::test]
 async fn bodies_are_bounded_in_kind_size_and_time() {
-    let door = start(&[("SERVER__MAX_BODY", "1024"), ("LIMITS__REQUEST_TIMEOUT", "200ms")]).await;
+    let door = start(&[("SERVER__MAX_BODY", "1024"), ("LIMITS__REQUEST_TIMEOUT", "1s")]).await;
     let post = "POST /echo HTTP/1.1\r\nContent-Type: application/json";
     assert_eq!(status(&door.ask(post, "{\"a\":1}").await), "200");
     assert_eq!(status(&door.ask(post, "{\"a\":").await), "400");

@@ -166,10 +166,10 @@ fn wrong(error: Wrong) -> Failed {
 /// Deletes the webhook of one kind.
 #[utoipa::path(
     delete,
-    path = "/api/v1/subaccounts/{subAccountId}/webhooks/{webhookType}",
+    path = "/api/v1/subaccounts/{subAccountId}/webhooks/{webhook-type}",
     tag = "8x8 Voice",
     operation_id = "eight_voice_webhooks_delete",
-    params(("subAccountId" = String, Path), ("webhookType" = String, Path)),
+    params(("subAccountId" = String, Path), ("webhook-type" = String, Path)),
     responses((status = 200, body = Object), Refusals),
     security(("api_key" = []))
 )]
@@ -179,7 +179,7 @@ pub(super) async fn delete(State(app): State<Arc<App>>, request: Request) -> Res
 
 async fn remove(app: &App, request: Request) -> Result<Json<Value>, Failed> {
     let Entered { call, subaccount } = enter(app, request, Scope::Voice).await?;
-    let kind = call.param("webhookType").to_ascii_uppercase();
+    let kind = call.param("webhook-type").to_ascii_uppercase();
     let found = {
         let snapshot = app.snapshot.load();
         let of =

@@ -79,7 +79,7 @@ fn called(app: &App, uri: &Uri, headers: &HeaderMap) -> String {
     path = "/v1/masking/calls/twilio",
     operation_id = "takeTwilioCall",
     tag = "masking",
-    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = std::collections::HashMap<String, String>, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "TwiML.", content_type = "text/xml", body = String),
         (status = 403, description = "The signature is wrong."),
@@ -217,7 +217,7 @@ fn escaped(text: &str) -> String {
     path = "/v1/masking/messages/twilio",
     operation_id = "takeTwilioText",
     tag = "masking",
-    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = std::collections::HashMap<String, String>, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Empty TwiML: the gateway answers by itself.", content_type = "text/xml", body = String),
         (status = 403, description = "The signature is wrong."),

@@ -58,7 +58,7 @@ impl Done {
         Done { messages: vec![started.screened.id], verification: Some(started.verification.id) }
     }
 
-    fn sent(sent: &Vec<Sent>) -> Self {
+    fn sent(sent: &[Sent]) -> Self {
         let accepted = sent.iter().filter(|one| one.screened.allowed());
         Done { messages: accepted.map(|one| one.screened.id).collect(), verification: None }
     }
@@ -73,7 +73,7 @@ async fn start(node: &Running, key: &str, to: &ParsedNumber) -> Result<Done, Ref
     };
     let ask = StartVerification {
         subaccount: OURS.to_owned(),
-        to: to.clone(),
+        to: *to,
         channel: Channel::Sms,
         shape: CodeShape::new(CodeType::Numeric, 6).unwrap(),
         free_length: false,
@@ -104,7 +104,7 @@ async fn send(node: &Running, key: &str, to: &[ParsedNumber]) -> Result<Done, Re
     };
     let text = "Parcel 7 arrives today.".to_owned();
     let one = |to: &ParsedNumber| SendMessage {
-        to: to.clone(),
+        to: *to,
         sized: segment(&text, EncodingChoice::Auto).unwrap(),
         text: text.clone(),
         details: Details::default(),

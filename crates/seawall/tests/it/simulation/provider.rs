@@ -14,11 +14,14 @@ use tokio::sync::mpsc;
 use super::link::Link;
 use super::world::finish;
 
+/// By node, where receipts go.
+pub type Echoes = Vec<(usize, mpsc::Sender<Echoed>)>;
+
 /// The provider as one node reaches it.
 pub struct Provider {
     pub link: Link,
     /// Where receipts go: any node may get them.
-    pub echoes: std::sync::Arc<std::sync::Mutex<Vec<(usize, mpsc::Sender<Echoed>)>>>,
+    pub echoes: std::sync::Arc<std::sync::Mutex<Echoes>>,
 }
 
 impl Provider {
