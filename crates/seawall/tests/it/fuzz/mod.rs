@@ -13,6 +13,9 @@ use seawall_core::fuzz::{Crash, Report, Target, attempt, hunt};
 
 use targets::{Known, all};
 
+/// Takes any bytes: what kind they are, or what is wrong.
+pub type Check = Box<dyn Fn(&[u8]) -> Result<u64, String>>;
+
 /// Executions of each target in the tests.
 const FEW: u64 = 2_000;
 

@@ -25,15 +25,12 @@ use seawall_core::time::Timestamp;
 use seawall_core::trace::Line;
 use seawall_store::vault::Vault;
 
-/// Takes any bytes: what kind they are, or what is wrong.
-pub type Check = Box<dyn Fn(&[u8]) -> Result<u64, String>>;
-
 /// A target.
 pub struct Known {
     pub name: &'static str,
     pub seeds: Vec<Vec<u8>>,
     pub words: Vec<&'static [u8]>,
-    pub check: Check,
+    pub check: super::Check,
 }
 
 fn known(
