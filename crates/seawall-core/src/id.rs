@@ -84,8 +84,6 @@ pub enum IdKind {
     Review,
     /// `rcf_`: a number that has to be confirmed again
     Reconfirmation,
-    /// `bnd_`: a new number on its way to a user
-    Binding,
 }
 
 impl IdKind {
@@ -124,7 +122,6 @@ impl IdKind {
             Self::Pool => "pool_",
             Self::Review => "rev_",
             Self::Reconfirmation => "rcf_",
-            Self::Binding => "bnd_",
         }
     }
 }

@@ -45,6 +45,32 @@ fn calls(view: View<'_>, rest: &str, values: Vec<Value>) -> Result<Vec<CallRecor
     Ok(found)
 }
 
+/// The conditions of a list, newest first. Only those that are asked for stand in it, so that their indexes serve.
+struct Newest {
+    rest: String,
+    values: Vec<Value>,
+}
+
+impl Newest {
+    fn before(page: Page) -> Self {
+        let values = vec![page.before.unwrap_or(i64::MAX).into()];
+        Newest { rest: "WHERE row < ?1".to_owned(), values }
+    }
+
+    /// One more condition, if there is a value for its `?`.
+    fn and(&mut self, condition: &str, value: Option<Value>) {
+        let Some(value) = value else { return };
+        self.values.push(value);
+        self.rest.push_str(&format!(" AND {}", condition.replace('?', &format!("?{}", self.values.len()))));
+    }
+
+    fn limited(mut self, page: Page) -> (String, Vec<Value>) {
+        self.values.push(limit(page).into());
+        self.rest.push_str(&format!(" ORDER BY row DESC LIMIT ?{}", self.values.len()));
+        (self.rest, self.values)
+    }
+}
+
 /// Virtual numbers that either party has; those whose time is over are freed.
 fn taken(turn: &Turn<'_>, (a, b): (i64, i64), now: Timestamp) -> Result<Vec<i64>> {
     let conn = turn.view.conn;
@@ -228,22 +254,11 @@ impl Masks for SqliteStore {
 
     async fn masks(&self, filter: MaskFilter, page: Page) -> Result<Vec<MaskRecord>> {
         let of = move |view: View<'_>| {
-            let mut rest = "WHERE row < ?1".to_owned();
-            let mut values: Vec<Value> = vec![page.before.unwrap_or(i64::MAX).into()];
-            let mut and = |text: &str, value: Value| {
-                values.push(value);
-                rest.push_str(&text.replace('?', &format!("?{}", values.len())));
-            };
-            if let Some(sub) = filter.subaccount {
-                and(" AND sub = ?", sub.into());
-            }
-            if let Some(party) = filter.party {
-                and(" AND (a = ? OR b = ?)", number_hash(view.vault(), party).into());
-            }
-            if let Some(open) = filter.open {
-                and(" AND over = ?", i64::from(!open).into());
-            }
-            and(" ORDER BY row DESC LIMIT ?", limit(page).into());
+            let mut newest = Newest::before(page);
+            newest.and("sub = ?", filter.subaccount.map(Value::from));
+            newest.and("(a = ? OR b = ?)", filter.party.map(|party| number_hash(view.vault(), party).into()));
+            newest.and("over = ?", filter.open.map(|open| i64::from(!open).into()));
+            let (rest, values) = newest.limited(page);
             sessions(view, &rest, values)
         };
         self.db.list(of).await
@@ -283,22 +298,11 @@ impl Masks for SqliteStore {
 
     async fn calls(&self, filter: CallFilter, page: Page) -> Result<Vec<CallRecord>> {
         let of = move |view: View<'_>| {
-            let mut rest = "WHERE row < ?1".to_owned();
-            let mut values: Vec<Value> = vec![page.before.unwrap_or(i64::MAX).into()];
-            let mut and = |text: &str, value: Value| {
-                values.push(value);
-                rest.push_str(&text.replace('?', &format!("?{}", values.len())));
-            };
-            if let Some(sub) = filter.subaccount {
-                and(" AND sub = ?", sub.into());
-            }
-            if let Some(session) = filter.session {
-                and(" AND session = ?", session.row().into());
-            }
-            if let Some(mask) = filter.mask {
-                and(" AND mask = ?", number_hash(view.vault(), mask).into());
-            }
-            and(" ORDER BY row DESC LIMIT ?", limit(page).into());
+            let mut newest = Newest::before(page);
+            newest.and("sub = ?", filter.subaccount.map(Value::from));
+            newest.and("session = ?", filter.session.map(|session| session.row().into()));
+            newest.and("mask = ?", filter.mask.map(|mask| number_hash(view.vault(), mask).into()));
+            let (rest, values) = newest.limited(page);
             calls(view, &rest, values)
         };
         self.db.list(of).await

@@ -11,8 +11,8 @@ use super::super::masking::inventory::{VoiceEvent, VoiceWebhook};
 use super::super::secrets::new_webhook_secret;
 use super::around::Around;
 use super::mask::MASK;
+use super::webhooks::{authorization, check_url};
 use super::{Collection, Wrong};
-use crate::jobs::egress::{self, Rules};
 
 /// A voice webhook as it is wished.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -65,16 +65,8 @@ fn apply(
     around: &Around,
 ) -> Result<(), Wrong> {
     around.check_subaccount("subaccount_id", Some(&input.subaccount_id))?;
-    egress::check_url(&input.url, Rules::of(&app.config)).map_err(|problem| Wrong::field("url", problem))?;
-    let authorization = match (input.authorization, voice.hook.authorization.take()) {
-        (Some(given), Some(stored)) if given == MASK => Some(stored),
-        (given, _) => given,
-    };
-    if let Some(value) = &authorization
-        && (value.is_empty() || value.len() > 4096 || !value.bytes().all(|b| (32..127).contains(&b)))
-    {
-        return Err(Wrong::field("authorization", "must be 1 to 4096 printable ASCII characters"));
-    }
+    check_url(app, "url", &input.url)?;
+    let authorization = authorization(input.authorization, voice.hook.authorization.as_deref())?;
     voice.event = input.event;
     voice.hook.subaccount_id = input.subaccount_id;
     voice.hook.url = input.url;

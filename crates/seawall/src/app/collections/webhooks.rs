@@ -74,7 +74,7 @@ pub struct WebhookView {
 pub struct Webhooks;
 
 /// A URL that deliveries may go to. What its name resolves to is checked again at each delivery.
-fn check_url(app: &App, field: &str, text: &str) -> Result<(), Wrong> {
+pub(super) fn check_url(app: &App, field: &str, text: &str) -> Result<(), Wrong> {
     egress::check_url(text, Rules::of(&app.config))
         .map(|_| ())
         .map_err(|problem| Wrong::field(field, problem))
@@ -86,12 +86,7 @@ fn apply(app: &App, hook: &mut Webhook, input: WebhookInput, around: &Around) ->
         around.check_subaccount("subaccount_id", Some(&subaccount))?;
     }
     check_url(app, "url", &input.url)?;
-    let authorization = kept("authorization", input.authorization, hook.authorization.as_deref())?;
-    if let Some(value) = &authorization
-        && (value.is_empty() || value.len() > 4096 || !value.bytes().all(|b| (32..127).contains(&b)))
-    {
-        return Err(Wrong::field("authorization", "must be 1 to 4096 printable ASCII characters"));
-    }
+    let authorization = authorization(input.authorization, hook.authorization.as_deref())?;
     if authorization.is_some() && input.oauth.is_some() {
         return Err(Wrong::field("oauth", "cannot be given together with `authorization`; keep one of them"));
     }
@@ -103,6 +98,17 @@ fn apply(app: &App, hook: &mut Webhook, input: WebhookInput, around: &Around) ->
     hook.oauth = oauth;
     hook.enabled = input.enabled.unwrap_or(true);
     Ok(())
+}
+
+/// What stands in the header `Authorization` of deliveries.
+pub(super) fn authorization(given: Option<String>, stored: Option<&str>) -> Result<Option<String>, Wrong> {
+    let value = kept("authorization", given, stored)?;
+    let fits =
+        |value: &String| (1..=4096).contains(&value.len()) && value.bytes().all(|b| (32..127).contains(&b));
+    if !value.as_ref().is_none_or(fits) {
+        return Err(Wrong::field("authorization", "must be 1 to 4096 printable ASCII characters"));
+    }
+    Ok(value)
 }
 
 /// The stored secret where the mask came back.

@@ -25,6 +25,10 @@ const BUSY: u8 = 2;
 /// Between requests.
 const IDLE: u8 = 3;
 
+/// A body that is late is refused with an answer; the connection outlives its deadline by this, so that the
+/// answer can still leave.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+
 /// How long each phase may last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
@@ -95,7 +99,7 @@ impl Pulse {
     fn deadline(&self, patience: Patience) -> Instant {
         let allowed = match self.phase.load(Relaxed) {
             FRESH | HEAD => patience.header,
-            BUSY => patience.request,
+            BUSY => patience.request + TO_ANSWER,
             _ => patience.idle,
         };
         self.accepted + Duration::from_millis(self.since.load(Relaxed)) + allowed
@@ -223,7 +227,7 @@ mod tests {
         let pulse = Pulse::new(Instant::now(), true);
         assert_eq!(lasts(&pulse).await, 10, "nothing was ever asked");
         let request = pulse.begin();
-        assert_eq!(lasts(&pulse).await, 30, "nothing moves");
+        assert_eq!(lasts(&pulse).await, 31, "nothing moves, and a second to say so");
         drop(request);
         assert_eq!(lasts(&pulse).await, 60, "idle");
         pulse.moved();
@@ -235,7 +239,7 @@ mod tests {
         let pulse = Pulse::new(Instant::now(), false);
         let (one, two) = (pulse.begin(), pulse.begin());
         drop(one);
-        assert_eq!(lasts(&pulse).await, 30);
+        assert_eq!(lasts(&pulse).await, 31);
         drop(two);
         pulse.moved();
         assert_eq!(lasts(&pulse).await, 60);
