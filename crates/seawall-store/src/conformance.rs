@@ -6,6 +6,7 @@
 mod directory;
 mod entries;
 mod fixtures;
+mod gathered;
 mod lists;
 mod masking;
 mod notes;
@@ -48,6 +49,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     verify::a_confirmed_number_is_known(&open().ledger).await?;
     verify::a_given_code_ends_with_its_verification(&open().ledger).await?;
     verify::a_confirmation_shows_in_past_charges(&open().ledger).await?;
+    gathered::each_gets_its_own_answer(&open()).await?;
     lists::messages_page_and_filter(&open().ledger).await?;
     lists::verifications_page_and_filter(&open().ledger).await?;
     lists::decisions_come_from_both_sources(&open().ledger).await?;

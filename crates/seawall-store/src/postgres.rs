@@ -1,8 +1,8 @@
 //! The store for more than one machine: PostgreSQL, shared by any number of nodes.
 //!
 //! Nothing is kept in memory that another node may change: what one statement does not decide, a unique key or
-//! a lock in the same transaction does. Reading order: `schema`, `node` (who holds what is being sent), `writer`
-//! (the group commit), then `travel`.
+//! a lock in the same transaction does. Reading order: `schema`, `node` (who holds what is being sent), `line`,
+//! `writer` and `reader` (what waits is done together), then `travel`.
 
 mod accept;
 mod charges;
@@ -18,6 +18,7 @@ mod hooks;
 mod keys;
 mod known;
 mod ledger;
+mod line;
 mod lists;
 mod masking;
 mod messages;
@@ -28,6 +29,7 @@ mod opt_outs;
 mod partitions;
 mod prune;
 mod query;
+mod reader;
 mod scan;
 mod schema;
 mod setup;
@@ -59,6 +61,9 @@ pub enum Sharing {
 pub struct PostgresStore {
     db: Arc<conn::Db>,
     writer: writer::Writer,
+    opted_out: reader::Reader<opt_outs::Scopes>,
+    known: reader::Reader<known::Known>,
+    open: reader::Reader<verifications::Open>,
 }
 
 impl PostgresStore {
@@ -68,7 +73,13 @@ impl PostgresStore {
         let db = conn::Db::connect(url, vault)?;
         setup::prepare(&db).await?;
         node::join(&db, sharing).await?;
-        Ok(PostgresStore { writer: writer::Writer::start(&db), db })
+        Ok(PostgresStore {
+            writer: writer::Writer::start(&db),
+            opted_out: reader::Reader::start(&db),
+            known: reader::Reader::start(&db),
+            open: reader::Reader::start(&db),
+            db,
+        })
     }
 
     /// Brings the tables of a database to this version's schema; says from which one and to which.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{PostgresStore, documents, once, opt_outs};
 use crate::records::{AuditEntry, Document, OptOut, Page};
+use crate::sealed::number_hash;
 use crate::{Changes, Directory, Result};
 
 #[async_trait]
@@ -37,7 +38,7 @@ impl Directory for PostgresStore {
     }
 
     async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>> {
-        opt_outs::scopes(&self.db, msisdn).await
+        self.opted_out.ask(opt_outs::Scopes(number_hash(&self.db.vault, msisdn))).await
     }
 
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut> {

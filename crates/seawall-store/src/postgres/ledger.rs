@@ -74,7 +74,7 @@ impl Ledger for PostgresStore {
     }
 
     async fn known_number(&self, to: Msisdn) -> Result<Option<KnownNumber>> {
-        known::get(&self.db, number_hash(&self.db.vault, to)).await
+        self.known.ask(known::Known(number_hash(&self.db.vault, to))).await
     }
 
     async fn note_known(&self, number: u64, at: Timestamp) -> Result<()> {
@@ -91,7 +91,8 @@ impl Ledger for PostgresStore {
         to: Msisdn,
         now: Timestamp,
     ) -> Result<Option<VerificationRecord>> {
-        verifications::open(&self.db, subaccount, to, now).await
+        let number = number_hash(&self.db.vault, to);
+        self.open.ask(verifications::Open { subaccount: subaccount.to_owned(), number, now }).await
     }
 
     async fn verifications(&self, filter: VerificationFilter, page: Page) -> Result<Vec<VerificationRecord>> {

@@ -1,5 +1,6 @@
 //! Numbers that want no more messages. Asked for with every send: another node may have heard a STOP.
 
+use hashbrown::HashMap;
 use seawall_core::consent::OptOutScope;
 use seawall_core::msisdn::Msisdn;
 use tokio_postgres::Row;
@@ -7,12 +8,15 @@ use tokio_postgres::Row;
 use super::conn::{Conn, Db};
 use super::documents::{changing, write_audit};
 use super::query::Conditions;
+use super::reader::Question;
 use crate::Result;
 use crate::records::{AuditEntry, OptOut, Page};
 use crate::sealed::{number_hash, setup};
 use crate::vault::Vault;
 
-const COLUMNS: &str = "key, tail, sub, body FROM opt_outs";
+const COLUMNS: &str = "key, tail, sub, body, number FROM opt_outs";
+/// Where the keyed hash of the number stands in them.
+const NUMBER: usize = 4;
 
 fn read(vault: &Vault, row: &Row) -> Result<OptOut> {
     setup::open_opt_out(vault, row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)
@@ -24,11 +28,24 @@ pub(super) async fn of_number(conn: &mut Conn, vault: &Vault, number: i64) -> Re
     rows.iter().map(|row| read(vault, row)).collect()
 }
 
-/// How far the entries of a number reach.
-pub(super) async fn scopes(db: &Db, msisdn: Msisdn) -> Result<Vec<OptOutScope>> {
-    let number = number_hash(&db.vault, msisdn);
-    let found = of_number(&mut db.soon().await?, &db.vault, number).await?;
-    Ok(found.into_iter().map(|entry| entry.scope).collect())
+/// How far the entries of a number reach, by its keyed hash.
+pub(super) struct Scopes(pub(super) i64);
+
+impl Question for Scopes {
+    type Answer = Vec<OptOutScope>;
+
+    async fn ask(all: &[Self], conn: &mut Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
+        let numbers: Vec<i64> = all.iter().map(|question| question.0).collect();
+        let sql = format!("SELECT {COLUMNS} WHERE number = ANY($1) ORDER BY key");
+        let rows = conn.rows(&sql, &[&numbers]).await?;
+        let mut found: HashMap<i64, Vec<&Row>> = HashMap::new();
+        for row in &rows {
+            found.entry(row.try_get(NUMBER)?).or_default().push(row);
+        }
+        let scope = |row: &&Row| read(vault, row).map(|entry| entry.scope);
+        let of = |number| found.get(number).into_iter().flatten().map(scope).collect();
+        Ok(numbers.iter().map(of).collect())
+    }
 }
 
 /// Adds an entry, or returns the one that reaches as far, with the end of the new one.

@@ -1,13 +1,14 @@
 //! Reading verifications, and who may write one.
 
+use hashbrown::HashMap;
 use seawall_core::id::Id;
-use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::VerificationState;
 use tokio_postgres::Row;
 
 use super::conn::{Conn, Db};
 use super::query::Conditions;
+use super::reader::Question;
 use crate::Result;
 use crate::records::{Page, VerificationFilter, VerificationRecord};
 use crate::sealed::number_hash;
@@ -50,19 +51,50 @@ pub(super) async fn get(
     Ok(found.filter(|v| v.id == id && subaccount.is_none_or(|s| s == v.subaccount)))
 }
 
-/// The one of a number that is pending at `now`.
-pub(super) async fn open(
-    db: &Db,
-    subaccount: &str,
-    to: Msisdn,
-    now: Timestamp,
-) -> Result<Option<VerificationRecord>> {
-    let sql = "SELECT key FROM open_verifications WHERE sub = $1 AND number = $2 AND expires > $3";
-    let mut conn = db.soon().await?;
-    let number = number_hash(&db.vault, to);
-    let Some(row) = conn.row(sql, &[&subaccount, &number, &now.as_millis()]).await? else { return Ok(None) };
-    let found = by_key(&mut conn, &db.vault, row.try_get(0)?).await?;
-    Ok(found.filter(|v| v.lifecycle.at(now) == VerificationState::Pending))
+/// The one of a number, by its keyed hash, that is pending at `now`.
+pub(super) struct Open {
+    pub(super) subaccount: String,
+    pub(super) number: i64,
+    pub(super) now: Timestamp,
+}
+
+impl Question for Open {
+    type Answer = Option<VerificationRecord>;
+
+    async fn ask(all: &[Self], conn: &mut Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
+        let subs: Vec<&str> = all.iter().map(|question| &*question.subaccount).collect();
+        let numbers: Vec<i64> = all.iter().map(|question| question.number).collect();
+        let sql = "SELECT o.sub, o.number, o.key, o.expires FROM unnest($1::text[], $2::bigint[]) AS q (sub, number) \
+             JOIN open_verifications o ON o.sub = q.sub AND o.number = q.number";
+        let rows = conn.rows(sql, &[&subs, &numbers]).await?;
+        let mut open: HashMap<(&str, i64), (i64, i64)> = HashMap::new();
+        for row in &rows {
+            open.insert((row.try_get(0)?, row.try_get(1)?), (row.try_get(2)?, row.try_get(3)?));
+        }
+        let keys: Vec<i64> = open.values().map(|(key, _)| *key).collect();
+        let found = by_keys(conn, &keys).await?;
+        let answer = |question: &Self| {
+            let (key, expires) = open.get(&(&*question.subaccount, question.number))?;
+            let row = found.get(key).filter(|_| *expires > question.now.as_millis())?;
+            let pending = |v: &VerificationRecord| v.lifecycle.at(question.now) == VerificationState::Pending;
+            read(vault, row).map(|found| found.filter(pending)).transpose()
+        };
+        Ok(all.iter().map(|question| answer(question).transpose()).collect())
+    }
+}
+
+/// Their rows, as they were changed last, or else as their messages began them.
+async fn by_keys(conn: &mut Conn, keys: &[i64]) -> Result<HashMap<i64, Row>> {
+    let (Some(first), Some(last)) = (keys.iter().min(), keys.iter().max()) else {
+        return Ok(HashMap::new());
+    };
+    // The bounds leave most partitions out; an array of keys does not.
+    let sql = format!(
+        "SELECT {CHANGED} WHERE key = ANY($1) UNION ALL \
+         SELECT {BEGUN} WHERE key = ANY($1) AND key BETWEEN $2 AND $3 AND {IS_BEGUN}"
+    );
+    let rows = conn.rows(&sql, &[&keys, first, last]).await?;
+    rows.into_iter().map(|row| Ok((row.try_get(0)?, row))).collect()
 }
 
 /// Writes a verification's own row, whether or not it had one; its caller holds the lock of the number.

@@ -7,70 +7,46 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::accept::{self, Unwanted, Written};
 use super::conn::{Db, SOON};
 use super::fault::is_about_data;
+use super::line::{Brought, Job, Line, failed};
 use crate::sealed::acceptance::Sealed;
 use crate::{Result, StoreError};
 
 /// Groups that are written at the same time.
 const WRITERS: usize = 4;
-/// Acceptances of a group.
-const GROUP: usize = 256;
-/// Acceptances that may wait; whoever brings one more waits to hand it over.
-const ROOM: usize = 4096;
-
-/// An acceptance, until when its answer is of use, and where it is awaited.
-struct Job {
-    sealed: Sealed,
-    until: Instant,
-    waits: oneshot::Sender<Result<()>>,
-}
 
 /// The way to the writers.
-pub(super) struct Writer(mpsc::Sender<Job>);
+pub(super) struct Writer(Line<Sealed, ()>);
 
 impl Writer {
     /// Starts them.
     pub(super) fn start(db: &Arc<Db>) -> Self {
-        let (bring, brought) = mpsc::channel(ROOM);
-        let brought = Arc::new(Mutex::new(brought));
+        let (line, brought) = Line::new();
         for _ in 0..WRITERS {
             db.keep(tokio::spawn(run(db.clone(), brought.clone())));
         }
-        Writer(bring)
+        Writer(line)
     }
 
     /// Brings an acceptance, and waits until it is durable.
     pub(super) async fn accept(&self, sealed: Sealed) -> Result<()> {
-        let (waits, answer) = oneshot::channel();
-        let until = Instant::now() + SOON;
-        let late = || StoreError::Unavailable("PostgreSQL did not take a message in time".to_owned());
-        let closed = || StoreError::Unavailable("the store is closed".to_owned());
-        let brought = tokio::time::timeout_at(until, self.0.send(Job { sealed, until, waits })).await;
-        brought.map_err(|_| late())?.map_err(|_| closed())?;
-        tokio::time::timeout_at(until, answer).await.map_err(|_| late())?.map_err(|_| closed())?
+        self.0.bring(sealed).await
     }
 }
 
-async fn run(db: Arc<Db>, brought: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    loop {
-        let mut jobs = Vec::new();
-        if brought.lock().await.recv_many(&mut jobs, GROUP).await == 0 {
-            return;
-        }
-        // Nobody waits for these any more, and nothing of them was begun.
-        jobs.retain(|job| !job.waits.is_closed());
-        group(&db, jobs).await;
+async fn run(db: Arc<Db>, brought: Arc<Brought<Sealed, ()>>) {
+    while let Some((jobs, until)) = brought.group().await {
+        group(&db, jobs, until).await;
     }
 }
 
-async fn group(db: &Arc<Db>, jobs: Vec<Job>) {
-    let Some(until) = jobs.iter().map(|job| job.until).min() else { return };
-    let (all, waits): (Vec<Sealed>, Vec<_>) = jobs.into_iter().map(|job| (job.sealed, job.waits)).unzip();
+async fn group(db: &Arc<Db>, jobs: Vec<Job<Sealed, ()>>, until: Instant) {
+    let (all, waits): (Vec<Sealed>, Vec<_>) = jobs.into_iter().map(|job| (job.what, job.waits)).unzip();
     let alone = all.len() == 1;
     match accept::write(db, &all, until).await {
         Err(error) if is_about_data(&error) && !alone => {
@@ -98,20 +74,12 @@ fn answer(db: &Arc<Db>, all: &[Sealed], waits: Vec<oneshot::Sender<Result<()>>>,
         }
         Ok(Written::Unknown(transaction)) => {
             let why = "the connection was lost while a message was committed";
-            waits
-                .into_iter()
-                .for_each(|waits| drop(waits.send(Err(StoreError::Unavailable(why.to_owned())))));
+            failed(waits, &StoreError::Unavailable(why.to_owned()));
             let mut unwanted = Unwanted::default();
             all.iter().for_each(|sealed| unwanted.add(sealed));
             disown(db, Some(transaction), unwanted);
         }
-        Err(error) => {
-            let why = error.to_string();
-            let why = why.strip_prefix("the store is unavailable: ").unwrap_or(&why);
-            waits
-                .into_iter()
-                .for_each(|waits| drop(waits.send(Err(StoreError::Unavailable(why.to_owned())))));
-        }
+        Err(error) => failed(waits, &error),
     }
 }
 

@@ -21,6 +21,7 @@ use seawall_core::time::Timestamp;
 use seawall_store::Result;
 use seawall_store::records::{Allowed, DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
+use tokio::join;
 
 use super::App;
 use super::detection::event_id;
@@ -191,30 +192,28 @@ async fn gather(
     request: &Request,
     now: Timestamp,
 ) -> (Facts, Option<VerificationRecord>) {
-    let (mut facts, mut open) = (Facts::default(), None);
+    let mut facts = Facts::default();
     app.intel.gather(request, &mut facts);
     facts.enumeration = super::lookup::held(app, request, now);
-    if needs.opt_out {
-        let scopes = fact(app.store.directory.opted_out(request.to).await);
-        let (sender, sub) = (request.message.source.as_deref(), &request.subaccount);
-        facts.opt_out = scopes.map(|scopes| covering(scopes, sub, request.category, sender, now));
-    }
-    if needs.opted_in {
-        let (to, sub) = (request.to, &request.subaccount);
-        facts.opted_in = fact(super::consent::opt_in::has(app, to, sub, request.category).await);
-    }
-    if needs.open_verification {
-        let found = app.store.ledger.open_verification(&request.subaccount, request.to, now).await;
-        facts.resend_after = fact(found).map(|found| {
-            let at = found.as_ref().map(|v| v.lifecycle.resend_at());
-            open = found;
-            at
-        });
-    }
-    if needs.history {
-        facts.history = fact(app.store.ledger.known_number(request.to).await)
-            .map(|known| history(app, request, known, now));
-    }
+    let (to, sub) = (request.to, &*request.subaccount);
+    let (directory, ledger) = (&app.store.directory, &app.store.ledger);
+    // At once: a store on another machine is waited for once, not four times.
+    let (opt_out, opted_in, pending, known) = join!(
+        when(needs.opt_out, directory.opted_out(to)),
+        when(needs.opted_in, super::consent::opt_in::has(app, to, sub, request.category)),
+        when(needs.open_verification, ledger.open_verification(sub, to, now)),
+        when(needs.history, ledger.known_number(to)),
+    );
+    let sender = request.message.source.as_deref();
+    facts.opt_out = opt_out.map(|scopes| covering(scopes, sub, request.category, sender, now));
+    facts.opted_in = opted_in;
+    let mut open = None;
+    facts.resend_after = pending.map(|found| {
+        let at = found.as_ref().map(|v| v.lifecycle.resend_at());
+        open = found;
+        at
+    });
+    facts.history = known.map(|known| history(app, request, known, now));
     if needs.lists {
         facts.lists = Fact::Known(app.lists.hits(request, &facts, now));
     }
@@ -268,6 +267,11 @@ fn history(app: &App, request: &Request, known: Option<KnownNumber>, now: Timest
     let token = request.client.device_token.as_deref().filter(|_| known.is_some());
     let trusted = token.is_some_and(|token| app.store.vault.trusts_device(token, request.to, now));
     History { known: known.is_some(), trusted, last_confirmed_at: known.map(|k| k.last_at) }
+}
+
+/// Asks a store, where it matters.
+async fn when<T>(asked: bool, answer: impl Future<Output = Result<T>>) -> Fact<T> {
+    if asked { fact(answer.await) } else { Fact::NotAsked }
 }
 
 fn fact<T>(answer: Result<T>) -> Fact<T> {

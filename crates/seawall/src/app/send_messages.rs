@@ -1,5 +1,6 @@
 //! Messages are sent, one or many at once, now or later.
 
+use futures_util::{StreamExt, stream};
 use seawall_core::consent::Category;
 use seawall_core::country::Country;
 use seawall_core::id::Id;
@@ -47,6 +48,9 @@ pub struct Sent {
     pub screened: Box<Screened>,
 }
 
+/// Messages of a batch that are screened at a time: a store on another machine answers them together.
+const ABREAST: usize = 64;
+
 /// Screens each message, and makes all that are allowed durable in one transaction. A refused one does not
 /// refuse the others.
 pub async fn send_messages(
@@ -63,11 +67,18 @@ pub async fn send_messages(
     let mut messages = Vec::with_capacity(asks.len());
     let mut express = None;
     let own = app.snapshot.load().subaccounts.get(subaccount).map(|s| s.policy.consent.default_category);
+    let mut requests = Vec::with_capacity(asks.len());
     for mut ask in asks {
         ask.details.category = ask.details.category.or(own);
         let request = request(app, caller, subaccount, operation, &ask);
         claim(app, &request)?;
-        let screened = screen(app, request, now).await?;
+        requests.push((ask, request));
+    }
+    let screens =
+        requests.into_iter().map(|(ask, request)| async move { (ask, screen(app, request, now).await) });
+    let mut screens = stream::iter(screens).buffered(ABREAST);
+    while let Some((ask, screened)) = screens.next().await {
+        let screened = screened?;
         if screened.allowed() {
             let mut message = message(app, subaccount, ask, batch, &screened);
             // A batch waits its turn in the ledger, so that it cannot hold up codes.
