@@ -11,6 +11,7 @@ mod counters;
 pub mod device;
 pub mod import;
 pub mod keys;
+mod line;
 pub mod lists;
 pub mod masking;
 pub mod memory;

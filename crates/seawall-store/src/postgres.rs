@@ -1,8 +1,8 @@
 //! The store for more than one machine: PostgreSQL, shared by any number of nodes.
 //!
 //! Nothing is kept in memory that another node may change: what one statement does not decide, a unique key or
-//! a lock in the same transaction does. Reading order: `schema`, `node` (who holds what is being sent), `line`,
-//! `writer` and `reader` (what waits is done together), then `travel`.
+//! a lock in the same transaction does. Reading order: `schema`, `node` (who holds what is being sent), `writer`
+//! and `reader` (what waits in a [line](crate::line) is done together), then `travel`.
 
 mod accept;
 mod charges;
@@ -18,7 +18,6 @@ mod hooks;
 mod keys;
 mod known;
 mod ledger;
-mod line;
 mod lists;
 mod masking;
 mod messages;

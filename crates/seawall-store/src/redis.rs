@@ -5,6 +5,7 @@
 //! their epoch and the run of the server that they were filled on; a flushed, restarted or failed-over server has
 //! another mark or none, nothing is charged there, and one node refills the windows from the ledger.
 
+mod asker;
 mod link;
 mod names;
 mod news;
@@ -23,10 +24,11 @@ use seawall_core::limit::{Charge, ChargeKind, Charged};
 use seawall_core::time::Timestamp;
 use tokio::task::JoinHandle;
 
+use self::asker::Asked;
 use self::link::{Link, Shared, State};
 pub use self::names::Target;
 use self::refusals::Refusals;
-use self::wire::Answer;
+use self::wire::{Answer, Deed};
 use crate::memory::MemoryCounters;
 use crate::{Counters, Result, StoreError};
 
@@ -60,6 +62,7 @@ impl Options {
 pub struct RedisCounters {
     shared: Arc<Shared>,
     refusals: Arc<Refusals>,
+    asker: asker::Asker,
     /// API rates, and what is known of addresses.
     local: Arc<MemoryCounters>,
     /// Windows on their way from the ledger.
@@ -70,24 +73,6 @@ pub struct RedisCounters {
 impl Drop for RedisCounters {
     fn drop(&mut self) {
         self.tender.abort();
-    }
-}
-
-/// What a request does to its windows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Deed {
-    Charge,
-    Note,
-    Peek,
-}
-
-impl Deed {
-    fn word(self) -> &'static str {
-        match self {
-            Deed::Charge => "charge",
-            Deed::Note => "note",
-            Deed::Peek => "peek",
-        }
     }
 }
 
@@ -102,7 +87,8 @@ impl RedisCounters {
         shared.read_time(link::time(&connected).await.map_err(StoreError::Unavailable)?);
         let tender = tender::Tender::new(shared.clone(), refusals.clone(), local.clone());
         let tender = tokio::spawn(tender.run(connected));
-        Ok(RedisCounters { shared, refusals, local, staging: Mutex::default(), tender })
+        let asker = asker::start(&shared);
+        Ok(RedisCounters { shared, refusals, asker, local, staging: Mutex::default(), tender })
     }
 
     fn staging(&self) -> std::sync::MutexGuard<'_, refill::Staging> {
@@ -119,12 +105,12 @@ impl RedisCounters {
                 Deed::Peek => self.local.peek(charges, weight, now).await,
             };
         }
-        let link = self.shared.link()?;
+        self.shared.link()?;
         if let Some(refused) = self.remembered(charges, weight, now, deed) {
             return Ok(refused);
         }
         let begun = Instant::now();
-        let answer = self.ask(&link, charges, weight, now, deed).await?;
+        let (link, answer) = self.ask(charges, weight, now, deed).await?;
         self.shared.stands(&link, begun)?;
         let mut charged = answer.charged(charges, weight, now);
         if self.shared.options.remember {
@@ -158,19 +144,18 @@ impl RedisCounters {
 
     async fn ask(
         &self,
-        link: &Arc<Link>,
         charges: &[Charge],
         weight: u32,
         now: Timestamp,
         deed: Deed,
-    ) -> Result<Answer> {
-        let keys = charges.iter().map(|charge| link.key(charge.key));
-        let time = self.shared.time_and_patience(now);
-        let blob = wire::charges(charges.iter(), weight);
-        let arguments: [&[u8]; 3] = [time.as_bytes(), deed.word().as_bytes(), &blob];
-        let bytes = self.shared.run(link, &scripts::CHARGE, keys, &arguments).await?;
+    ) -> Result<(Arc<Link>, Answer)> {
+        let keys = charges.iter().map(|charge| charge.key).collect();
+        let weighed = charges.iter().map(|charge| (charge, weight));
+        let request = wire::request(deed, self.shared.by(now), weighed);
+        let (link, bytes) = self.asker.bring(Asked { keys, request }).await?;
         let unreadable = || StoreError::Corrupt("Redis answered in a way that is not understood".to_owned());
-        Answer::read(&bytes, charges.len(), now).ok_or_else(unreadable)
+        let answer = Answer::read(&bytes, charges.len(), now).ok_or_else(unreadable)?;
+        Ok((link, answer))
     }
 }
 
@@ -189,8 +174,8 @@ impl Counters for RedisCounters {
     }
 
     async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>> {
-        let link = self.shared.link()?;
-        let answer = self.ask(&link, charges, 1, now, Deed::Peek).await?;
+        self.shared.link()?;
+        let (_, answer) = self.ask(charges, 1, now, Deed::Peek).await?;
         Ok(answer.rows.iter().map(|row| (row.count, row.oldest)).collect())
     }
 

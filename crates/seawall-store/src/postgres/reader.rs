@@ -4,13 +4,15 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::conn::{Conn, Db};
-use super::line::{Brought, Line, failed};
+use super::conn::{Conn, Db, SOON};
 use crate::Result;
+use crate::line::{Brought, Line, failed};
 use crate::vault::Vault;
 
 /// Groups of one question that are read at the same time.
 const READERS: usize = 2;
+/// Questions of a group.
+const GROUP: usize = 256;
 
 /// Something that is asked about many numbers at a time.
 pub(super) trait Question: Sized + Send + Sync + 'static {
@@ -30,7 +32,7 @@ pub(super) struct Reader<Q: Question>(Line<Q, Q::Answer>);
 impl<Q: Question> Reader<Q> {
     /// Starts them.
     pub(super) fn start(db: &Arc<Db>) -> Self {
-        let (line, brought) = Line::new();
+        let (line, brought) = Line::new("PostgreSQL", SOON, GROUP);
         for _ in 0..READERS {
             db.keep(tokio::spawn(run(db.clone(), brought.clone())));
         }

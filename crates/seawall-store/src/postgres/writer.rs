@@ -13,12 +13,14 @@ use tokio::time::Instant;
 use super::accept::{self, Unwanted, Written};
 use super::conn::{Db, SOON};
 use super::fault::is_about_data;
-use super::line::{Brought, Job, Line, failed};
+use crate::line::{Brought, Job, Line, failed};
 use crate::sealed::acceptance::Sealed;
 use crate::{Result, StoreError};
 
 /// Groups that are written at the same time.
 const WRITERS: usize = 4;
+/// Acceptances of a group.
+const GROUP: usize = 256;
 
 /// The way to the writers.
 pub(super) struct Writer(Line<Sealed, ()>);
@@ -26,7 +28,7 @@ pub(super) struct Writer(Line<Sealed, ()>);
 impl Writer {
     /// Starts them.
     pub(super) fn start(db: &Arc<Db>) -> Self {
-        let (line, brought) = Line::new();
+        let (line, brought) = Line::new("PostgreSQL", SOON, GROUP);
         for _ in 0..WRITERS {
             db.keep(tokio::spawn(run(db.clone(), brought.clone())));
         }

@@ -15,6 +15,7 @@ use super::Options;
 use super::names::{Names, Target, letters};
 use super::news::News;
 use super::scripts::Script;
+use super::wire::By;
 use crate::{Result, StoreError};
 
 /// Keys that wait to be cleared at most; more are left to run out.
@@ -151,10 +152,6 @@ impl Shared {
         let arguments: Vec<&[u8]> =
             std::iter::once(link.mark.as_slice()).chain(arguments.iter().copied()).collect();
         match script.run(&mut link.connection.clone(), &keys, &arguments).await {
-            Ok(Value::BulkString(bytes)) if bytes == b"late" => {
-                self.trouble.notify_one();
-                Err(StoreError::Unavailable("Redis answered too late".to_owned()))
-            }
             Ok(Value::BulkString(bytes)) => Ok(bytes),
             Ok(Value::Nil) => {
                 self.cut(link, State::Gone);
@@ -174,10 +171,7 @@ impl Shared {
     pub(super) fn stands(&self, link: &Arc<Link>, begun: Instant) -> Result<()> {
         let current = self.link.load();
         let same = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, link));
-        if same && begun.elapsed() <= self.options.patience {
-            return Ok(());
-        }
-        Err(StoreError::Unavailable("Redis answered too late".to_owned()))
+        if same && begun.elapsed() <= self.options.patience { Ok(()) } else { Err(late()) }
     }
 
     /// Nobody goes this way any more; the tender looks for another.
@@ -234,10 +228,11 @@ impl Shared {
     }
 
     /// The same for a charge, which is not made when nobody waits for it any more.
-    pub(super) fn time_and_patience(&self, now: Timestamp) -> String {
-        match self.time().filter(|_| !self.options.callers_time) {
-            Some(time) => format!("<{}", time.plus(self.options.patience).as_millis()),
-            None => self.time_argument(now),
+    pub(super) fn by(&self, now: Timestamp) -> By {
+        match self.time() {
+            _ if self.options.callers_time => By::Caller(now),
+            Some(time) => By::ServerUntil(time.plus(self.options.patience)),
+            None => By::Server,
         }
     }
 
@@ -271,6 +266,11 @@ impl Shared {
     pub(super) fn filling(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         lock(&self.filling)
     }
+}
+
+/// What somebody no longer waits for was not charged.
+pub(super) fn late() -> StoreError {
+    StoreError::Unavailable("Redis answered too late".to_owned())
 }
 
 fn tell(state: &State) {

@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue, Value};
-use seawall_core::limit::ChargeKind;
 use seawall_core::time::Timestamp;
 
 use super::link::{Connected, Link, Shared, State, connect, reason};
 use super::news::{self, Told};
 use super::refill::LOCK;
 use super::refusals::Refusals;
+use super::wire::{By, Deed};
 use super::{scripts, wire};
 use crate::Counters;
 use crate::memory::MemoryCounters;
@@ -201,17 +201,15 @@ impl Tender {
     async fn charge_later(&self) -> Result<(), String> {
         let Ok(link) = self.shared.link() else { return Ok(()) };
         let later = self.refusals.take_later();
-        let now = self.shared.time().unwrap_or_default();
+        let by = match self.shared.options.callers_time {
+            true => By::Caller(self.shared.time().unwrap_or_default()),
+            false => By::Server,
+        };
         for charges in later.chunks(CHUNK) {
             let keys = charges.iter().map(|(charge, _)| link.key(charge.key));
-            let blob: Vec<u8> = charges
-                .iter()
-                .filter(|(charge, _)| charge.kind != ChargeKind::ApiRate)
-                .flat_map(|(charge, times)| wire::charges(std::iter::once(charge), *times))
-                .collect();
-            let time = self.shared.time_argument(now);
-            let arguments: [&[u8]; 3] = [time.as_bytes(), b"note", &blob];
-            let done = self.shared.run(&link, &scripts::CHARGE, keys, &arguments).await;
+            let charges = charges.iter().map(|(charge, times)| (charge, *times));
+            let request = wire::request(Deed::Note, by, charges);
+            let done = self.shared.run(&link, &scripts::CHARGE, keys, &[b"", &request]).await;
             done.map_err(|error| error.to_string())?;
         }
         Ok(())

@@ -13,6 +13,8 @@ const EXACT: u64 = (1 << 53) - 1;
 const AGREE_MS: i64 = 50;
 /// Answer of one charge: what the window holds, when the oldest leaves, when there is room, why not.
 const ROW: usize = 8 + 6 + 6 + 1;
+/// An instant: milliseconds.
+const INSTANT: usize = 6;
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).min(1 << 47)
@@ -39,24 +41,69 @@ fn shape(rule: &Rule) -> (u8, u64, u32) {
     }
 }
 
-/// The charges of one request.
+/// What a request does to its windows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Charge,
+    Note,
+    Peek,
+}
+
+/// By which time a request is counted.
+#[derive(Clone, Copy)]
+pub(super) enum By {
+    /// By the server's.
+    Server,
+    /// By the server's; after this instant nobody waits for the answer, and nothing is charged.
+    ServerUntil(Timestamp),
+    /// By the caller's.
+    Caller(Timestamp),
+}
+
+/// One request: what it does, by which time, and its charges with their weights.
+pub(super) fn request<'a>(
+    deed: Deed,
+    by: By,
+    all: impl ExactSizeIterator<Item = (&'a Charge, u32)>,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let deed = match deed {
+        Deed::Charge => 0,
+        Deed::Note => 1,
+        Deed::Peek => 2,
+    };
+    let (by, at) = match by {
+        By::Server => (0, Timestamp::default()),
+        By::Caller(at) => (4, at),
+        By::ServerUntil(at) => (8, at),
+    };
+    out.push(deed + by);
+    out.extend(u16::try_from(all.len()).unwrap_or(u16::MAX).to_be_bytes());
+    six(&mut out, instant(at.as_millis()));
+    all.for_each(|(charge, weight)| write(&mut out, charge, weight));
+    out
+}
+
+/// Charges alone.
 pub(super) fn charges<'a>(all: impl Iterator<Item = &'a Charge>, weight: u32) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    for charge in all {
-        let (kind, span, kept) = shape(&charge.rule);
-        out.push(kind);
-        out.push(u8::from(charge.always) + 2 * u8::from(charge.enforced));
-        out.extend(charge.taken(weight).min(EXACT).to_be_bytes());
-        out.extend(charge.rule.quota().min(EXACT).to_be_bytes());
-        six(&mut out, span);
-        out.extend(kept.to_be_bytes());
-        if let Rule::BackOff { delays, .. } = &charge.rule {
-            let delays = delays.iter().take(usize::from(u8::MAX));
-            out.push(u8::try_from(delays.len()).unwrap_or(u8::MAX));
-            delays.for_each(|delay| six(&mut out, millis(*delay)));
-        }
-    }
+    all.for_each(|charge| write(&mut out, charge, weight));
     out
+}
+
+fn write(out: &mut Vec<u8>, charge: &Charge, weight: u32) {
+    let (kind, span, kept) = shape(&charge.rule);
+    out.push(kind);
+    out.push(u8::from(charge.always) + 2 * u8::from(charge.enforced));
+    out.extend(charge.taken(weight).min(EXACT).to_be_bytes());
+    out.extend(charge.rule.quota().min(EXACT).to_be_bytes());
+    six(out, span);
+    out.extend(kept.to_be_bytes());
+    if let Rule::BackOff { delays, .. } = &charge.rule {
+        let delays = delays.iter().take(usize::from(u8::MAX));
+        out.push(u8::try_from(delays.len()).unwrap_or(u8::MAX));
+        delays.for_each(|delay| six(out, millis(*delay)));
+    }
 }
 
 /// What one window is filled with: `None` when there is nothing in it.
@@ -92,6 +139,18 @@ pub(super) struct Row {
     pub(super) full: Option<Full>,
 }
 
+/// Takes the answer to one request with so many charges off those of a group: nothing when it came too late.
+pub(super) fn split<'a>(bytes: &mut &'a [u8], charges: usize) -> Option<&'a [u8]> {
+    let (at, rest) = bytes.split_first_chunk::<INSTANT>()?;
+    if number(at) == 0 {
+        *bytes = rest;
+        return None;
+    }
+    let (own, rest) = bytes.split_at_checked(INSTANT + ROW * charges)?;
+    *bytes = rest;
+    Some(own)
+}
+
 /// What the script answered.
 pub(super) struct Answer {
     /// The server's time.
@@ -109,7 +168,7 @@ impl Answer {
     /// Reads an answer to so many charges; instants are told in the caller's time, whose present is `now`, unless
     /// the clocks agree.
     pub(super) fn read(bytes: &[u8], charges: usize, now: Timestamp) -> Option<Answer> {
-        let (at, rows) = bytes.split_first_chunk::<6>()?;
+        let (at, rows) = bytes.split_first_chunk::<INSTANT>()?;
         let at = i64::try_from(number(at)).ok()?;
         let ahead = now.as_millis() - at;
         let ahead = if ahead.abs() <= AGREE_MS { 0 } else { ahead };

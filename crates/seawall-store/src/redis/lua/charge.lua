@@ -1,6 +1,8 @@
--- Charges all windows of a request, or none. ARGV[3]: `charge` makes all charges if every enforced window has
--- room, else those that are always made; `note` makes only these; `peek` none. ARGV[4]: the charges.
-local mode, blob = ARGV[3], ARGV[4]
+-- Charges requests, one after the other: all windows of one, or none. ARGV[3]: for each request what it does, how
+-- many charges it has, an instant, and the charges; KEYS go along. It does 0: all charges if every enforced window has
+-- room, else those that are always made; 1: only these; 2: none. With 4 more the instant is the caller's time; with 8
+-- more it says until when the caller waits: what it no longer waits for is not charged.
+local blob, servers = ARGV[3], now
 
 local function look_window(c)
   local w = instants(c.key, c.kept)
@@ -101,21 +103,32 @@ local function make_sum(c)
   call('PEXPIRE', c.key, ttl)
 end
 
-local all, place, refused = {}, 1, false
-for i = 2, #KEYS do
-  local c
-  c, place = read(blob, place)
-  c.key = KEYS[i]
-  if c.type < 2 then look_window(c) else look_sum(c) end
-  refused = refused or (c.retry > 0 and c.enforced)
-  all[i - 1] = c
-end
-local sends = mode == 'charge' and not refused
-local answer = {pack('>I6', now)}
-for i, c in ipairs(all) do
-  if sends or (c.always and mode ~= 'peek') then
-    if c.type < 2 then make_window(c) else make_sum(c) end
+local place, key, answer = 1, 1, {}
+while place <= #blob do
+  local does, count, at
+  does, count, at, place = unpack('>BI2I6', blob, place)
+  local mode, late = does % 4, does >= 8 and servers > at
+  now = (does >= 4 and does < 8) and at or servers
+  local all, refused = {}, false
+  for i = 1, count do
+    local c
+    c, place = read(blob, place)
+    key = key + 1
+    c.key = KEYS[key]
+    if not late then
+      if c.type < 2 then look_window(c) else look_sum(c) end
+      refused = refused or (c.retry > 0 and c.enforced)
+      all[i] = c
+    end
   end
-  answer[i + 1] = pack('>I8I6I6B', c.count, c.oldest, c.retry, c.used)
+  local sends = mode == 0 and not refused
+  -- An instant of zero says that it was too late.
+  answer[#answer + 1] = pack('>I6', late and 0 or math.max(now, 1))
+  for _, c in ipairs(all) do
+    if sends or (c.always and mode ~= 2) then
+      if c.type < 2 then make_window(c) else make_sum(c) end
+    end
+    answer[#answer + 1] = pack('>I8I6I6B', c.count, c.oldest, c.retry, c.used)
+  end
 end
 return table.concat(answer)

@@ -1,14 +1,11 @@
 -- Windows as they lie in Redis, for all scripts. KEYS[1] holds the mark of the windows in force; ARGV[1] is the
--- mark that the caller knows, ARGV[2] its time in milliseconds; else the server's own is used, and `<` with a time
--- says until when the caller waits: what it no longer waits for is not charged.
+-- mark that the caller knows, ARGV[2] its time in milliseconds; else the server's own is used.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
 local unpack, pack, call = struct.unpack, struct.pack, redis.call
 local now = tonumber(ARGV[2])
 if not now then
   local time = call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local latest = tonumber(string.sub(ARGV[2], 2))
-  if latest and now > latest then return 'late' end
 end
 
 -- Instants: six bytes each, oldest first. Small windows are read whole, of large ones what is asked for.

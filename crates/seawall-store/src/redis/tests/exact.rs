@@ -1,7 +1,7 @@
 //! Three nodes with 64 connections each: a limit admits exactly its quota, whatever their clocks say.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::*;
 
@@ -115,6 +115,28 @@ async fn a_request_costs_one_call_and_a_refused_caller_none() {
     assert!(begun.elapsed() < wait, "300 refusals took {:?}", begun.elapsed());
     tokio::time::sleep(wait.saturating_sub(begun.elapsed()) + Duration::from_millis(5)).await;
     assert!(!node.charge(&charges, 1, at(10)).await.unwrap().refused(), "and it ends when it said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_at_the_same_time_share_calls_and_each_is_charged_alone() {
+    let Some(server) = Server::start().await else { return };
+    let node = ready(&server, |_| {}).await;
+    let before = calls(&server).await;
+    let (sent, next) = (AtomicUsize::new(0), AtomicU64::new(10));
+    futures_of(600, async || {
+        // All share one limit, and each has one of its own.
+        let own = next.fetch_add(1, Ordering::Relaxed);
+        let charges = [limit(1, 100, 60_000), limit(own, 1, 60_000)];
+        let refused = node.charge(&charges, 1, at(0)).await.unwrap().refused();
+        sent.fetch_add(usize::from(!refused), Ordering::Relaxed);
+    })
+    .await;
+    assert_eq!(sent.load(Ordering::Relaxed), 100);
+    let calls = calls(&server).await - before;
+    assert!(calls <= 60, "{calls} calls for 600 requests");
+    let charges: Vec<_> = (10..610).map(|own| limit(own, 1, 60_000)).collect();
+    let held = node.held(&charges, at(1)).await.unwrap();
+    assert_eq!(held.iter().map(|(count, _)| count).sum::<u64>(), 100, "a refused request charged nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
