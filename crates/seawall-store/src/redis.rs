@@ -6,6 +6,7 @@
 //! another mark or none, nothing is charged there, and one node refills the windows from the ledger.
 
 mod asker;
+mod fresh;
 mod link;
 mod names;
 mod news;
@@ -220,6 +221,14 @@ impl Counters for RedisCounters {
     async fn refills(&self, settle: Duration) -> Result<bool> {
         *self.staging() = refill::Staging::default();
         refill::begin(&self.shared, settle).await
+    }
+
+    async fn fresh(&self, sets: &[u64], known: u64) -> Result<Vec<u64>> {
+        fresh::begin(&self.shared, sets, known).await
+    }
+
+    async fn fresh_filled(&self, sets: &[u64], version: u64) -> Result<()> {
+        fresh::end(&self.shared, sets, version).await
     }
 
     async fn lost(&self) {

@@ -74,6 +74,10 @@ pub(super) struct Names {
     pub(super) mark: Vec<u8>,
     /// Who refills them.
     pub(super) lock: Vec<u8>,
+    /// Who fills the windows of what is new.
+    pub(super) turn: Vec<u8>,
+    /// Which of them were filled, and for which version.
+    pub(super) fresh: Vec<u8>,
     /// What nodes tell each other.
     pub(super) news: Vec<u8>,
     /// Which nodes there are, by when they were last heard of.
@@ -85,7 +89,15 @@ impl Names {
         // 30 bits tell the installations of one server apart, and keep keys short.
         let base = format!("{{sw{}}}", letters(installation, 5));
         let name = |what: &str| format!("{base}{what}").into_bytes();
-        Names { mark: name("mark"), lock: name("lock"), news: name("news"), nodes: name("nodes"), base }
+        Names {
+            mark: name("mark"),
+            lock: name("lock"),
+            turn: name("turn"),
+            fresh: name("fresh"),
+            news: name("news"),
+            nodes: name("nodes"),
+            base,
+        }
     }
 }
 

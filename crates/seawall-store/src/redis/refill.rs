@@ -14,11 +14,12 @@ use super::{scripts, wire};
 use crate::{Result, StoreError};
 
 /// How long the lock holds without being renewed.
-pub(super) const LOCK: Duration = Duration::from_secs(10);
+pub(super) const LOCK: Duration = Duration::from_millis(LOCK_MS);
+const LOCK_MS: u64 = 10_000;
 /// How long one waits for a server that does not answer.
 const WAIT: Duration = Duration::from_secs(10);
 /// How often one looks whether another node is done.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Keys filled with one call.
 const CHUNK: usize = 500;
 
@@ -51,7 +52,7 @@ pub(super) async fn begin(shared: &Shared, settle: Duration) -> Result<bool> {
             State::Up => return Ok(false),
             State::Gone => {
                 if let Some(connected) = shared.connected.load_full()
-                    && locked(shared, &connected).await?
+                    && take_lock(shared, &connected, &shared.names.lock, LOCK_MS).await?
                 {
                     *shared.filling() = Some(random(3));
                     tokio::time::sleep(settle).await;
@@ -65,17 +66,18 @@ pub(super) async fn begin(shared: &Shared, settle: Duration) -> Result<bool> {
     }
 }
 
-async fn locked(shared: &Shared, connected: &Connected) -> Result<bool> {
-    // The lock may be this node's own, of a refilling that failed.
+/// Takes a lock, unless another node has it.
+pub(super) async fn take_lock(shared: &Shared, connected: &Connected, key: &[u8], ms: u64) -> Result<bool> {
+    // It may be this node's own, of a filling that failed.
     const TAKE: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end \
         return redis.call('GET', KEYS[1]) == ARGV[1] and 1 or 0";
     let mut connection = connected.connection.clone();
     let taken: i64 = redis::cmd("EVAL")
         .arg(TAKE)
         .arg(1)
-        .arg(&shared.names.lock)
+        .arg(key)
         .arg(&shared.node)
-        .arg(u64::try_from(LOCK.as_millis()).unwrap_or(10_000))
+        .arg(ms)
         .query_async(&mut connection)
         .await
         .map_err(|error| lost(reason(&error)))?;

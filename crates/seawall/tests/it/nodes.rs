@@ -91,6 +91,28 @@ async fn all_nodes_have_the_same_evidence_of_the_same_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_comes_in_force_counts_what_was_sent_once_and_not_once_for_each_node() {
+    let Some(shared) = Shared::new().await else { return };
+    let nodes = shared.nodes(3).await;
+    let send = async |n: usize| {
+        let ask = json!({"to": "+6591234567", "text": format!("parcel {n} is here")});
+        nodes[n % 3].api("POST", "/v1/messages", Some(ask)).await.status
+    };
+    for n in 0..4 {
+        assert_eq!(send(n).await, 201);
+    }
+    let limit = json!({"name": "six", "per": "msisdn", "applies_to": ["sms.send"], "quota": 6, "window": "1h", "counts": "sends"});
+    nodes[0].admin("POST", "/admin/v1/limits", Some(limit)).await.expect(201);
+    let has = |node: &Gateway| node.running.app.snapshot.load().policy.limits.iter().any(|l| l.name == "six");
+    eventually("all nodes have it", async || nodes.iter().all(has)).await;
+    let mut sent = 0;
+    for n in 4..10 {
+        sent += usize::from(send(n).await == 201);
+    }
+    assert_eq!(sent, 2, "four of six were sent before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_attack_that_one_node_saw_is_stopped_on_the_other() {
     let Some(shared) = Shared::new().await else { return };
     let nodes = shared.nodes(2).await;

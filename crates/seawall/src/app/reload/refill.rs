@@ -83,28 +83,43 @@ pub fn longest(app: &App) -> Duration {
     Wanted::all(&policy, index).longest(&policy, index)
 }
 
-/// Swaps the snapshot, after filling what is new in it. Sends that are accepted between the filling and the
-/// swap are filled in right after it; one that is under way in that very millisecond may be missed or
+/// Swaps the snapshot, after filling what is new in it, unless another node has. Sends that are accepted between the
+/// filling and the swap are filled in right after it; one that is under way in that very millisecond may be missed or
 /// counted twice. An error means that nothing was swapped.
 pub(super) async fn swap(app: &App, old: &Snapshot, new: Snapshot) -> Result<(), StoreError> {
     let policy = new.policy.clone();
     let first = old.account.is_none() && old.policy.version == 0;
-    let index = app.store.vault.index();
+    let (index, counters) = (app.store.vault.index(), &app.store.counters);
     let wanted = Wanted::fresh(&old.policy, &policy, index);
     if first || wanted.is_empty() {
         app.snapshot.store(Arc::new(new));
         return Ok(());
     }
+    let sets = counters.fresh(&wanted.sets(index), old.policy.version).await?;
+    let wanted = wanted.only(&sets, index);
+    if wanted.is_empty() {
+        app.snapshot.store(Arc::new(new));
+        return Ok(());
+    }
+    let swapped = fill_and_swap(app, &policy, &wanted, new).await;
+    let filled = if swapped.is_ok() { &*sets } else { &[] };
+    if let Err(error) = counters.fresh_filled(filled, policy.version).await {
+        tracing::warn!(%error, "other nodes may fill the windows of a new limit again, and count more than was sent");
+    }
+    swapped
+}
+
+async fn fill_and_swap(app: &App, policy: &Policy, wanted: &Wanted, new: Snapshot) -> Result<(), StoreError> {
     let begun = app.now();
-    let from = begun.minus(wanted.longest(&policy, index));
+    let from = begun.minus(wanted.longest(policy, app.store.vault.index()));
     super::super::recorder::settled(app).await;
     // A limit that was off for a while, or changed and changed back, has old windows: away with them.
-    clear(app, &policy, &wanted, from).await?;
-    fill(app, &policy, &wanted, (from, begun)).await?;
+    clear(app, policy, wanted, from).await?;
+    fill(app, policy, wanted, (from, begun)).await?;
     app.store.counters.filled().await?;
     let swapped = app.now();
     app.snapshot.store(Arc::new(new));
-    let since = fill(app, &policy, &wanted, (begun.plus(Duration::from_millis(1)), swapped)).await;
+    let since = fill(app, policy, wanted, (begun.plus(Duration::from_millis(1)), swapped)).await;
     let since = match since {
         Ok(()) => app.store.counters.filled().await,
         Err(error) => Err(error),

@@ -13,6 +13,11 @@ use seawall_store::PastCharge;
 /// How long addresses are remembered.
 const ADDRESSES: Duration = Duration::from_secs(address::REMEMBERED_HOURS as u64 * 3600);
 
+/// How sets of windows are named: by keyed hashes of their own kinds, and this.
+const LIMITS: u8 = b'L';
+const HOLDERS: u8 = b'H';
+const BACK_OFF: u64 = 0;
+
 /// What of a policy is to be filled.
 pub(super) struct Wanted {
     /// Ids of limits, as the policy has them.
@@ -65,6 +70,26 @@ impl Wanted {
             wanted.holders = new.plans.changed_since(&old.plans);
         }
         wanted
+    }
+
+    /// Names of its sets of windows, the same on all nodes.
+    pub(super) fn sets(&self, index: &BlindIndex) -> Vec<u64> {
+        let limits = self.limits.iter().map(|id| index.text(LIMITS, id));
+        let holders = self.holders.iter().map(|holder| index.text(HOLDERS, holder));
+        limits
+            .chain(holders)
+            .chain(self.budgets.iter().copied())
+            .chain(self.back_off.then_some(BACK_OFF))
+            .collect()
+    }
+
+    /// Only these.
+    pub(super) fn only(mut self, sets: &[u64], index: &BlindIndex) -> Self {
+        self.limits.retain(|id| sets.contains(&index.text(LIMITS, id)));
+        self.holders.retain(|holder| sets.contains(&index.text(HOLDERS, holder)));
+        self.budgets.retain(|key| sets.contains(key));
+        self.back_off &= sets.contains(&BACK_OFF);
+        self
     }
 
     pub(super) fn is_empty(&self) -> bool {
