@@ -138,7 +138,7 @@ failures! {
     /// No provider that looks numbers up is set up.
     NoProvider = 2006, "no-provider", "No lookup provider is set up for this subaccount";
     /// The provider wants to be paid first.
-    Balance = 2007, "insufficient-balance", "The lookup provider reports an insufficient balance";
+    Balance = 2007, "insufficient-balance", "Insufficient balance: the account at the lookup provider, or a budget of the gateway, is empty";
     /// The number's operator answers no such questions now.
     Unavailable = 6000, "operator-unavailable", "Destination operator is currently not available";
     /// The phone is off.

@@ -1,4 +1,4 @@
-//! Budgets: how much may be spent, in money or in messages, before something is sent.
+//! Budgets: how much may be spent, in money or in messages, before something is sent or a paid provider is asked.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::limit::{Charge, ChargeKind, Dimensions};
 use crate::message::MessageState;
 use crate::money::{self, Currency};
 use crate::period::Period;
-use crate::request::Request;
+use crate::request::{Operation, Request};
 use crate::window::Rule;
 
 /// What a budget is counted in.
@@ -90,9 +90,10 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Whether it counts a request.
+    /// Whether it counts a request: one that sends, and of money also a lookup that is to ask a paid provider.
     pub fn covers(&self, request: &Request) -> bool {
-        request.operation.sends()
+        let paid = request.operation == Operation::Lookup && request.price.is_some();
+        (request.operation.sends() || paid && self.unit == Unit::Money)
             && self.subaccount_id.as_deref().is_none_or(|only| only == request.subaccount)
             && self.country.is_none_or(|only| only == request.country)
             && self.route.as_deref().is_none_or(|only| request.route.as_deref() == Some(only))
@@ -100,7 +101,9 @@ impl Budget {
 
     /// Whether it counts what has these dimensions: the same answer as [`Budget::covers`], from what is kept.
     pub fn counts(&self, dimensions: &Dimensions, subaccount: &str, index: &BlindIndex) -> bool {
-        self.subaccount_id.as_deref().is_none_or(|only| only == subaccount)
+        let lookup = dimensions.op == Operation::Lookup.as_u8();
+        (!lookup || self.unit == Unit::Money)
+            && self.subaccount_id.as_deref().is_none_or(|only| only == subaccount)
             && self.country.is_none_or(|only| index.text(b'y', only.as_str()) == dimensions.country)
             && self.route.as_deref().is_none_or(|only| Some(index.text(b'o', only)) == dimensions.route)
     }
@@ -213,6 +216,23 @@ mod tests {
         assert!(reached(0, 499).is_empty() && reached(500, 799).is_empty() && reached(1000, 1200).is_empty());
         assert_eq!(reached(0, 500), [50]);
         assert_eq!(reached(499, 1000), [50, 80, 100]);
+    }
+
+    #[test]
+    fn money_counts_a_paid_lookup_and_messages_do_not() {
+        let to = crate::msisdn::Msisdn::parse("+6591234567", None).unwrap();
+        let caller = crate::client_ip::ClientIp::parse("198.51.100.1").unwrap();
+        let mut ask = Request::new(Operation::Lookup, "acme", "key_1", &to, caller);
+        let (index, money) = (BlindIndex::new([7; 16]), budget());
+        let messages = Budget { unit: Unit::Messages, ..budget() };
+        let routed = Budget { route: Some("rt_1".into()), ..budget() };
+        assert!(!money.covers(&ask), "nobody is asked");
+        (ask.price, ask.currency) = (Some(4000), Currency::parse("USD"));
+        for (one, counts) in [(&money, true), (&messages, false), (&routed, false)] {
+            assert_eq!(one.covers(&ask), counts);
+            assert_eq!(one.counts(&Dimensions::of(&ask, &index, &[]), "acme", &index), counts);
+        }
+        assert_eq!(money.share(&Dimensions::of(&ask, &index, &[])), 4000);
     }
 
     #[test]

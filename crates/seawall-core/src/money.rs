@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// Of an account that names none.
+    pub const USD: Self = Self(*b"USD");
+
     /// Reads a code; small letters count as capitals.
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; 3] = text.as_bytes().try_into().ok()?;

@@ -100,9 +100,9 @@ reasons! {
     ExposureBudget = "exposure-budget", Policy, Alternative, "Wait for confirmations, raise detection.exposure_budget, or set the country to `open` in the subaccount's country_policy.";
     /// The caller asked for the send without rules and detection, and its key or plan has the right to. Guardrails, policy and limits were asked.
     RiskCheckOff = "risk-check-off", Allow, Allow, "Nothing: this reason refuses nothing. Take the right risk_check_off from the key or its plan if it should not.";
-    /// A budget of money or messages has no room for this message.
+    /// A budget of money or messages has no room for this message, or one of money for this lookup.
     BudgetExceeded = "budget-exceeded", Guardrail, Block, "Wait until the budget frees, or raise it under /admin/v1/budgets.";
-    /// A budget of money covers this message, and its price is not known in the budget's currency: what cannot be added up cannot be bounded.
+    /// A budget of money covers this message or lookup, and its price is not known in the budget's currency: what cannot be added up cannot be bounded.
     BudgetUnpriced = "budget-unpriced", Guardrail, Block, "Add a price for the country under /admin/v1/prices, or set the budget's unpriced to `ignore`.";
     /// An operator's rule allows this. It lifts other rules and detection; policy, limits, budgets, opt-outs and deny entries stand.
     RuleAllow = "rule-allow", Allow, Allow, "Nothing: this reason refuses nothing. Change the named rule under /admin/v1/rules if it should not match.";

@@ -46,6 +46,11 @@ impl Operation {
         matches!(self, Self::VerifyStart | Self::SmsSend | Self::SmsBatch | Self::VoiceCall)
     }
 
+    /// Whether it may cost money: it sends, or a provider is asked about a number.
+    pub fn may_cost(self) -> bool {
+        self.sends() || self == Self::Lookup
+    }
+
     /// Whether it is a message of ours. A call between two people is none: it has no text, no route, and says nothing about
     /// campaigns.
     pub fn is_message(self) -> bool {

@@ -6,6 +6,7 @@ pub mod ip;
 pub mod local_time;
 pub mod number;
 mod operator_code;
+pub mod portability;
 pub mod prefix;
 pub mod price;
 pub mod strings;

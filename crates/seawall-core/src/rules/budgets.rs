@@ -42,8 +42,9 @@ fn unpriced(budget: &Budget, request: &Request) -> Reason {
         Some(cost) => format!(", only one in {}", cost.currency),
         None => String::new(),
     };
+    let what = if request.operation.sends() { "message" } else { "lookup" };
     let detail =
-        format!("budget \"{label}\" covers this message, and there is no price for {country}{wanted}{found}");
+        format!("budget \"{label}\" covers this {what}, and there is no price for {country}{wanted}{found}");
     Reason::new(ReasonCode::BudgetUnpriced, detail).about(label)
 }
 

@@ -389,6 +389,27 @@ impl Screened {
         }
     }
 
+    /// Of a lookup, once nobody is asked any more: what was reserved for it and not `spent` comes back, and what was
+    /// is kept for budgets that are refilled. Micro-units.
+    pub async fn settle_price(&mut self, app: &App, spent: i64) {
+        let rest = self.request.price.unwrap_or(0).saturating_sub(spent);
+        let rest = u64::try_from(rest).unwrap_or(0);
+        let of_budgets = self.made.charges.iter().filter(|c| matches!(c.kind, ChargeKind::Budget(_)));
+        let back: Vec<Charge> =
+            of_budgets.map(|c| Charge { amount: c.amount.min(rest), ..c.clone() }).collect();
+        if rest > 0
+            && !back.is_empty()
+            && let Err(error) = app.store.counters.refund(&back, 1, self.made.at).await
+        {
+            tracing::error!(%error, "the rest of a lookup's reserve did not come back; budgets stay fuller");
+        }
+        self.request.price = (spent > 0).then_some(spent);
+        self.dimensions.cost = self.request.cost();
+        if spent > 0 {
+            app.recorder.note_allow(self.allow());
+        }
+    }
+
     /// Of a check: the windows that count wrong codes. It took its place in them before the code was looked at;
     /// unless it was `wrong`, it leaves them again.
     pub async fn settle_failure(&self, app: &App, wrong: bool) {

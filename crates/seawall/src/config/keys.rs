@@ -94,6 +94,7 @@ pub(super) static KEYS: &[Key] = &[
     unset("intel.country_mmdb", Kind::Text, "Your own file of countries by address, in MaxMind's format (.mmdb). It outranks the tables that come with the gateway. A changed file is in force within 10 s; a bad one never replaces a good one."),
     unset("intel.asn_mmdb", Kind::Text, "The same with AS numbers."),
     unset("intel.anonymous_mmdb", Kind::Text, "The same with hosting providers, VPNs, proxies, Tor exits and relays. It replaces what the tables say of these."),
+    unset("intel.portability_csv", Kind::Text, "Your own file of ported numbers, CSV with the columns `number` (or a range `FIRST-LAST`), `mccmnc` or `operator`, `date` (lookup.md). It outranks the tables. A changed file is in force within 10 s; a bad one refuses the start and never replaces a good one."),
     key("limits.max_connections", Kind::Count, "16384", "Connections at a time. Lowered at start if the process may not open as many files."),
     key("limits.max_connections_per_address", Kind::Count, "512", "Connections at a time from one IPv4 address or IPv6 /64; loopback and trusted proxies are exempt."),
     key("limits.header_timeout", Kind::Span, "\"10s\"", "From accepting a connection (TLS included), or from a request's first byte, to the end of its headers. At most 2s while more than half of all connections are taken."),

@@ -137,7 +137,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[intel]`: the operator's own files in MaxMind's format.
+/// `[intel]`: the operator's own files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IntelFiles {
     /// Countries.
@@ -146,6 +146,8 @@ pub struct IntelFiles {
     pub asn: Option<PathBuf>,
     /// Hosting, VPN, proxies, Tor, relays.
     pub anonymous: Option<PathBuf>,
+    /// Ported numbers, as CSV.
+    pub ported: Option<PathBuf>,
 }
 
 /// `[metrics]`
@@ -239,6 +241,7 @@ pub(super) fn intel(raw: &mut Raw) -> IntelFiles {
         country: file("intel.country_mmdb"),
         asn: file("intel.asn_mmdb"),
         anonymous: file("intel.anonymous_mmdb"),
+        ported: file("intel.portability_csv"),
     }
 }
 

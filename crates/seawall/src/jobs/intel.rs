@@ -1,4 +1,4 @@
-//! Every ten seconds: the operator's own files about addresses, if one has changed.
+//! Every ten seconds: the operator's own files about addresses and numbers, if one has changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
         let looked = app.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || looked.intel.refresh()).await {
-            tracing::error!(%error, "files about addresses were not looked at");
+            tracing::error!(%error, "files about addresses and numbers were not looked at");
         }
     }
 }

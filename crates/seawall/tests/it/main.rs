@@ -40,6 +40,8 @@ mod keys;
 mod limits;
 mod lists;
 mod lookup;
+mod lookup_budgets;
+mod lookup_ported;
 mod masking;
 mod masking_networks;
 #[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]

@@ -1,6 +1,8 @@
-//! What is known of addresses and numbers: the tracked tables, and over them the operator's own files in
-//! MaxMind's format, which are read again when they change.
+//! What is known of addresses and numbers: the tracked tables, and over them the operator's own files (addresses in
+//! MaxMind's format, ported numbers as CSV), which are read again when they change.
 
+mod file;
+mod ported;
 mod record;
 mod source;
 #[cfg(test)]
@@ -10,12 +12,15 @@ use std::collections::BTreeMap;
 
 use seawall_core::client_ip::ClientIp;
 use seawall_core::facts::Facts;
+use seawall_core::intel::portability::{Carrier, Portability};
 use seawall_core::intel::{IpFacts, NumberFacts, ip, number};
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::Request;
 
 use crate::config::IntelFiles;
+use file::{File, Watched};
 use record::{Anonymous, Asn, Located};
+use seawall_core::time::Timestamp;
 use source::Source;
 
 /// The tables and files in force.
@@ -24,6 +29,20 @@ pub struct Intel {
     country: Option<Source<Located>>,
     asn: Option<Source<Asn>>,
     anonymous: Option<Source<Anonymous>>,
+    ported: Option<File<Portability>>,
+}
+
+/// What the operator's file of ported numbers says of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ported {
+    /// Whether it left its first operator, where that is known.
+    pub ported: Option<bool>,
+    /// Who carries it.
+    pub carrier: Carrier,
+    /// Since when, if the file says.
+    pub since: Option<Timestamp>,
+    /// Whether the file has a row for it alone.
+    pub own: bool,
 }
 
 impl Intel {
@@ -41,6 +60,11 @@ impl Intel {
                 .anonymous
                 .clone()
                 .map(|path| Source::open("intel.anonymous_mmdb", path))
+                .transpose()?,
+            ported: files
+                .ported
+                .clone()
+                .map(|path| File::open(ported::KEY, path, ported::read))
                 .transpose()?,
         })
     }
@@ -68,32 +92,53 @@ impl Intel {
         facts.ip = request.client.ip.map(|ip| self.ip(ip));
     }
 
-    /// What is known of a number.
+    /// What is known of a number. The network that the operator's file of ported numbers names stands in the place of its
+    /// first one.
     pub fn number(&self, number: &ParsedNumber) -> NumberFacts {
-        number::facts(number)
+        let mut facts = number::facts(number);
+        if let Some(file) = &self.ported
+            && let Some(carried) = file.content().find(number.msisdn)
+        {
+            carried.replace(&mut facts);
+        }
+        facts
+    }
+
+    /// What that file says of a number.
+    pub fn ported(&self, number: &ParsedNumber) -> Option<Ported> {
+        let content = self.ported.as_ref()?.content();
+        let carried = content.find(number.msisdn)?;
+        Some(Ported {
+            ported: carried.ported(number::operator(number).as_ref()),
+            carrier: carried.carrier.clone(),
+            since: carried.since,
+            own: carried.own,
+        })
     }
 
     /// Whether there are files to look after.
     pub fn has_files(&self) -> bool {
-        self.country.is_some() || self.asn.is_some() || self.anonymous.is_some()
+        self.files().next().is_some()
     }
 
     /// Reads files that have changed. Blocks on the disk.
     pub fn refresh(&self) {
-        self.country.iter().for_each(Source::refresh);
-        self.asn.iter().for_each(Source::refresh);
-        self.anonymous.iter().for_each(Source::refresh);
+        self.files().for_each(|file| file.refresh());
     }
 
     /// Each configured file by its key: `up`, or `outdated` when what lies on the disk cannot be used and an
     /// earlier content is in force.
     pub fn health(&self) -> BTreeMap<String, &'static str> {
         let word = |current: bool| if current { "up" } else { "outdated" };
-        let country = self.country.iter().map(|file| (file.key(), file.is_current()));
-        let asn = self.asn.iter().map(|file| (file.key(), file.is_current()));
-        let anonymous = self.anonymous.iter().map(|file| (file.key(), file.is_current()));
-        let all = country.chain(asn).chain(anonymous);
-        all.map(|(key, current)| (key.to_owned(), word(current))).collect()
+        self.files().map(|file| (file.key().to_owned(), word(file.is_current()))).collect()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &dyn Watched> {
+        let country = self.country.iter().map(|source| &source.file as &dyn Watched);
+        let asn = self.asn.iter().map(|source| &source.file as &dyn Watched);
+        let anonymous = self.anonymous.iter().map(|source| &source.file as &dyn Watched);
+        let ported = self.ported.iter().map(|file| file as &dyn Watched);
+        country.chain(asn).chain(anonymous).chain(ported)
     }
 }
 
@@ -156,6 +201,7 @@ mod tests {
                     ("104.28.28.0/24", map(&[("is_hosting_provider", Value::Flag(true))])),
                 ],
             )),
+            ported: None,
         };
         let intel = Intel::open(&files).unwrap();
         let google = of(&intel, "8.8.8.8");
@@ -192,6 +238,7 @@ mod tests {
                     map(&[("vpn", text("true")), ("tor", text("")), ("hosting", Value::Flag(true))]),
                 )],
             )),
+            ported: None,
         };
         let intel = Intel::open(&files).unwrap();
         for (address, want) in [("192.0.2.1", "SG"), ("192.0.2.200", "SG"), ("198.51.100.1", "DE")] {
@@ -229,6 +276,36 @@ mod tests {
         assert_eq!(now(&intel), ("MY".to_owned(), "outdated"));
         put(dir.path(), "c", &[("192.0.2.0/24", at("TH"))]);
         assert_eq!(now(&intel), ("TH".to_owned(), "up"));
+    }
+
+    #[test]
+    fn ported_numbers_are_read_again_and_a_bad_file_is_told_by_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mnp.csv");
+        let files = IntelFiles { ported: Some(path.clone()), ..IntelFiles::default() };
+        std::fs::write(&path, "number,mccmnc,operator\r\n+6591234567,52503,M1\r\n").unwrap();
+        let intel = Intel::open(&files).unwrap();
+        let parsed = seawall_core::msisdn::Msisdn::parse("+6591234567", None).unwrap();
+        let now = || {
+            intel.refresh();
+            (intel.number(&parsed).operator.unwrap().into_owned(), intel.health()["intel.portability_csv"])
+        };
+        assert_eq!(now(), ("M1".to_owned(), "up"));
+        assert_eq!(intel.ported(&parsed).and_then(|found| found.ported), Some(true));
+        std::fs::write(&path, "number,mccmnc,operator\n+6591234567,52505,StarHub\n").unwrap();
+        assert_eq!(now(), ("StarHub".to_owned(), "up"));
+        std::fs::write(&path, "number,mccmnc,operator\n+6591234567,5250x,M1 again\n").unwrap();
+        assert_eq!(now(), ("StarHub".to_owned(), "outdated"));
+        let refused = Intel::open(&files).err().unwrap();
+        assert!(
+            refused.starts_with("intel.portability_csv: ") && refused.contains(": line 2: `mccmnc`"),
+            "{refused}"
+        );
+        std::fs::write(&path, b"number,operator\n\xff").unwrap();
+        assert!(Intel::open(&files).err().unwrap().ends_with("line 2: is not UTF-8"));
+        let long = "number,operator\n".to_owned() + &"9".repeat(20_000);
+        std::fs::write(&path, long).unwrap();
+        assert!(Intel::open(&files).err().unwrap().ends_with("line 2: has more than 4096 bytes"));
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Wanted {
             charges.push(back_off(policy, past, index));
         }
         // What never left was given back.
-        if !past.given_back && operation.sends() {
+        if !past.given_back && operation.may_cost() {
             let all = policy.budgets.iter().enumerate();
             let counted = all.filter(|(_, b)| {
                 b.counts(&past.dimensions, &past.subaccount, index) && self.budgets.contains(&b.key(index))

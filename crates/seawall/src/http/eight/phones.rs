@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use seawall_connect::lookup::{Depth, Network};
+use seawall_connect::lookup::{Depth, LookupFailure, Network};
 use seawall_core::country::Country;
 use seawall_core::msisdn::{Msisdn, NumberKind};
+use seawall_core::reason::ReasonCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::call::{Entered, enter};
 use super::error::{Answer, Refusals, Refused, refusal};
-use crate::app::App;
 use crate::app::entities::Scope;
 use crate::app::lookup::{LookUp, LookedUp, look_up};
+use crate::app::who::Caller;
+use crate::app::{App, Refusal};
 use crate::http::door::RequestId;
 use crate::http::native::numbers::original;
+use crate::http::native::whole;
 
 /// An operator, as 8x8 writes it.
 #[derive(Serialize, ToSchema)]
@@ -106,11 +109,11 @@ pub(super) struct Lookup {
     security(("api_key" = []))
 )]
 pub(super) async fn look(State(app): State<Arc<App>>, request: Request) -> Response {
-    find(&app, request).await.into_response()
+    find(app, request).await.into_response()
 }
 
-async fn find(app: &App, request: Request) -> Answer<Response> {
-    let Entered { call, subaccount } = enter(app, request, Scope::Lookup).await?;
+async fn find(app: Arc<App>, request: Request) -> Answer<Response> {
+    let Entered { call, subaccount } = enter(&app, request, Scope::Lookup).await?;
     let depth = match call.query("type")?.as_deref() {
         None | Some("format") => None,
         Some("operator") => Some(Depth::Operator),
@@ -122,8 +125,23 @@ async fn find(app: &App, request: Request) -> Answer<Response> {
     let number = Msisdn::parse(call.param("phoneNumber"), country)
         .map_err(|error| Refused::bad(1002, format!("Invalid MSISDN format: {error}")))?;
     let ask = LookUp { subaccount: subaccount.id.clone(), number, depth };
-    let found = look_up(app, &call.caller, ask).await.map_err(refusal)?;
+    let found = whole(async move { within_budget(&app, &call.caller, ask).await }).await.map_err(refusal)?;
     Ok(axum::Json(shown(&found, depth)).into_response())
+}
+
+/// A budget without room is told as 8x8 tells an empty account: the number's digits, and that error beside them.
+async fn within_budget(app: &App, caller: &Caller, ask: LookUp) -> Result<LookedUp, Refusal> {
+    match look_up(app, caller, ask.clone()).await {
+        Err(Refusal::Decided(screened)) if is_budget(screened.leading_reason()) => {
+            let found = look_up(app, caller, LookUp { depth: None, ..ask }).await?;
+            Ok(LookedUp { failure: Some(LookupFailure::Balance), ..found })
+        }
+        answer => answer,
+    }
+}
+
+fn is_budget(leading: Option<ReasonCode>) -> bool {
+    matches!(leading, Some(ReasonCode::BudgetExceeded | ReasonCode::BudgetUnpriced))
 }
 
 fn shown(found: &LookedUp, depth: Option<Depth>) -> Lookup {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use seawall_connect::lookup::{Depth, Network};
 use seawall_core::id::IdKind;
 use seawall_core::lookup::RiskReason;
+use seawall_core::money::Currency;
 use seawall_core::msisdn::ParsedNumber;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
-use super::read;
+use super::{read, whole};
 use crate::app::entities::Scope;
 use crate::app::lookup::{LookUp, LookedUp, look_up};
 use crate::app::{App, Refusal};
@@ -159,8 +160,11 @@ pub struct NumberView {
     pub asked_at: Option<Timestamp>,
     /// Why a provider that was asked now said nothing.
     pub error: Option<LookupError>,
-    /// What asking cost, in micro-units of the account's currency; 0 when nobody was asked.
+    /// What asking cost, in micro-units; 0 when nobody was asked, or nobody answered.
     pub cost: i64,
+    /// The account's currency.
+    #[schema(value_type = String, example = "USD")]
+    pub currency: Currency,
     /// The decision that allowed the lookup, `dec_…`.
     pub decision_id: String,
 }
@@ -211,6 +215,7 @@ impl From<LookedUp> for NumberView {
                 .failure
                 .map(|failure| LookupError { code: failure.as_str(), detail: failure.message() }),
             cost: found.cost,
+            currency: found.currency,
             decision_id: found.screened.id.show(IdKind::Decision),
         }
     }
@@ -244,7 +249,8 @@ pub async fn get(
     let subaccount = enter_chosen(&app, &caller, named, Scope::Lookup, app.now()).await?;
     let number = number(&msisdn, query.country.as_deref())?;
     let ask = LookUp { subaccount: subaccount.id.clone(), number, depth: query.kind.depth() };
-    Ok(Json(look_up(&app, &caller, ask).await?.into()))
+    let found = whole(async move { look_up(&app, &caller, ask).await }).await?;
+    Ok(Json(found.into()))
 }
 
 /// Many numbers at once.
@@ -325,7 +331,8 @@ pub async fn batch(
         let found = match number(text, asked.country.as_deref()) {
             Ok(number) => {
                 let ask = LookUp { subaccount: subaccount.id.clone(), number, depth: asked.kind.depth() };
-                look_up(&app, &caller, ask).await
+                let (app, caller) = (app.clone(), caller.clone());
+                whole(async move { look_up(&app, &caller, ask).await }).await
             }
             Err(refusal) => Err(refusal),
         };
