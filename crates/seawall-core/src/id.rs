@@ -84,6 +84,8 @@ pub enum IdKind {
     Review,
     /// `rcf_`: a number that has to be confirmed again
     Reconfirmation,
+    /// `cln_`: a user base that is cleaned
+    Cleaning,
 }
 
 impl IdKind {
@@ -122,6 +124,7 @@ impl IdKind {
             Self::Pool => "pool_",
             Self::Review => "rev_",
             Self::Reconfirmation => "rcf_",
+            Self::Cleaning => "cln_",
         }
     }
 }

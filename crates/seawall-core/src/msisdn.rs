@@ -6,6 +6,7 @@
 //! and international are read by a table of our own ([`plans`]).
 
 pub mod plans;
+mod shape;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::country::Country;
 use plans::PLANS;
+pub use shape::Misfit;
 
 /// Longest text we look at: 15 digits leave ample room for spaces and brackets.
 const MAX_INPUT_CHARS: usize = 40;

@@ -249,6 +249,7 @@ pub async fn assemble(
         grants: crate::app::grants::Grants::default(),
         intel,
         enumeration: crate::app::enumeration::Watch::default(),
+        cleanings: crate::app::cleaning::Cleanings::default(),
         asker: crate::app::masking::ask_app::Asker::default(),
         sandbox_lookup: Arc::default(),
         lists: lists::Lists::default(),

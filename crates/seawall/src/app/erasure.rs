@@ -109,6 +109,7 @@ async fn erase(app: &App, mut job: ErasureJob) -> Result<Option<ErasureJob>, Sto
     of_lists(app, number, &mut job.erasing.erased).await?;
     job.erasing.erased.sandbox += u64::from(app.sandbox_lookup.forget(&number.to_e164()));
     app.enumeration.forget(number);
+    app.cleanings.forget(number);
     app.detection.forget_number(number);
     Ok(Some(job))
 }

@@ -5,7 +5,7 @@
 mod ask;
 mod known;
 
-use seawall_connect::lookup::{Depth, LookupFailure, NumberState};
+use seawall_connect::lookup::{Depth, LookupFailure, Network, NumberState};
 use seawall_core::consent::{Category, covering};
 use seawall_core::detect;
 use seawall_core::facts::{Enumeration, History};
@@ -19,6 +19,7 @@ use seawall_store::StoreError;
 use seawall_store::records::{Looked, Page, VerificationFilter};
 
 use self::ask::Answered;
+pub use self::ask::dearest;
 use self::known::Kept;
 use super::screen::{Screened, screen};
 use super::who::Caller;
@@ -33,6 +34,15 @@ pub struct LookUp {
     pub number: ParsedNumber,
     /// Whether providers are asked, and how much; `None`: only what is known here.
     pub depth: Option<Depth>,
+    /// One of a whole list, whose cost was confirmed: it says nothing about who goes through numbers.
+    pub listed: bool,
+}
+
+impl LookUp {
+    /// A lookup of one number that asks nobody.
+    pub fn free(subaccount: &str, number: ParsedNumber) -> Self {
+        LookUp { subaccount: subaccount.to_owned(), number, depth: None, listed: false }
+    }
 }
 
 /// What is known.
@@ -89,7 +99,9 @@ pub async fn look_up(app: &App, caller: &Caller, ask: LookUp) -> Result<LookedUp
     let asked_at = kept.asked_at();
     let state = kept.state(app, &ask, failure.is_some()).await?;
     let exists = format.number.valid && failure.is_none_or(|failure| !is_nobody(failure));
-    enumeration::note(app, &screened.request, exists, screened.at);
+    if !ask.listed {
+        enumeration::note(app, &screened.request, exists, screened.at);
+    }
     let last_confirmed_at = last_confirmed(app, &ask).await?;
     let scopes = app.store.directory.opted_out(ask.number.msisdn).await?;
     let opted_out = covering(scopes, &ask.subaccount, Category::Transactional, None, now).is_some();
@@ -113,6 +125,47 @@ pub fn currency(app: &App) -> Currency {
     let snapshot = app.snapshot.load();
     let own = snapshot.account.as_ref().and_then(|account| Currency::parse(&account.currency));
     own.unwrap_or(Currency::USD)
+}
+
+/// What is known without asking, and whether that answers what would be asked.
+pub async fn known(app: &App, ask: &LookUp) -> Result<(NumberState, bool), StoreError> {
+    let kept = Kept::read(app, ask, app.now()).await?;
+    let answers = ask.depth.is_none_or(|depth| kept.answers(depth));
+    Ok((kept.state(app, ask, false).await?, answers))
+}
+
+/// Whether a number has another owner since this subaccount last confirmed it.
+pub async fn is_reassigned(app: &App, ask: &LookUp, state: &NumberState) -> Result<bool, StoreError> {
+    if state.reassigned_at.is_none() {
+        return Ok(false);
+    }
+    Ok(is_reassigned_since(state, last_confirmed(app, ask).await?))
+}
+
+/// The same, when that was at `confirmed`; of a number that was never confirmed, whether it ever changed hands.
+pub fn is_reassigned_since(state: &NumberState, confirmed: Option<Timestamp>) -> bool {
+    state.reassigned_at.is_some_and(|at| confirmed.is_none_or(|confirmed| at > confirmed))
+}
+
+/// The operator that a number's range was first given to.
+pub fn original(format: &Format, state: &NumberState) -> Option<Network> {
+    let first = format.original_operator.map(|operator| {
+        let code = format.operator_code();
+        Network {
+            name: Some(operator.name.to_owned()),
+            mcc: code.map(|code| code.mcc().to_owned()),
+            mnc: code.map(|code| code.mnc().to_owned()),
+            country: Some(format.number.country.to_string()),
+        }
+    });
+    state.original_operator.clone().or(first)
+}
+
+/// The operator that carries it, as far as is known: the first one until somebody says otherwise. Once it is known to
+/// have moved, its first operator is not its operator.
+pub fn carrier(format: &Format, state: &NumberState) -> Option<Network> {
+    let stayed = state.ported != Some(true);
+    state.operator.clone().or_else(|| original(format, state).filter(|_| stayed))
 }
 
 /// Whether a failure says that there is nobody.

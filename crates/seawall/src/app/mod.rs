@@ -11,6 +11,7 @@ pub mod cancel;
 pub mod cancel_verification;
 pub mod check_alarm;
 pub mod check_code;
+pub mod cleaning;
 pub mod collections;
 pub mod consent;
 pub mod contacts;
@@ -95,6 +96,8 @@ pub struct App {
     pub intel: intel::Intel,
     /// Who goes through numbers by looking them up.
     pub enumeration: enumeration::Watch,
+    /// User bases that are being cleaned.
+    pub cleanings: cleaning::Cleanings,
     /// What the sandbox's lookup knows.
     pub sandbox_lookup: Arc<seawall_connect::SandboxLookup>,
     /// How apps are asked what to do with a call.

@@ -14,6 +14,7 @@ pub mod openapi;
 pub mod problem;
 pub mod rate_limit;
 pub mod strict;
+pub mod twilio;
 pub mod voice;
 pub mod well_known;
 
@@ -46,6 +47,7 @@ fn assembled(config: &Config) -> OpenApiRouter<Arc<App>> {
         callbacks::router(),
         not_me::router(),
         voice::router(),
+        twilio::router(),
     ]
     .into_iter()
     .fold(eight::router(), OpenApiRouter::merge)

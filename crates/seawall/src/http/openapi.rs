@@ -103,9 +103,14 @@ fn frame() -> Value {
         "components": {
             "securitySchemes": {
                 "api_key": bearer("An API key, `sw_live_…` or `sw_test_…`."),
+                "twilio": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "User name: `AC` and the account's 32 hexadecimal digits, or the key's id. Password: the API key.",
+                },
                 "admin_token": bearer("The admin token of `seawall init`, or an API key with an admin scope."),
             },
-            "schemas": {"EightError": eight_error()},
+            "schemas": {"EightError": eight_error(), "TwilioError": super::twilio::error_schema()},
         },
     })
 }
@@ -126,9 +131,10 @@ fn eight_error() -> Value {
 
 /// What every operation may answer beside its own answers.
 fn say_errors(path: &str, operation: &mut Value) {
-    let (media, schema) = match path.starts_with("/api/") {
-        true => ("application/json", "#/components/schemas/EightError"),
-        false => ("application/problem+json", "#/components/schemas/Problem"),
+    let (media, schema) = match path {
+        path if path.starts_with("/api/") => ("application/json", "#/components/schemas/EightError"),
+        path if path.starts_with("/v2/") => ("application/json", "#/components/schemas/TwilioError"),
+        _ => ("application/problem+json", "#/components/schemas/Problem"),
     };
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let any = json!({"description": "An error.", "content": {media: {"schema": {"$ref": schema}}}});

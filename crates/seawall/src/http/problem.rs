@@ -130,6 +130,16 @@ impl Problem {
         &self.0.detail
     }
 
+    /// Whether a decision refused.
+    pub fn is_decided(&self) -> bool {
+        self.0.decision_id.is_some()
+    }
+
+    /// Where it is explained, as a path.
+    pub fn more(&self) -> String {
+        format!("/docs/{}#{}", self.page(), self.0.code)
+    }
+
     /// Where its code is explained: a decision's code is the code of its leading reason.
     fn page(&self) -> &'static str {
         if self.0.decision_id.is_some() { "reasons" } else { "problems" }
@@ -138,7 +148,7 @@ impl Problem {
     fn body(&self) -> String {
         let id = RequestId::current();
         let written = Written {
-            kind: format!("/docs/{}#{}", self.page(), self.0.code),
+            kind: self.more(),
             title: self.0.title.as_deref().or_else(|| self.0.status.canonical_reason()).unwrap_or("Error"),
             status: self.0.status.as_u16(),
             detail: &self.0.detail,

@@ -21,7 +21,7 @@ pub(super) struct Answered {
 }
 
 /// What asking costs at most, in micro-units: whoever answers, one of them is paid.
-pub(super) fn dearest(app: &App, depth: Depth) -> i64 {
+pub fn dearest(app: &App, depth: Depth) -> i64 {
     able(app, depth).iter().map(|connector| connector.lookup_cost()).max().unwrap_or(0)
 }
 

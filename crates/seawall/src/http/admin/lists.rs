@@ -234,7 +234,7 @@ pub async fn import(
 }
 
 /// A table as it was sent.
-pub(super) async fn text(request: Request) -> Result<String, Refused> {
+pub async fn text(request: Request) -> Result<String, Refused> {
     let announced =
         request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

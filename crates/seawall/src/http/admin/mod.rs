@@ -10,7 +10,7 @@ mod errors;
 mod explain;
 mod incidents;
 mod keys;
-mod lists;
+pub mod lists;
 mod lookups;
 mod messages;
 mod models;

@@ -15,11 +15,10 @@ use utoipa::ToSchema;
 use super::call::{Entered, enter};
 use super::error::{Answer, Refusals, Refused, refusal};
 use crate::app::entities::Scope;
-use crate::app::lookup::{LookUp, LookedUp, look_up};
+use crate::app::lookup::{LookUp, LookedUp, carrier, look_up, original};
 use crate::app::who::Caller;
 use crate::app::{App, Refusal};
 use crate::http::door::RequestId;
-use crate::http::native::numbers::original;
 use crate::http::native::whole;
 
 /// An operator, as 8x8 writes it.
@@ -124,7 +123,7 @@ async fn find(app: Arc<App>, request: Request) -> Answer<Response> {
     let country = call.query("country")?.map(|text| Country::parse(&text).ok_or_else(wrong)).transpose()?;
     let number = Msisdn::parse(call.param("phoneNumber"), country)
         .map_err(|error| Refused::bad(1002, format!("Invalid MSISDN format: {error}")))?;
-    let ask = LookUp { subaccount: subaccount.id.clone(), number, depth };
+    let ask = LookUp { depth, ..LookUp::free(&subaccount.id, number) };
     let found = whole(async move { within_budget(&app, &call.caller, ask).await }).await.map_err(refusal)?;
     Ok(axum::Json(shown(&found, depth)).into_response())
 }
@@ -149,9 +148,7 @@ fn shown(found: &LookedUp, depth: Option<Depth>) -> Lookup {
     // What a deeper lookup found out before is not given away by a shallower one.
     let of = |needed: Depth| depth.is_some_and(|depth| depth >= needed);
     let (operator, live) = (of(Depth::Operator), of(Depth::Live));
-    let original = original(found);
-    let stayed = state.ported != Some(true);
-    let current = state.operator.clone().or_else(|| original.clone().filter(|_| stayed));
+    let (original, current) = (original(format, state), carrier(format, state));
     Lookup {
         request_id: RequestId::current().map_or_else(|| found.screened.id.to_uuid(), |id| id.uuid()),
         phone_number: format.number.msisdn.to_e164(),

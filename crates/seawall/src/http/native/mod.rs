@@ -6,6 +6,7 @@
 pub mod answers;
 mod batches;
 pub mod caller;
+mod cleanings;
 mod consents;
 mod decisions;
 mod erasures;
@@ -27,6 +28,7 @@ pub mod words;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
@@ -53,6 +55,10 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(messages::get, messages::cancel))
         .routes(routes!(numbers::get))
         .routes(routes!(numbers::batch))
+        .routes(routes!(cleanings::create).layer(DefaultBodyLimit::max(cleanings::TABLE_AT_MOST)))
+        .routes(routes!(cleanings::get, cleanings::delete))
+        .routes(routes!(cleanings::confirm))
+        .routes(routes!(cleanings::result))
         .routes(routes!(consents::create, consents::list))
         .routes(routes!(consents::get, consents::withdraw))
         .routes(routes!(consents::record_opt_out))

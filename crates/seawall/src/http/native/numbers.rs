@@ -17,7 +17,7 @@ use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
 use super::{read, whole};
 use crate::app::entities::Scope;
-use crate::app::lookup::{LookUp, LookedUp, look_up};
+use crate::app::lookup::{LookUp, LookedUp, carrier, look_up, original};
 use crate::app::{App, Refusal};
 use crate::http::extract::{Path, Query};
 use crate::http::problem::Problem;
@@ -39,7 +39,8 @@ pub enum LookupType {
 }
 
 impl LookupType {
-    fn depth(self) -> Option<Depth> {
+    /// How deep that is.
+    pub fn depth(self) -> Option<Depth> {
         match self {
             LookupType::Format => None,
             LookupType::Operator => Some(Depth::Operator),
@@ -169,27 +170,10 @@ pub struct NumberView {
     pub decision_id: String,
 }
 
-/// The first operator as a network.
-pub fn original(found: &LookedUp) -> Option<Network> {
-    let first = found.format.original_operator.map(|operator| {
-        let code = found.format.operator_code();
-        Network {
-            name: Some(operator.name.to_owned()),
-            mcc: code.map(|code| code.mcc().to_owned()),
-            mnc: code.map(|code| code.mnc().to_owned()),
-            country: Some(found.format.number.country.to_string()),
-        }
-    });
-    found.state.original_operator.clone().or(first)
-}
-
 impl From<LookedUp> for NumberView {
     fn from(found: LookedUp) -> Self {
-        let original = original(&found);
         let LookedUp { format, state, risk, .. } = found;
-        // Once it is known to have moved, its first operator is not its operator.
-        let stayed = state.ported != Some(true);
-        let operator = state.operator.or_else(|| original.clone().filter(|_| stayed));
+        let (original, operator) = (original(&format, &state), carrier(&format, &state));
         NumberView {
             number: format.number.msisdn.to_e164(),
             ported: state.ported.or(format.ported()),
@@ -248,7 +232,7 @@ pub async fn get(
     let named = query.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Lookup, app.now()).await?;
     let number = number(&msisdn, query.country.as_deref())?;
-    let ask = LookUp { subaccount: subaccount.id.clone(), number, depth: query.kind.depth() };
+    let ask = LookUp { depth: query.kind.depth(), ..LookUp::free(&subaccount.id, number) };
     let found = whole(async move { look_up(&app, &caller, ask).await }).await?;
     Ok(Json(found.into()))
 }
@@ -330,7 +314,7 @@ pub async fn batch(
     for (position, text) in asked.numbers.iter().enumerate() {
         let found = match number(text, asked.country.as_deref()) {
             Ok(number) => {
-                let ask = LookUp { subaccount: subaccount.id.clone(), number, depth: asked.kind.depth() };
+                let ask = LookUp { depth: asked.kind.depth(), ..LookUp::free(&subaccount.id, number) };
                 let (app, caller) = (app.clone(), caller.clone());
                 whole(async move { look_up(&app, &caller, ask).await }).await
             }

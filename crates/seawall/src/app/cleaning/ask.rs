@@ -1,0 +1,149 @@
+//! Providers are asked about the numbers of a cleaning, a few at a time: within what was confirmed, within the limits of
+//! lookups, within budgets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use seawall_connect::lookup::LookupFailure;
+use seawall_core::msisdn::ParsedNumber;
+use seawall_core::reason::ReasonCode;
+use seawall_core::time::Timestamp;
+
+use super::{Cleaning, Status};
+use crate::app::lookup::{self, LookUp, LookedUp, look_up};
+use crate::app::who::Caller;
+use crate::app::{App, Refusal};
+
+/// Questions at a time.
+const AT_ONCE: usize = 8;
+/// Between two looks at whether a wait is over.
+const PAUSE: Duration = Duration::from_millis(500);
+/// After a store did not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Asks until everything is known, or something stands in the way.
+pub(super) async fn run(app: Arc<App>, caller: Caller, cleaning: Arc<Cleaning>) {
+    let rows = cleaning.work().rows.len();
+    let each = |at: usize| row(&app, &caller, &cleaning, at);
+    stream::iter(0..rows).map(each).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
+    let mut work = cleaning.work();
+    work.waits_until = None;
+    if work.status == Status::Running {
+        work.status = Status::Done;
+    }
+}
+
+async fn row(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) {
+    while let Some(number) = next(app, caller, cleaning, at) {
+        let depth = cleaning.depth;
+        let ask = LookUp { depth, listed: true, ..LookUp::free(&cleaning.subaccount, number) };
+        let answer = look_up(app, caller, ask).await;
+        let wait = taken(app, cleaning, at, answer).await;
+        match wait {
+            Some(until) => waited(app, cleaning, until).await,
+            None => return,
+        }
+    }
+}
+
+/// The number of a row that is to be asked about now, once there is room for its price.
+fn next(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) -> Option<ParsedNumber> {
+    let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
+    let keys = app.snapshot.load_full();
+    let now = app.now();
+    let alive =
+        |key: &crate::app::entities::ApiKey| key.enabled && key.expires_at.is_none_or(|end| now < end);
+    let mut work = cleaning.work();
+    if work.status != Status::Running || work.deleted {
+        return None;
+    }
+    let number = work.rows.get(at).filter(|row| row.asks())?.wanted()?;
+    let stop = if work.spent + work.reserved + price > work.most {
+        Some("Asking became dearer than what was confirmed; confirm again.".to_owned())
+    } else if !keys.keys.values().any(|key| key.id == caller.key.id && alive(key)) {
+        Some("The API key that confirmed it is no longer valid.".to_owned())
+    } else {
+        None
+    };
+    if stop.is_some() {
+        (work.status, work.problem) = (Status::Stopped, stop);
+        return None;
+    }
+    work.reserved += price;
+    Some(number)
+}
+
+/// Takes an answer in; gives when to try again instead.
+async fn taken(
+    app: &App,
+    cleaning: &Cleaning,
+    at: usize,
+    answer: Result<LookedUp, Refusal>,
+) -> Option<Timestamp> {
+    let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
+    let known = match &answer {
+        Ok(found) => lookup::is_reassigned_since(&found.state, found.last_confirmed_at),
+        Err(_) => false,
+    };
+    let now = app.now();
+    let mut work = cleaning.work();
+    work.reserved = (work.reserved - price).max(0);
+    match answer {
+        Ok(found) => {
+            work.spent += found.cost;
+            if let Some(row) = work.rows.get_mut(at).and_then(|row| row.known.as_mut()) {
+                row.asks = false;
+                row.cost = found.cost;
+                row.operator = lookup::carrier(&found.format, &found.state).or(row.operator.take());
+                row.ported = found.state.ported.or(row.ported);
+                row.reachable = reachable(&found);
+                row.reassigned = known;
+                row.problem = problem(&found);
+            }
+            None
+        }
+        Err(Refusal::Decided(screened)) => {
+            let code = screened.leading_reason();
+            let budget = matches!(code, Some(ReasonCode::BudgetExceeded | ReasonCode::BudgetUnpriced));
+            match screened.decision.retry_at {
+                Some(until) if !budget => Some(until),
+                _ => {
+                    let leading =
+                        screened.decision.reasons.iter().find(|r| r.in_force() && Some(r.code) == code);
+                    work.status = Status::Stopped;
+                    work.problem = leading.map(|reason| reason.detail.clone());
+                    None
+                }
+            }
+        }
+        Err(Refusal::Unavailable(_)) => Some(now.plus(STORE_PAUSE)),
+        Err(_) => {
+            (work.status, work.problem) = (Status::Stopped, Some("A lookup was refused.".to_owned()));
+            None
+        }
+    }
+}
+
+fn reachable(found: &LookedUp) -> Option<bool> {
+    use LookupFailure::{NotReachable, SimDeactivated, SimOffline};
+    match found.failure {
+        Some(NotReachable | SimDeactivated | SimOffline) => Some(false),
+        Some(_) => None,
+        None => found.state.reachable,
+    }
+}
+
+/// A failure that is an answer is none.
+fn problem(found: &LookedUp) -> Option<String> {
+    found.failure.filter(|_| reachable(found).is_none()).map(|failure| failure.as_str().to_owned())
+}
+
+/// Waits for room in a limit, by the gateway's clock.
+async fn waited(app: &App, cleaning: &Cleaning, until: Timestamp) {
+    cleaning.work().waits_until = Some(until);
+    while app.now() < until && !cleaning.is_deleted() && cleaning.work().status == Status::Running {
+        tokio::time::sleep(PAUSE).await;
+    }
+    cleaning.work().waits_until = None;
+}
