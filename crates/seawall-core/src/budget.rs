@@ -113,6 +113,11 @@ impl Budget {
         self.unit == Unit::Money && request.cost().map(|cost| cost.currency) != self.currency
     }
 
+    /// Whether it refuses what it cannot add up. One that only alerts refuses nothing.
+    pub fn refuses_unpriced(&self) -> bool {
+        self.unpriced == Unpriced::Refuse && self.on_exceed == OnExceed::Block
+    }
+
     /// What something with these dimensions takes of it.
     pub fn share(&self, dimensions: &Dimensions) -> u64 {
         match self.unit {

@@ -28,6 +28,7 @@ pub fn needs(policy: &Policy, request: &Request) -> Needs {
         evidence: request.operation.is_message() && policy.detection.mode != Mode::Off,
         address: request.client.ip.is_some() && policy.limits.iter().any(|l| l.per.is(Per::ClientIp)),
         velocities: asked.velocities,
+        line: asked.line && request.operation.is_message(),
         // An allow that is redeemed was charged when it was given.
         limits: request.terms.redeems.is_none(),
     }

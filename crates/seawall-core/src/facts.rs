@@ -8,7 +8,7 @@ use crate::detect::Evidence;
 use crate::intel::{IpFacts, NumberFacts};
 use crate::limit::Exceeded;
 use crate::list::ListHit;
-use crate::lookup::Pattern;
+use crate::lookup::{LineFacts, Pattern};
 use crate::model::Opinion;
 use crate::time::Timestamp;
 use crate::velocity::Velocities;
@@ -69,6 +69,8 @@ pub struct Needs {
     pub address: bool,
     /// How often lately, for rules that look at it.
     pub velocities: bool,
+    /// What networks say of the number's line, for rules that look at it.
+    pub line: bool,
     /// The state of limits (asked only once nothing else refuses).
     pub limits: bool,
 }
@@ -109,6 +111,9 @@ pub struct Facts {
     /// What tables say of the number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<NumberFacts>,
+    /// What networks say of its line; `None` when nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineFacts>,
     /// Of a lookup: that its caller goes through numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enumeration: Option<Enumeration>,

@@ -4,9 +4,11 @@
 //! answer: validity, type and country by its country's plan, the form that people there write, the clocks that
 //! may stand where it is, the operator its range was first given to, and whether that can have changed.
 
+mod line;
 mod risk;
 mod walk;
 
+pub use line::LineFacts;
 pub use risk::{Risk, RiskReason, range, risk};
 pub use walk::{Pattern, Walk};
 

@@ -17,6 +17,7 @@ use crate::facts::{Facts, History};
 use crate::intel::{IpFacts, NumberFacts};
 use crate::message::Channel;
 use crate::msisdn::NumberKind;
+use crate::lookup::LineFacts;
 use crate::request::{MessageTraits, Request};
 use crate::time::Timestamp;
 use crate::velocity::Velocities;
@@ -65,6 +66,9 @@ pub struct Recorded<'a> {
     /// What tables say of the number.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub number: Option<Number<'a>>,
+    /// What networks said of its line; absent when no rule looked at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<Line>,
     /// What is known of the number from its own past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<Past>,
@@ -124,6 +128,33 @@ pub struct Number<'a> {
     /// A number of a public receive-SMS site.
     #[serde(default, skip_serializing_if = "is_false")]
     pub disposable: bool,
+}
+
+/// [`LineFacts`], with hours instead of instants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Line {
+    /// It was taken to another operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ported: Option<bool>,
+    /// Its phone was in a foreign network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roaming: Option<bool>,
+    /// Its phone could be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reachable: Option<bool>,
+    /// Its calls were forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_forwarding: Option<bool>,
+    /// Whole hours since its SIM card was last replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sim_swapped_hours: Option<u32>,
+    /// Whole hours since it was last given to another owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reassigned_hours: Option<u32>,
+    /// What asking for it cost, in micro-units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<i64>,
 }
 
 /// [`History`], without what is false.
@@ -218,6 +249,7 @@ impl<'a> Recorded<'a> {
             limit_keys: Pairs::Lent(&request.terms.limit_keys),
             ip: facts.ip.as_ref().map(Address::from),
             number: facts.number.as_ref().map(Number::from),
+            line: facts.line.as_ref().map(|line| Line::at(line, now)),
             history: facts.history.known().map(|history| Past::at(history, now)),
             message: Message::from(&request.message),
             lists: facts.lists.known().map(|hits| Names::Hits(hits)),
@@ -245,13 +277,31 @@ impl<'a> From<&'a NumberFacts> for Number<'a> {
     }
 }
 
+/// Whole hours since an instant.
+fn hours(at: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from(now.since(at).as_secs() / 3600).unwrap_or(u32::MAX)
+}
+
+impl Line {
+    fn at(line: &LineFacts, now: Timestamp) -> Self {
+        Line {
+            ported: line.ported,
+            roaming: line.roaming,
+            reachable: line.reachable,
+            call_forwarding: line.call_forwarding,
+            sim_swapped_hours: line.sim_swapped_at.map(|at| hours(at, now)),
+            reassigned_hours: line.reassigned_at.map(|at| hours(at, now)),
+            cost: line.cost,
+        }
+    }
+}
+
 impl Past {
     fn at(history: &History, now: Timestamp) -> Self {
-        let hours = |at| u32::try_from(now.since(at).as_secs() / 3600).unwrap_or(u32::MAX);
         Past {
             known: history.known,
             trusted: history.trusted,
-            last_confirmed_hours: history.last_confirmed_at.map(hours),
+            last_confirmed_hours: history.last_confirmed_at.map(|at| hours(at, now)),
         }
     }
 }

@@ -136,6 +136,18 @@ attributes! {
     NumberTrusted = "number.trusted", Kind::Bool, "number.trusted", "the number's past was not asked for";
     /// Whole hours since a code sent to the number was last confirmed.
     NumberLastConfirmedHours = "number.last_confirmed_hours", Kind::Int, "number.last_confirmed_hours < 24", "none ever was";
+    /// Whether the number was taken to another operator. This and the next five are what lookups say (lookup.md#facts-for-rules).
+    NumberPorted = "number.ported", Kind::Bool, "number.ported", "no lookup, file or correction tells";
+    /// Whether the number's phone is in a foreign network.
+    NumberRoaming = "number.roaming", Kind::Bool, "number.roaming", "no lookup or correction tells";
+    /// Whether the number's phone can be reached.
+    NumberReachable = "number.reachable", Kind::Bool, "!number.reachable", "no lookup or correction tells";
+    /// Whether the number's calls are forwarded.
+    NumberCallForwarding = "number.call_forwarding", Kind::Bool, "number.call_forwarding", "no lookup or correction tells";
+    /// Whole hours since the number's SIM card was last replaced.
+    NumberSimSwappedHours = "number.sim_swapped_hours", Kind::Int, "number.sim_swapped_hours < 72", "no lookup or correction tells";
+    /// Whole hours since the number was last given to another owner.
+    NumberReassignedHours = "number.reassigned_hours", Kind::Int, "number.reassigned_hours < 720", "no lookup or correction tells";
     /// The hour of the day where the number is, 0 to 23.
     NumberLocalHour = "number.local_hour", Kind::Int, "number.local_hour < 7", "its country has several hours and the number does not tell, or it belongs to no country";
     /// The end user's address. It can be compared with `==` and `in`, and given to `ip_in`.

@@ -194,6 +194,12 @@ impl<'a> Seen<'a> {
                     facts.evidence.is_some()
                 }
                 Plain::Lists => facts.lists.is_some(),
+                Plain::NumberPorted
+                | Plain::NumberRoaming
+                | Plain::NumberReachable
+                | Plain::NumberCallForwarding
+                | Plain::NumberSimSwappedHours
+                | Plain::NumberReassignedHours => facts.line.is_some(),
                 _ => true,
             },
             Attribute::Header(_) | Attribute::LimitKey(_) => true,
@@ -279,6 +285,12 @@ impl Recorded<'_> {
             Plain::MessageUrlHosts => Value::Names(&self.message.url_hosts),
             Plain::MessageUnicode => Value::Bool(self.message.unicode),
             Plain::Lists => self.lists.as_ref().map_or(Value::Missing, Value::Names),
+            Plain::NumberPorted => flag(self.line.and_then(|line| line.ported)),
+            Plain::NumberRoaming => flag(self.line.and_then(|line| line.roaming)),
+            Plain::NumberReachable => flag(self.line.and_then(|line| line.reachable)),
+            Plain::NumberCallForwarding => flag(self.line.and_then(|line| line.call_forwarding)),
+            Plain::NumberSimSwappedHours => int(self.line.and_then(|line| line.sim_swapped_hours)),
+            Plain::NumberReassignedHours => int(self.line.and_then(|line| line.reassigned_hours)),
             other => self.suspicion(other),
         }
     }

@@ -80,6 +80,14 @@ fn mention(needs: &mut Needs, attribute: &Attribute) {
             needs.evidence = true;
         }
         Attribute::Plain(Plain::Lists) => needs.lists = true,
+        Attribute::Plain(
+            Plain::NumberPorted
+            | Plain::NumberRoaming
+            | Plain::NumberReachable
+            | Plain::NumberCallForwarding
+            | Plain::NumberSimSwappedHours
+            | Plain::NumberReassignedHours,
+        ) => needs.line = true,
         _ => {}
     }
 }

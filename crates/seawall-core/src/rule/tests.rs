@@ -10,6 +10,7 @@ use crate::detect::{Evidence, Family, KeyKind, Signal};
 use crate::facts::{Fact, Facts, History};
 use crate::intel::{IpFacts, NumberFacts, OperatorCode};
 use crate::list::{ListEffect, ListHit, ListKind};
+use crate::lookup::LineFacts;
 use crate::msisdn::Msisdn;
 use crate::request::{Operation, Request};
 use crate::velocity::{Metric, Span, Tallies, Velocities, VelocityKey};
@@ -78,6 +79,15 @@ fn full() -> (Request, Facts) {
             mccmnc: OperatorCode::parse("43404"),
             portable: true,
             ..NumberFacts::default()
+        }),
+        line: Some(LineFacts {
+            ported: Some(true),
+            roaming: Some(true),
+            reachable: Some(false),
+            call_forwarding: Some(true),
+            sim_swapped_at: Timestamp::parse("2026-11-20T12:31:00Z"),
+            reassigned_at: Timestamp::parse("2026-11-20T12:31:00Z"),
+            cost: Some(4000),
         }),
         evidence: Fact::Known(Evidence {
             probability: 0.876,

@@ -1,7 +1,7 @@
 //! Budgets: what the atomic charge answered, in words, and messages that a budget cannot add up.
 
 use super::Report;
-use crate::budget::{Budget, OnExceed, Unpriced};
+use crate::budget::Budget;
 use crate::facts::Facts;
 use crate::limit::{ChargeKind, Exceeded, Mode};
 use crate::policy::Policy;
@@ -16,7 +16,7 @@ pub(super) fn check(
     _: Timestamp,
     report: &mut Report<'_>,
 ) {
-    for budget in policy.budgets.iter().filter(|b| refuses_unpriced(b) && b.covers(request)) {
+    for budget in policy.budgets.iter().filter(|b| b.refuses_unpriced() && b.covers(request)) {
         if budget.lacks_price(request) {
             report(unpriced(budget, request), None);
         }
@@ -28,11 +28,6 @@ pub(super) fn check(
             report(exceeded(budget, one).in_mode(mode), Some(one.retry_at));
         }
     }
-}
-
-/// One that only alerts refuses nothing, whatever it can add up.
-fn refuses_unpriced(budget: &Budget) -> bool {
-    budget.unpriced == Unpriced::Refuse && budget.on_exceed == OnExceed::Block
 }
 
 fn unpriced(budget: &Budget, request: &Request) -> Reason {
@@ -64,6 +59,7 @@ fn exceeded(budget: &Budget, one: &Exceeded) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{OnExceed, Unpriced};
     use crate::client_ip::ClientIp;
     use crate::decide::decide;
     use crate::decision::Verdict;

@@ -3,6 +3,7 @@
 //! among it, so that a foreign number answers like one that nobody ever used.
 
 mod ask;
+mod for_rules;
 mod known;
 
 use seawall_connect::lookup::{Depth, LookupFailure, Network, NumberState};
@@ -20,6 +21,7 @@ use seawall_store::records::{Looked, Page, VerificationFilter};
 
 use self::ask::Answered;
 pub use self::ask::dearest;
+pub use self::for_rules::for_rules;
 use self::known::Kept;
 use super::screen::{Screened, screen};
 use super::who::Caller;

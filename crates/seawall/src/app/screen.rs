@@ -104,6 +104,9 @@ async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box
     }
     let keys = app.velocities.keys(index, dimensions.to, &request, &facts);
     let before = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now));
+    if needs.line {
+        facts.line = Some(super::lookup::for_rules(app, &request, now).await);
+    }
     facts.velocities = before.filter(|_| needs.velocities).map_or(Fact::NotAsked, Fact::Known);
     // Nothing goes to a test number, so nothing is learned from it.
     let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();

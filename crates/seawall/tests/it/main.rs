@@ -43,6 +43,7 @@ mod lists;
 mod lookup;
 mod lookup_budgets;
 mod lookup_ported;
+mod lookup_rules;
 mod masking;
 mod masking_networks;
 #[allow(dead_code, reason = "the unit tests of the gateway write more kinds of values")]

@@ -10,8 +10,10 @@ use seawall_core::msisdn::ParsedNumber;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
 
+use super::rows::Known;
 use super::{Cleaning, Status};
 use crate::app::lookup::{self, LookUp, LookedUp, look_up};
+use crate::app::screen::Screened;
 use crate::app::who::Caller;
 use crate::app::{App, Refusal};
 
@@ -60,9 +62,9 @@ fn next(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) -> Option<Pa
     }
     let number = work.rows.get(at).filter(|row| row.asks())?.wanted()?;
     let stop = if work.spent + work.reserved + price > work.most {
-        Some("Asking became dearer than what was confirmed; confirm again.".to_owned())
+        Some("asking became dearer than what was confirmed; confirm again".to_owned())
     } else if !keys.keys.values().any(|key| key.id == caller.key.id && alive(key)) {
-        Some("The API key that confirmed it is no longer valid.".to_owned())
+        Some("the API key that confirmed it is no longer valid".to_owned())
     } else {
         None
     };
@@ -82,47 +84,56 @@ async fn taken(
     answer: Result<LookedUp, Refusal>,
 ) -> Option<Timestamp> {
     let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
-    let known = match &answer {
-        Ok(found) => lookup::is_reassigned_since(&found.state, found.last_confirmed_at),
-        Err(_) => false,
-    };
     let now = app.now();
     let mut work = cleaning.work();
     work.reserved = (work.reserved - price).max(0);
     match answer {
         Ok(found) => {
             work.spent += found.cost;
-            if let Some(row) = work.rows.get_mut(at).and_then(|row| row.known.as_mut()) {
-                row.asks = false;
-                row.cost = found.cost;
-                row.operator = lookup::carrier(&found.format, &found.state).or(row.operator.take());
-                row.ported = found.state.ported.or(row.ported);
-                row.reachable = reachable(&found);
-                row.reassigned = known;
-                row.problem = problem(&found);
+            if let Some(known) = work.rows.get_mut(at).and_then(|row| row.known.as_mut()) {
+                note(known, &found);
             }
             None
         }
         Err(Refusal::Decided(screened)) => {
-            let code = screened.leading_reason();
-            let budget = matches!(code, Some(ReasonCode::BudgetExceeded | ReasonCode::BudgetUnpriced));
-            match screened.decision.retry_at {
-                Some(until) if !budget => Some(until),
-                _ => {
-                    let leading =
-                        screened.decision.reasons.iter().find(|r| r.in_force() && Some(r.code) == code);
-                    work.status = Status::Stopped;
-                    work.problem = leading.map(|reason| reason.detail.clone());
-                    None
-                }
+            let again = waits(&screened);
+            if again.is_none() {
+                (work.status, work.problem) = (Status::Stopped, Some(why(&screened)));
             }
+            again
         }
         Err(Refusal::Unavailable(_)) => Some(now.plus(STORE_PAUSE)),
         Err(_) => {
-            (work.status, work.problem) = (Status::Stopped, Some("A lookup was refused.".to_owned()));
+            (work.status, work.problem) = (Status::Stopped, Some("a lookup was refused".to_owned()));
             None
         }
     }
+}
+
+/// Puts what was answered in the place of what was known.
+fn note(known: &mut Known, found: &LookedUp) {
+    known.asks = false;
+    known.cost = found.cost;
+    known.operator = lookup::carrier(&found.format, &found.state).or(known.operator.take());
+    known.ported = found.state.ported.or(known.ported);
+    known.reachable = reachable(found);
+    known.reassigned = lookup::is_reassigned_since(&found.state, found.last_confirmed_at);
+    known.problem = problem(found);
+}
+
+/// When a limit has room again. A budget is the operator's to widen; nobody waits for its next period.
+fn waits(screened: &Screened) -> Option<Timestamp> {
+    let budget =
+        matches!(screened.leading_reason(), Some(ReasonCode::BudgetExceeded | ReasonCode::BudgetUnpriced));
+    screened.decision.retry_at.filter(|_| !budget)
+}
+
+/// Why a lookup was refused, for people.
+fn why(screened: &Screened) -> String {
+    let code = screened.leading_reason();
+    let mut reasons = screened.decision.reasons.iter();
+    let leading = reasons.find(|reason| reason.in_force() && Some(reason.code) == code);
+    leading.map_or_else(|| "a lookup was refused".to_owned(), |reason| reason.detail.clone())
 }
 
 fn reachable(found: &LookedUp) -> Option<bool> {

@@ -36,7 +36,7 @@ pub(super) async fn read(app: Arc<App>, cleaning: Arc<Cleaning>) {
                 let mut work = cleaning.work();
                 work.status = Status::Stopped;
                 work.problem =
-                    Some("The store does not answer; delete it and send the table again.".to_owned());
+                    Some("the store does not answer; delete it and send the table again".to_owned());
                 return;
             }
         }

@@ -15,11 +15,14 @@ use utoipa::ToSchema;
 use super::super::App;
 use super::super::audit::Actor;
 use super::super::consent::settings::ConsentSettings;
+use super::super::entities::LookupSettings;
 use super::super::consent::shapes::ConsentShape;
 use super::super::entities::{ApiRates, Settings, collection};
 use super::super::incidents::IncidentSettings;
 use super::super::signals::alerts::SignalSettings;
-use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, SignalsShape};
+use super::shapes::{
+    ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, LookupSettingsShape, SignalsShape,
+};
 use super::{TRIES, Wrong, enforce, merge, picked, read};
 
 /// The document's id.
@@ -55,6 +58,9 @@ pub struct SettingsView {
     /// STOP, START, HELP, double opt-in and "not me".
     #[schema(value_type = ConsentShape)]
     pub consent: ConsentSettings,
+    /// What is asked of networks for rules.
+    #[schema(value_type = LookupSettingsShape)]
+    pub lookup: LookupSettings,
 }
 
 fn view(settings: Settings) -> SettingsView {
@@ -66,6 +72,7 @@ fn view(settings: Settings) -> SettingsView {
         signals: settings.signals,
         incidents: settings.incidents,
         consent: settings.consent,
+        lookup: settings.lookup,
     }
 }
 
@@ -217,6 +224,10 @@ fn merged(settings: &Settings, patch: &Value) -> Result<Settings, Wrong> {
     check_detection(&settings.detection)?;
     check_watch(&settings)?;
     check_consent(&settings)?;
+    let (least, most) = (Duration::from_millis(50), Duration::from_secs(5));
+    if !(least..=most).contains(&settings.lookup.deadline) {
+        return Err(Wrong::field("lookup.deadline", "is a duration from \"50ms\" to \"5s\""));
+    }
     if back_off.mode != Mode::Off && !(1..=1000).contains(&back_off.max_unconfirmed) {
         return Err(Wrong::field("verification_backoff.max_unconfirmed", "must be 1 to 1000"));
     }

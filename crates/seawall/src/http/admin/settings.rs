@@ -10,8 +10,9 @@ use super::auth::Admin;
 use crate::app::App;
 use crate::app::collections::settings::{self, SettingsView};
 use crate::app::collections::shapes::{
-    ApiRatesPatch, BackOffPatch, DetectionShape, IncidentsShape, SignalsShape,
+    ApiRatesPatch, BackOffPatch, DetectionShape, IncidentsShape, LookupSettingsShape, SignalsShape,
 };
+use crate::app::consent::shapes::ConsentShape;
 use crate::http::extract::Json;
 use crate::http::native::answers::Refused;
 use crate::http::native::whole;
@@ -31,6 +32,10 @@ pub struct SettingsPatch {
     signals: Option<SignalsShape>,
     /// What is done about incidents by itself; `null`: as in a new installation.
     incidents: Option<IncidentsShape>,
+    /// STOP, START, HELP, double opt-in and "not me"; `null`: as in a new installation.
+    consent: Option<ConsentShape>,
+    /// What is asked of networks for rules; `null`: as in a new installation.
+    lookup: Option<LookupSettingsShape>,
     /// Until then only guardrails refuse; `null`: detection and rules decide.
     #[schema(format = DateTime)]
     observe_until: Option<String>,
