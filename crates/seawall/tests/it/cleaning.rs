@@ -184,7 +184,11 @@ async fn a_full_budget_stops_it_and_a_limit_lets_it_wait() {
     }
     let done = reached(&gateway, &id, &["done"]).await;
     assert_eq!(done["spent"], 4 * COST, "{done}");
-    assert_eq!(server.received_requests().await.unwrap().len(), 5, "one that it does not know, and is not paid for");
+    assert_eq!(
+        server.received_requests().await.unwrap().len(),
+        5,
+        "one that it does not know, and is not paid for"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

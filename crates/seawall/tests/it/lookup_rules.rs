@@ -68,16 +68,22 @@ async fn a_rule_asks_when_settings_say_so_and_pays_out_of_budgets() {
     assert_eq!(shown["spent"], 2 * COST);
     gateway.admin("PATCH", &path, Some(json!({"amount": 2 * COST + 10}))).await.expect(200);
     let sent = send(&gateway, "+6591234569").await.expect(201);
-    assert_eq!(facts(&gateway, &sent).await, json!({}), "no room to ask: the facts are missing, and it is sent");
+    assert_eq!(
+        facts(&gateway, &sent).await,
+        json!({}),
+        "no room to ask: the facts are missing, and it is sent"
+    );
     assert_eq!(server.received_requests().await.unwrap().len(), 2);
-    let wrong = gateway.admin("PATCH", "/admin/v1/settings", Some(json!({"lookup": {"deadline": "1m"}}))).await;
+    let wrong =
+        gateway.admin("PATCH", "/admin/v1/settings", Some(json!({"lookup": {"deadline": "1m"}}))).await;
     assert_eq!(wrong.expect(400)["field"], "lookup.deadline");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_answer_in_time_is_not_waited_for() {
     let gateway = Gateway::without_detection().await;
-    let late = ResponseTemplate::new(200).set_body_json(json!({"roaming": true})).set_delay(Duration::from_secs(4));
+    let late =
+        ResponseTemplate::new(200).set_body_json(json!({"roaming": true})).set_delay(Duration::from_secs(4));
     provider(&gateway, late).await;
     rule(&gateway, "number.roaming || number.sim_swapped_hours < 72").await;
     ask(&gateway, json!({"ask_for_rules": "live", "deadline": "200ms"})).await;

@@ -319,7 +319,6 @@ pub struct LookupSettingsShape {
     pub deadline: Option<String>,
 }
 
-
 /// What is done about incidents by itself.
 #[derive(ToSchema)]
 #[schema(as = IncidentSettings)]
