@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use seawall_connect::Kind;
-use seawall_connect::lookup::Depth;
 use seawall_core::country::Country;
 use seawall_core::detect::dial::DetectionPolicy;
 use seawall_core::message::Channel;
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use super::consent::settings::ConsentSettings;
 use super::incidents::IncidentSettings;
+use super::lookup::settings::LookupSettings;
 use super::signals::alerts::SignalSettings;
 
 /// Collections of the directory; the same words as in admin paths.
@@ -424,23 +424,6 @@ pub struct Settings {
     pub consent: ConsentSettings,
     /// What is asked of networks for rules.
     pub lookup: LookupSettings,
-}
-
-/// What is asked of networks for rules that look at a number's line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LookupSettings {
-    /// How much; `None`: nobody is asked, and rules see what is known already.
-    pub ask_for_rules: Option<Depth>,
-    /// How long a request waits for the answer.
-    #[serde(with = "span")]
-    pub deadline: Duration,
-}
-
-impl Default for LookupSettings {
-    fn default() -> Self {
-        LookupSettings { ask_for_rules: None, deadline: Duration::from_secs(1) }
-    }
 }
 
 /// Requests a second.

@@ -5,6 +5,7 @@
 mod ask;
 mod for_rules;
 mod known;
+pub mod settings;
 
 use seawall_connect::lookup::{Depth, LookupFailure, Network, NumberState};
 use seawall_core::consent::{Category, covering};

@@ -16,13 +16,11 @@ use super::super::App;
 use super::super::audit::Actor;
 use super::super::consent::settings::ConsentSettings;
 use super::super::consent::shapes::ConsentShape;
-use super::super::entities::LookupSettings;
 use super::super::entities::{ApiRates, Settings, collection};
 use super::super::incidents::IncidentSettings;
+use super::super::lookup::settings::{LookupSettings, LookupSettingsShape};
 use super::super::signals::alerts::SignalSettings;
-use super::shapes::{
-    ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, LookupSettingsShape, SignalsShape,
-};
+use super::shapes::{ApiRatesShape, BackOffShape, DetectionShape, IncidentsShape, SignalsShape};
 use super::{TRIES, Wrong, enforce, merge, picked, read};
 
 /// The document's id.

@@ -305,20 +305,6 @@ pub struct SignalsShape {
     pub again_after: Option<String>,
 }
 
-/// What is asked of networks for rules that look at `number.ported`, `number.roaming`, `number.reachable`,
-/// `number.call_forwarding`, `number.sim_swapped_hours` or `number.reassigned_hours`.
-#[derive(ToSchema)]
-#[schema(as = LookupSettings)]
-#[serde(deny_unknown_fields)]
-pub struct LookupSettingsShape {
-    /// `operator` or `live`; null: nobody is asked, and rules see what is known already.
-    #[schema(example = "operator")]
-    pub ask_for_rules: Option<String>,
-    /// How long a request waits for the answer, `50ms` to `5s`.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "1s")]
-    pub deadline: Option<String>,
-}
-
 /// What is done about incidents by itself.
 #[derive(ToSchema)]
 #[schema(as = IncidentSettings)]

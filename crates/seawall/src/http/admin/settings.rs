@@ -10,9 +10,10 @@ use super::auth::Admin;
 use crate::app::App;
 use crate::app::collections::settings::{self, SettingsView};
 use crate::app::collections::shapes::{
-    ApiRatesPatch, BackOffPatch, DetectionShape, IncidentsShape, LookupSettingsShape, SignalsShape,
+    ApiRatesPatch, BackOffPatch, DetectionShape, IncidentsShape, SignalsShape,
 };
 use crate::app::consent::shapes::ConsentShape;
+use crate::app::lookup::settings::LookupSettingsShape;
 use crate::http::extract::Json;
 use crate::http::native::answers::Refused;
 use crate::http::native::whole;
