@@ -62,7 +62,8 @@ async fn a_basic_lookup_has_twilios_keys_and_null_packages() {
     let body = look(&gateway, "+14159929960").await;
     let mut keys: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     let mut wanted = KEYS.to_vec();
-    (keys.sort_unstable(), wanted.sort_unstable());
+    keys.sort_unstable();
+    wanted.sort_unstable();
     assert_eq!(keys, wanted);
     assert_eq!((&body["calling_country_code"], &body["country_code"]), (&json!("1"), &json!("US")));
     assert_eq!(
