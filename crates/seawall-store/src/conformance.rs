@@ -40,6 +40,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     travel::scheduled_and_expired_messages_are_claimed_in_time(&open().ledger).await?;
     travel::only_allowed_moves_are_written(&open().ledger).await?;
     travel::what_goes_back_to_the_queue_waits(&open().ledger).await?;
+    travel::what_expires_in_the_queue_never_comes_back(&open().ledger).await?;
     travel::references_are_found(&open().ledger).await?;
     verify::one_open_verification_of_a_number(&open().ledger).await?;
     verify::a_stale_update_is_a_conflict(&open().ledger).await?;

@@ -71,6 +71,16 @@ pub trait Counters: Send + Sync {
         std::future::pending().await
     }
 
+    /// Which filling of the windows this node charges, as far as it knows: another one after each loss.
+    fn filling(&self) -> u64 {
+        0
+    }
+
+    /// Asks whether the windows are those of this filling now.
+    async fn still(&self, filling: u64) -> Result<bool> {
+        Ok(filling == self.filling())
+    }
+
     /// How many nodes share the windows, as far as is known.
     fn nodes(&self) -> u32 {
         1

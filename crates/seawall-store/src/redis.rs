@@ -236,6 +236,17 @@ impl Counters for RedisCounters {
         let _ = state.wait_for(|state| matches!(state, State::Gone)).await;
     }
 
+    fn filling(&self) -> u64 {
+        self.shared.link().map_or(0, |link| link.filling())
+    }
+
+    async fn still(&self, filling: u64) -> Result<bool> {
+        self.shared.link()?;
+        // The script looks at the mark before it does anything.
+        let (link, _) = self.ask(&[], 1, Timestamp::default(), Deed::Peek).await?;
+        Ok(link.filling() == filling)
+    }
+
     fn nodes(&self) -> u32 {
         self.shared.nodes()
     }

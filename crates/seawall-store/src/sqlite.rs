@@ -8,6 +8,8 @@ mod allows;
 pub mod backup;
 mod charges;
 mod codec;
+#[cfg(feature = "conformance")]
+mod contents;
 mod db;
 mod decisions;
 mod directory;
@@ -47,6 +49,8 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "conformance")]
+pub use contents::Cell;
 pub use setup::{DATABASE_FILE, LOCK_FILE};
 
 use crate::Result;

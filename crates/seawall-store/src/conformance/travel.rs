@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seawall_core::message::MessageState;
 
 use super::fixtures::{at, change, id, message};
-use crate::records::{Acceptance, Again, Attempt, MessageRecord};
+use crate::records::{Acceptance, Again, Attempt, Change, MessageRecord};
 use crate::{Ledger, Result};
 
 async fn accept(ledger: &Arc<dyn Ledger>, messages: Vec<MessageRecord>) -> Result<()> {
@@ -130,6 +130,23 @@ pub(super) async fn what_goes_back_to_the_queue_waits(ledger: &Arc<dyn Ledger>) 
     next.again = Some(Again { due: at(200), was: Some(at(100)) });
     ledger.settle(vec![next]).await?;
     assert_eq!(ledger.claim(at(200), 1).await?.len(), 1);
+    Ok(())
+}
+
+pub(super) async fn what_expires_in_the_queue_never_comes_back(ledger: &Arc<dyn Ledger>) -> Result<()> {
+    let m = MessageRecord { expires_at: Some(at(50)), ..message(1, 1, "x")? };
+    accept(ledger, vec![m.clone()]).await?;
+    assert_eq!(ledger.claim(at(2), 9).await?.len(), 1);
+    let mut again = change(m.id, MessageState::Queued, 3);
+    again.again = Some(Again { due: at(60), was: None });
+    assert_eq!(ledger.settle(vec![again]).await?.len(), 1);
+    let late = ledger.claim(at(60), 9).await?;
+    assert_eq!(late.iter().map(|m| m.state).collect::<Vec<_>>(), [MessageState::Expired]);
+    // Its end is told to the app; that leaves it as it is.
+    let told = Change { state: None, ..change(m.id, MessageState::Expired, 61) };
+    ledger.settle(vec![told]).await?;
+    assert!(ledger.claim(at(100), 9).await?.is_empty());
+    assert_eq!(ledger.message(None, m.id).await?.map(|m| m.state), Some(MessageState::Expired));
     Ok(())
 }
 

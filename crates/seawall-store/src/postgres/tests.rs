@@ -123,6 +123,24 @@ async fn nodes_share_the_work_and_take_over_from_one_that_is_gone() {
     assert_eq!(two.claim(at(3000), 999).await.unwrap().len(), 400 - a.len() - b.len());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_back_to_the_queue_and_was_claimed_anew_stays_claimed() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = PostgresStore::open(&url, vault(), Sharing::Shared).await.unwrap();
+    let waits = message(1, 1, "x").unwrap();
+    let key = waits.id.row();
+    store.accept(Acceptance { messages: vec![waits], ..Acceptance::default() }).await.unwrap();
+    let back =
+        || travel::put_back(&store.db, store.db.node.lease(), at(10).as_millis(), std::slice::from_ref(&key));
+    assert_eq!(store.claim(at(10), 9).await.unwrap().len(), 1);
+    assert_eq!(back().await.unwrap(), 1);
+    assert_eq!(store.claim(at(11), 9).await.unwrap().len(), 1);
+    // The answer was lost and it is told again, while this node is sending.
+    assert_eq!(back().await.unwrap(), 0);
+    assert!(store.claim(at(12), 9).await.unwrap().is_empty(), "it is not sent twice");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_one_node_sets_up_the_others_hear_of() {
     let Some(server) = here().await else { return };

@@ -30,6 +30,9 @@ const CLAIM: &str = "WITH lease AS (SELECT lease FROM nodes WHERE lease = $3 FOR
        owner = CASE WHEN m.expires <= $1 THEN NULL ELSE $3 END \
      FROM picked WHERE m.key = picked.key RETURNING ";
 
+const TAKE_BACK: &str = "UPDATE messages SET state = 0, owner = NULL \
+     WHERE key = ANY($1) AND state = 2 AND owner = $2 AND changed = $3";
+
 /// Claims up to `limit` messages. They are known here before the claim is committed: where the answer to that is lost,
 /// nobody sends them, and they go back to the queue.
 pub(super) async fn claim(db: &Arc<Db>, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
@@ -49,15 +52,17 @@ pub(super) async fn claim(db: &Arc<Db>, now: Timestamp, limit: usize) -> Result<
     let mut claimed = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
     if let Err(error) = conn.commit().await {
         drop(conn);
-        take_back(db, lease, claimed.iter().map(|message| message.id.row()).collect());
+        let keys = claimed.iter().map(|message| message.id.row()).collect();
+        take_back(db, lease, now, keys);
         return Err(error);
     }
     claimed.sort_unstable_by_key(|message| message.id);
     Ok(claimed)
 }
 
-/// Puts what was claimed, perhaps, and is sent by nobody back into the queue.
-fn take_back(db: &Arc<Db>, lease: i64, keys: Vec<i64>) {
+/// Puts what was claimed, perhaps, and is sent by nobody back into the queue. It is tried again where the answer is lost, and
+/// this node may have claimed it anew meanwhile: only what was changed last by that claim goes back.
+fn take_back(db: &Arc<Db>, lease: i64, claimed_at: i64, keys: Vec<i64>) {
     if keys.is_empty() {
         return;
     }
@@ -66,16 +71,17 @@ fn take_back(db: &Arc<Db>, lease: i64, keys: Vec<i64>) {
         while !db.is_closed() {
             // The server may still be committing what it was asked to.
             tokio::time::sleep(Duration::from_millis(500)).await;
-            let back = async {
-                let sql = "UPDATE messages SET state = 0, owner = NULL WHERE key = ANY($1) AND state = 2 AND owner = $2";
-                db.soon().await?.run(sql, &[&keys, &lease]).await
-            };
-            match back.await {
+            match put_back(&db, lease, claimed_at, &keys).await {
                 Ok(_) => return,
                 Err(error) => tracing::warn!(%error, "messages that nobody sends wait for the database"),
             }
         }
     });
+}
+
+/// Gives how many went back.
+pub(super) async fn put_back(db: &Db, lease: i64, claimed_at: i64, keys: &[i64]) -> Result<u64> {
+    db.soon().await?.run(TAKE_BACK, &[&keys, &lease, &claimed_at]).await
 }
 
 fn way(row: &Row) -> Result<(i64, Way)> {

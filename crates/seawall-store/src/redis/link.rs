@@ -1,6 +1,7 @@
 //! The way to the server: found, checked, and cut at the first sign of trouble, so that a server that does not
 //! answer costs requests nothing.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -65,6 +66,13 @@ impl Link {
             mark: format!("{epoch}:{}", connected.run).into_bytes(),
             prefix: format!("{}{epoch}", names.base).into_bytes(),
         }
+    }
+
+    /// Tells this filling of the windows from others, in this process.
+    pub(super) fn filling(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.mark.hash(&mut hasher);
+        hasher.finish()
     }
 
     pub(super) fn key(&self, key: u64) -> Vec<u8> {

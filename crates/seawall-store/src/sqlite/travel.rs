@@ -76,7 +76,10 @@ pub(super) fn write(turn: &mut Turn<'_>, row: i64, before: Option<Waiting>, way:
     let mut hot = turn.hot();
     before.into_iter().for_each(|place| hot.queue.remove(row, place));
     after.into_iter().for_each(|place| hot.queue.add(row, place));
-    if !way.state.is_final() {
+    if way.state.is_final() {
+        // One from before would bring it back.
+        hot.ways.take(row);
+    } else {
         hot.ways.insert(row, way);
     }
     Ok(())

@@ -25,6 +25,7 @@ pub mod grants;
 pub mod hits;
 pub mod hooks;
 pub mod idempotency;
+pub mod in_time;
 pub mod incidents;
 pub mod init;
 pub mod intel;

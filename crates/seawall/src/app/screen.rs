@@ -1,6 +1,6 @@
 //! Rooms 4 and 5: gather the facts, decide, charge the limits in one atomic step, decide again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use seawall_core::address::AddressHistory;
@@ -22,6 +22,7 @@ use seawall_store::Result;
 use seawall_store::records::{Allowed, DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
 use tokio::join;
+use tokio::time::Instant;
 
 use super::App;
 use super::detection::event_id;
@@ -49,23 +50,28 @@ pub struct Screened {
     pub open: Option<VerificationRecord>,
     /// How much room the tightest limit has left, with the limit's name and window.
     pub room: Option<NamedRoom>,
-    made: Made,
+    /// Its charges.
+    pub(super) made: Made,
 }
 
 /// What was charged.
 #[derive(Debug, Default)]
-struct Made {
+pub(super) struct Made {
     charges: Vec<Charge>,
     /// Those among them that count wrong codes.
     failures: Vec<Charge>,
     /// When, by the counters' clock.
     at: Timestamp,
+    /// How long after the instant in the id it was.
+    pub(super) within: Duration,
+    /// When the charges were made, or later, and in which filling of the windows.
+    pub(super) counted: Option<(Instant, u64)>,
 }
 
 impl Made {
     fn of(policy: &Policy, charges: Vec<Charge>, at: Timestamp) -> Self {
         let failures = charges.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
-        Made { charges, failures, at }
+        Made { charges, failures, at, ..Made::default() }
     }
 }
 
@@ -123,6 +129,7 @@ async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box
         let sends = decision.send.is_some() && !request.dry_run;
         let all = charges(policy, &request, &facts, &dimensions, index, now);
         let at;
+        let (charging, filling) = (Instant::now(), app.store.counters.filling());
         (facts.limits, room, at) = within_limits(app, policy, &all, sends, now).await;
         // Limits that all have room say nothing, so the decision stands.
         if !facts.limits.known().is_some_and(Vec::is_empty) {
@@ -131,6 +138,7 @@ async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box
         if sends && decision.send.is_some() {
             note_number(app, &request, &dimensions, now).await;
             made = Made::of(policy, all, at);
+            (made.within, made.counted) = (begun.elapsed(), Some((charging, filling)));
         }
     }
     if let Some(redeemed) = request.terms.redeems {

@@ -14,6 +14,7 @@ use seawall_store::records::{Acceptance, Content, Details, MessageRecord, Price,
 
 use super::grants::claim;
 use super::idempotency::Wish;
+use super::in_time::{in_time, undo};
 use super::screen::{Screened, screen};
 use super::who::Caller;
 use super::{App, Refusal, texts};
@@ -74,11 +75,7 @@ pub async fn send_messages(
         claim(app, &request)?;
         requests.push((ask, request));
     }
-    let screens =
-        requests.into_iter().map(|(ask, request)| async move { (ask, screen(app, request, now).await) });
-    let mut screens = stream::iter(screens).buffered(ABREAST);
-    while let Some((ask, screened)) = screens.next().await {
-        let screened = screened?;
+    for (ask, screened) in screen_all(app, requests).await? {
         if screened.allowed() {
             let mut message = message(app, subaccount, ask, batch, &screened);
             // A batch waits its turn in the ledger, so that it cannot hold up codes.
@@ -94,6 +91,7 @@ pub async fn send_messages(
     if messages.is_empty() {
         return Ok(sent);
     }
+    in_time(app, sent.iter().map(|one| &*one.screened)).await?;
     // By reference: the wish holds its key until the answer is stored, or the same request could pass twice.
     let states: Vec<MessageState> = messages.iter().map(|m| m.state).collect();
     let idempotent = wish.as_ref().map(|wish| wish.answer(&sent, now));
@@ -102,9 +100,7 @@ pub async fn send_messages(
         // What waits its turn may be sent before the store knows that nobody waits for it any more.
         let waits = states.iter().any(|state| *state != MessageState::Submitting);
         if !(waits && matches!(error, StoreError::Unavailable(_))) {
-            for one in sent.iter().filter(|s| s.screened.allowed()) {
-                one.screened.undo(app).await;
-            }
+            undo(app, sent.iter().map(|one| &*one.screened)).await;
         }
         return Err(error.into());
     }
@@ -114,6 +110,28 @@ pub async fn send_messages(
         None => app.outbox.work.notify_one(),
     }
     Ok(sent)
+}
+
+/// Screens some abreast, in their order. If one cannot be screened, none was.
+async fn screen_all(
+    app: &App,
+    requests: Vec<(SendMessage, Request)>,
+) -> Result<Vec<(SendMessage, Box<Screened>)>, Refusal> {
+    let screens = requests.into_iter().map(|(ask, request)| async move {
+        // Of many, each is decided at its own instant.
+        (ask, screen(app, request, app.now()).await)
+    });
+    let all: Vec<_> = stream::iter(screens).buffered(ABREAST).collect().await;
+    let (mut screened, mut failed) = (Vec::with_capacity(all.len()), None);
+    for (ask, one) in all {
+        match one {
+            Ok(one) => screened.push((ask, one)),
+            Err(error) => failed = Some(error),
+        }
+    }
+    let Some(error) = failed else { return Ok(screened) };
+    undo(app, screened.iter().map(|(_, one)| &**one)).await;
+    Err(error.into())
 }
 
 fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, ask: &SendMessage) -> Request {

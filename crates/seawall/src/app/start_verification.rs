@@ -19,6 +19,7 @@ use seawall_store::records::{
 use super::consent::link;
 use super::grants::claim;
 use super::idempotency::Wish;
+use super::in_time::in_time;
 use super::screen::{Screened, screen};
 use super::send_messages::price;
 use super::who::Caller;
@@ -134,6 +135,7 @@ async fn attempt(
     let started = Started { verification, screened };
     let idempotent = wish.map(|wish| wish.answer(&started, now));
     let acceptance = Acceptance { messages: vec![kept], verification: Some(write), idempotent };
+    in_time(app, std::iter::once(&*started.screened)).await?;
     if let Err(error) = app.store.ledger.accept(acceptance).await {
         // Without a place of its own it waits its turn, and may be sent before the store knows that nobody wants it.
         if place.is_some() || !matches!(error, StoreError::Unavailable(_)) {

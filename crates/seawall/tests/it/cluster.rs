@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use seawall::serve::{Running, start};
 use seawall_store::conformance::server::server;
 use serde_json::Value;
@@ -115,6 +116,30 @@ impl Process {
         })
         .await;
         process
+    }
+
+    /// What one says that does not start.
+    pub fn refused(dir: &Path, settings: &[(&str, &str)]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+        command.args(["serve", "--data-dir"]).arg(dir).args(["--listen", "127.0.0.1:0"]);
+        let ended = command.envs(settings.iter().copied()).output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8_lossy(&ended.stderr).into_owned()
+    }
+
+    /// SIGSTOP: it does nothing any more, and everybody who talks to it waits.
+    pub fn hang(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT: it goes on where it stood, as if no time had passed.
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// SIGKILL: it gets no chance to finish anything.

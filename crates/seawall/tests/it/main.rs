@@ -57,6 +57,7 @@ mod native_messages;
 mod native_refusals;
 mod native_verifications;
 mod nodes;
+mod nodes_hung;
 mod nodes_killed;
 mod operation;
 mod plans;

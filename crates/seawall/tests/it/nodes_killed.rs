@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 use crate::cluster::{Access, Process, Shared, Sink, eventually, insist};
 
 /// Nodes that were started at once on an empty database.
-struct Fleet {
-    nodes: Vec<Process>,
-    access: Access,
+pub struct Fleet {
+    pub nodes: Vec<Process>,
+    pub access: Access,
     _dirs: Vec<tempfile::TempDir>,
 }
 
 impl Fleet {
-    async fn start(shared: &Shared, count: usize) -> Self {
+    /// Starts so many.
+    pub async fn start(shared: &Shared, count: usize) -> Self {
         let dirs: Vec<_> = (0..count).map(|_| shared.data_dir()).collect();
         let settings = shared.settings();
         let nodes = join_all(dirs.iter().map(|dir| Process::start(dir.path(), &settings))).await;
@@ -28,26 +29,32 @@ impl Fleet {
         Fleet { nodes, access: made.remove(0), _dirs: dirs }
     }
 
-    fn bases(&self) -> Vec<String> {
+    /// Where they listen.
+    pub fn bases(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.base.clone()).collect()
     }
 
+    /// What a node says of itself under a name.
+    pub async fn metric(&self, base: &str, name: &str) -> String {
+        let text =
+            self.access.http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
+        let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned());
+        text.lines().find_map(value).unwrap()
+    }
+
     /// Waits until what was set up last is in force on all nodes.
-    async fn in_force(&self) {
-        let version = async |base: &String| {
-            let text =
-                self.access.http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
-            let line = text.lines().find_map(|line| line.strip_prefix("seawall_policy_version "));
-            line.unwrap().to_owned()
-        };
+    pub async fn in_force(&self) {
         eventually("all nodes have the same set-up", async || {
-            let all: Vec<String> = join_all(self.bases().iter().map(async |base| version(base).await)).await;
+            let versions =
+                self.bases().into_iter().map(async |base| self.metric(&base, "seawall_policy_version").await);
+            let all: Vec<String> = join_all(versions).await;
             all.iter().all(|one| *one == all[0])
         })
         .await;
     }
 
-    async fn post(&self, node: usize, path: &str, body: Value) -> (u16, Value) {
+    /// A request to one of them.
+    pub async fn post(&self, node: usize, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.nodes[node].base);
         self.access.call(&self.access.key, "POST", &url, Some(&body)).await.unwrap()
     }
@@ -139,7 +146,7 @@ async fn a_node_killed_under_load_loses_nothing_and_others_take_its_work() {
 }
 
 /// What was acknowledged is known, once, and has left or says why not; nothing reached the provider twice.
-async fn assert_settled(access: &Access, base: &str, taken: &[String], sink: &Sink) {
+pub async fn assert_settled(access: &Access, base: &str, taken: &[String], sink: &Sink) {
     assert!(taken.len() > 20, "only {} messages", taken.len());
     assert_eq!(taken.iter().collect::<HashSet<_>>().len(), taken.len(), "one id for each");
     eventually("nothing waits for a node that is gone", async || {

@@ -228,3 +228,23 @@ async fn what_was_sent_without_being_charged_makes_the_windows_be_refilled() {
     up(&node).await;
     assert_eq!(node.held(&[limit(1, 3, 60_000)], wall()).await.unwrap()[0].0, 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_charged_before_a_loss_learns_that_the_windows_are_others_now() {
+    let Some(server) = Server::start().await else { return };
+    let (node, other) = (ready(&server, |_| {}).await, ready(&server, |_| {}).await);
+    let filling = node.filling();
+    node.charge(&[limit(1, 3, 60_000)], 1, wall()).await.unwrap();
+    assert!(node.still(filling).await.unwrap());
+    server.call(&["FLUSHALL"]).await;
+    assert!(!node.still(filling).await.unwrap_or(false), "nobody has noticed yet");
+    // Another node refills them; to this one they look whole again.
+    tokio::time::timeout(Duration::from_secs(20), other.lost()).await.unwrap();
+    whole(&other).await;
+    let begun = Instant::now();
+    while !node.still(node.filling()).await.unwrap_or(false) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it does not find the windows again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!node.still(filling).await.unwrap());
+}

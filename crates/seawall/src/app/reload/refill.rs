@@ -19,9 +19,9 @@ use super::super::App;
 use super::super::snapshot::Snapshot;
 use super::wanted::Wanted;
 
-/// After a loss: how long until what was charged before is in the ledger. Requests under way end, and allows and
-/// request windows are written each second.
-const SETTLE: Duration = Duration::from_secs(2);
+/// After a loss: how long until what was charged before is in the ledger. Requests under way end, or look at the windows
+/// once more (see [`in_time`](crate::app::in_time)), and allows and request windows are written each second.
+const SETTLE: Duration = Duration::from_millis(2_500);
 
 /// Gives a limit, in the policy, an id that says what it counts: a limit that counts something else has
 /// windows of its own, which nobody uses while they are filled. Windows that count requests or wrong codes cannot be filled

@@ -169,6 +169,14 @@ impl Counters for Shared {
         }
     }
 
+    fn filling(&self) -> u64 {
+        self.link.world.windows().epoch
+    }
+
+    async fn still(&self, filling: u64) -> Result<bool> {
+        self.ask(|world, _| Ok(world.windows().epoch == filling)).await
+    }
+
     fn nodes(&self) -> u32 {
         3
     }

@@ -2,6 +2,7 @@
 //! a commit whose answer is lost, are as the store for several nodes has them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,9 +73,6 @@ impl Link {
             return Err(unavailable("it did not answer in time"));
         }
         let done = work();
-        if to == To::Ledger {
-            self.world.step();
-        }
         if fate.unanswered {
             self.wait(SOON).await;
             return Err(unavailable("its answer was lost"));
@@ -83,8 +81,18 @@ impl Link {
         done
     }
 
-    /// A call to the ledger.
+    /// A call to the ledger that may change what became of messages.
     async fn ledger<T>(&self, work: impl FnOnce(&World) -> Result<T> + Send) -> Result<T> {
+        let done = || {
+            let done = work(&self.world);
+            self.world.step();
+            done
+        };
+        self.call(To::Ledger, done).await
+    }
+
+    /// A call to the ledger that leaves messages as they are.
+    async fn asks<T>(&self, work: impl FnOnce(&World) -> Result<T> + Send) -> Result<T> {
         self.call(To::Ledger, || work(&self.world)).await
     }
 
@@ -132,41 +140,50 @@ impl Link {
     }
 
     /// What was written and its caller was told to have failed is marked as failed before it is sent.
-    fn disown(&self, born: Vec<(Id, MessageState)>) {
-        let express = born.iter().filter(|(_, state)| *state == MessageState::Submitting);
+    fn disown(&self, born: Vec<Stood>) {
+        let express = born.iter().filter(|(_, state, _)| *state == MessageState::Submitting);
         // What waits in the queue may have been taken out of it before anybody could know.
-        self.world.oracle().refused.extend(express.map(|(id, _)| *id));
+        self.world.oracle().refused.extend(express.map(|(id, ..)| *id));
         let resend = self.world.is(Bug::RefusedIsSent);
         let (from, to) =
             if resend { (None, MessageState::Queued) } else { (Some(born), MessageState::Failed) };
         let born = from.unwrap_or_else(|| {
-            self.world.oracle().refused.iter().map(|id| (*id, MessageState::Submitting)).collect()
+            self.world.oracle().refused.iter().map(|id| (*id, MessageState::Submitting, None)).collect()
         });
         self.mend(born, to);
     }
 
     /// What was claimed and is sent by nobody goes back to the queue.
-    fn give_back(&self, taken: Vec<Id>) {
-        let submitting = taken.into_iter().map(|id| (id, MessageState::Submitting)).collect();
-        self.mend(submitting, MessageState::Queued);
+    fn give_back(&self, taken: Vec<Stood>) {
+        self.mend(taken, MessageState::Queued);
     }
 
     /// Moves messages that still stand where they stood to a state, as soon as the ledger answers.
-    fn mend(&self, from: Vec<(Id, MessageState)>, to: MessageState) {
+    fn mend(&self, from: Vec<Stood>, to: MessageState) {
         let link = self.clone();
         tokio::spawn(async move {
             link.wait(Duration::from_millis(500)).await;
             let work = |world: &World| {
                 let lease = world.nodes()[link.node].lease;
-                let stands = |(id, state): &&(Id, MessageState)| {
-                    let owner = world.owners().get(id).copied();
+                let standing = |(id, state, since): &Stood| {
+                    let ours = *state != MessageState::Submitting || world.owners().get(id).copied() == lease;
                     let found = finish(world.store.message(None, *id)).ok().flatten();
-                    let ours = *state != MessageState::Submitting || owner == lease;
-                    ours && found.is_some_and(|message| message.state == *state)
+                    let stands = |message: &MessageRecord| {
+                        let changed = message.progress.changed_at;
+                        let as_claimed =
+                            world.is(Bug::GivenBackTwice) || since.is_none_or(|since| changed == Some(since));
+                        ours && message.state == *state && as_claimed
+                    };
+                    found.filter(stands)
                 };
                 let now = world.time();
-                let changes = from.iter().filter(stands).map(|(id, _)| moved(*id, to, now)).collect();
-                finish(world.store.settle(changes)).map(drop)
+                let changes =
+                    from.iter().filter_map(standing).map(|message| moved(&message, to, now)).collect();
+                let moved = finish(world.store.settle(changes))?;
+                for one in &moved {
+                    world.tell(|| format!("node {} mends {}: {}", link.node, one.id.row(), to.as_str()));
+                }
+                Ok(())
             };
             while link.ledger(work).await.is_err() {
                 link.wait(Duration::from_millis(500)).await;
@@ -184,11 +201,11 @@ impl Link {
         drop(owners);
         let resend = world.is(Bug::ResendUnknown);
         let state = if resend { MessageState::Queued } else { MessageState::Unknown };
-        let submitting = |id: &&Id| {
-            let found = finish(world.store.message(None, **id));
-            matches!(found, Ok(Some(message)) if message.state == MessageState::Submitting)
+        let submitting = |id: &Id| {
+            let found = finish(world.store.message(None, *id)).ok().flatten();
+            found.filter(|message| message.state == MessageState::Submitting)
         };
-        let changes = ids.iter().filter(submitting).map(|id| moved(*id, state, now)).collect();
+        let changes = ids.iter().filter_map(submitting).map(|message| moved(&message, state, now)).collect();
         let moved = finish(world.store.settle(changes))?;
         if !moved.is_empty() {
             world.tell(|| format!("node {} marks {} orphans", self.node, moved.len()));
@@ -197,22 +214,28 @@ impl Link {
     }
 }
 
-fn moved(id: Id, state: MessageState, at: Timestamp) -> Change {
+/// How a message stood: its state, and where that matters, since when.
+type Stood = (Id, MessageState, Option<Timestamp>);
+
+/// A change that the store makes by itself. What goes back to the queue is due when it was.
+fn moved(message: &MessageRecord, state: MessageState, at: Timestamp) -> Change {
+    let again = Again { due: message.due.unwrap_or(at), was: message.due };
     Change {
-        id,
+        id: message.id,
         state: Some(state),
         attempt: None,
         error: None,
         outcome: None,
         at,
         hooks: Vec::new(),
-        again: None,
+        again: (state == MessageState::Queued).then_some(again),
     }
 }
 
 /// Methods that are one call to the real store.
 macro_rules! roles {
-    (ledger { $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* } directory { $($d:ident($($darg:ident: $dtype:ty),*) -> $dout:ty;)* }
+    (ledger { $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)* }
+     asks { $($a:ident($($aarg:ident: $atype:ty),*) -> $aout:ty;)* } directory { $($d:ident($($darg:ident: $dtype:ty),*) -> $dout:ty;)* }
      lists { $($l:ident($($larg:ident: $ltype:ty),*) -> $lout:ty;)* } notes { $($n:ident($($narg:ident: $ntype:ty),*) -> $nout:ty;)* }
      masks { $($m:ident($($marg:ident: $mtype:ty),*) -> $mout:ty;)* }) => {
         #[async_trait]
@@ -221,8 +244,28 @@ macro_rules! roles {
                 self.ledger(|world| finish(world.store.$name($($arg),*))).await
             })*
 
+            $(async fn $a(&self, $($aarg: $atype),*) -> Result<$aout> {
+                self.asks(|world| finish(world.store.$a($($aarg),*))).await
+            })*
+
+            async fn append_evidence(&self, batch: Vec<u8>) -> Result<u64> {
+                self.asks(|world| {
+                    let seq = finish(world.store.append_evidence(batch))?;
+                    world.evidence.fetch_max(seq, Ordering::Relaxed);
+                    Ok(seq)
+                }).await
+            }
+
+            /// Ten times a second from each node: the store is asked only where there is something.
+            async fn evidence_after(&self, seq: u64) -> Result<Vec<(u64, Vec<u8>)>> {
+                self.asks(|world| match world.evidence.load(Ordering::Relaxed) {
+                    newest if newest <= seq => Ok(Vec::new()),
+                    _ => finish(world.store.evidence_after(seq)),
+                }).await
+            }
+
             async fn accept(&self, acceptance: Acceptance) -> Result<()> {
-                let born: Vec<_> = acceptance.messages.iter().map(|m| (m.id, m.state)).collect();
+                let born: Vec<_> = acceptance.messages.iter().map(|m| (m.id, m.state, None)).collect();
                 if self.world.is(Bug::AcknowledgedEarly) && self.world.below(20) == 0 {
                     return Ok(());
                 }
@@ -238,13 +281,17 @@ macro_rules! roles {
 
             async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<MessageRecord>> {
                 let mut taken = Vec::new();
-                let answer = self.ledger(|world| {
+                let answer = self.asks(|world| {
                     let lease = self.fence(world)?;
                     let claimed = finish(world.store.claim(now, limit))?;
+                    if !claimed.is_empty() {
+                        world.step();
+                    }
                     let mut owners = world.owners();
                     for message in claimed.iter().filter(|m| m.state == MessageState::Submitting) {
+                        world.tell(|| format!("node {} claims {}", self.node, message.id.row()));
                         owners.insert(message.id, lease);
-                        taken.push(message.id);
+                        taken.push((message.id, message.state, message.progress.changed_at));
                     }
                     Ok(claimed)
                 }).await;
@@ -295,7 +342,7 @@ macro_rules! roles {
 
             async fn past_charges(&self, since: Timestamp, each: &mut (dyn FnMut(PastCharge) + Send)) -> Result<()> {
                 let mut all = Vec::new();
-                self.ledger(|world| finish(world.store.past_charges(since, &mut |charge| all.push(charge)))).await?;
+                self.asks(|world| finish(world.store.past_charges(since, &mut |charge| all.push(charge)))).await?;
                 all.into_iter().for_each(each);
                 Ok(())
             }
@@ -318,11 +365,13 @@ macro_rules! roles {
             })*
 
             async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>> {
-                self.ledger(|world| finish(world.store.opted_out(msisdn))).await
+                self.asks(|world| finish(world.store.opted_out(msisdn))).await
             }
 
             async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut> {
-                self.ledger(|world| finish(world.store.add_opt_out(entry, audit))).await
+                let forgotten = self.world.is(Bug::AuditForgotten);
+                let audit = if forgotten { AuditEntry { target: String::new(), ..audit } } else { audit };
+                self.asks(|world| finish(world.store.add_opt_out(entry, audit))).await
             }
         }
 
@@ -370,11 +419,16 @@ macro_rules! roles {
 
 roles! {
     ledger {
+        settle(changes: Vec<Change>) -> Vec<Moved>;
+        erase_step(number: Msisdn, erasing: Erasing) -> Erasing;
+        erase_message(subaccount: &str, id: Id) -> Option<bool>;
+        prune(now: Timestamp, retention: &Retention) -> bool;
+    }
+    asks {
         record_decisions(decisions: Vec<DecisionRecord>) -> ();
         checkpoint(charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> ();
         record_allows(allows: Vec<Allowed>, forget_before: Timestamp) -> ();
         past_allows(since: Timestamp) -> Vec<Allowed>;
-        settle(changes: Vec<Change>) -> Vec<Moved>;
         verification(subaccount: Option<&str>, id: Id) -> Option<VerificationRecord>;
         known_number(to: Msisdn) -> Option<KnownNumber>;
         note_known(number: u64, at: Timestamp) -> ();
@@ -394,17 +448,12 @@ roles! {
         waiting_charges() -> Vec<PastCharge>;
         past_checkpoints(since: Timestamp) -> Vec<(u64, Timestamp)>;
         census(subaccount: Option<&str>) -> Census;
-        erase_step(number: Msisdn, erasing: Erasing) -> Erasing;
-        erase_message(subaccount: &str, id: Id) -> Option<bool>;
         save_erasure(job: ErasureJob) -> ();
         erasure(id: Id) -> Option<ErasureJob>;
         open_erasures() -> Vec<ErasureJob>;
         looked(number: Msisdn, subaccount: &str) -> Option<Looked>;
         keep_looked(number: Msisdn, subaccount: &str, looked: Looked, at: Timestamp) -> ();
-        append_evidence(batch: Vec<u8>) -> u64;
-        evidence_after(seq: u64) -> Vec<(u64, Vec<u8>)>;
         forget_evidence(up_to: u64) -> ();
-        prune(now: Timestamp, retention: &Retention) -> bool;
         newest_row() -> i64;
         ping() -> ();
     }

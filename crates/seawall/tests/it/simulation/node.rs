@@ -51,7 +51,7 @@ pub struct Cluster {
 pub const OURS: &str = "acme_hq";
 pub const THEIRS: &str = "acme_shop";
 
-fn document(world: &World, collection: &str, id: &str, body: Value) {
+pub fn document(world: &World, collection: &str, id: &str, body: Value) {
     let at = world.time();
     let document = Document {
         collection: collection.to_owned(),
@@ -62,15 +62,16 @@ fn document(world: &World, collection: &str, id: &str, body: Value) {
         created_at: at,
         updated_at: at,
     };
-    finish(world.store.create(document, audit(world))).unwrap();
+    finish(world.store.create(document, audit(world, id))).unwrap();
 }
 
-pub fn audit(world: &World) -> AuditEntry {
+/// An entry of the audit log. A target that is not empty is one of a kind.
+pub fn audit(world: &World, target: &str) -> AuditEntry {
     AuditEntry {
         at: world.time(),
         actor: "simulation".to_owned(),
         action: "x".to_owned(),
-        target: String::new(),
+        target: target.to_owned(),
         detail: Value::Null,
         ip: None,
     }
@@ -84,7 +85,7 @@ fn set_up(world: &World) {
     let ids = IdSource::new(0, &store);
     finish(init::init(&store, &ids, world.time(), "acme", Some(OURS))).unwrap();
     for old in finish(world.store.documents(collection::LIMITS)).unwrap() {
-        finish(world.store.delete(collection::LIMITS, &old.id, audit(world))).unwrap();
+        finish(world.store.delete(collection::LIMITS, &old.id, audit(world, &old.id))).unwrap();
     }
     let mut second = finish(world.store.documents(collection::SUBACCOUNTS)).unwrap().remove(0).body;
     second["id"] = json!(THEIRS);
@@ -102,7 +103,7 @@ fn set_up(world: &World) {
         ..Settings::default()
     };
     let body = serde_json::to_value(settings).unwrap();
-    finish(world.store.replace(Document { body, ..off }, audit(world))).unwrap();
+    finish(world.store.replace(Document { body, ..off }, audit(world, "settings"))).unwrap();
 }
 
 impl Cluster {

@@ -1,8 +1,8 @@
 //! What was seen from outside, and what must hold of it. The names are those of the invariants:
 //!
 //! I1 nothing acknowledged is forgotten · I2 nothing is submitted twice · I3 every accepted message is in one state ·
-//! I4 limits · I5 budgets · I6 guesses · I7 one success · I8 opt-outs · I9 tenants · I12 an error refuses.
-//! I10 (nothing in clear) and I11 (the audit log) are tests of their own.
+//! I4 limits · I5 budgets · I6 guesses · I7 one success · I8 opt-outs · I9 tenants · I10 nothing in clear · I11 the audit
+//! log · I12 an error refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +49,8 @@ pub struct Oracle {
     pub keys: BTreeMap<String, BTreeSet<Id>>,
     /// Opt-outs that were acknowledged, and when.
     pub opted_out: BTreeMap<u64, i64>,
+    /// Targets of changes that were acknowledged; each is in the audit log.
+    pub audited: BTreeSet<String>,
     /// By verification: codes looked at, and successes.
     pub checks: BTreeMap<Id, (u32, u32)>,
     /// By number: wrong codes since the last right one.
@@ -71,6 +73,7 @@ impl Oracle {
             texts: BTreeMap::new(),
             keys: BTreeMap::new(),
             opted_out: BTreeMap::new(),
+            audited: BTreeSet::new(),
             checks: BTreeMap::new(),
             wrong: BTreeMap::new(),
             violations: Vec::new(),

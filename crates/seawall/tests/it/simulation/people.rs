@@ -19,6 +19,7 @@ use seawall_core::text::code::CodeLines;
 use seawall_store::records::{Details, OptOut};
 use tokio::time::{sleep, timeout};
 
+use super::Busy;
 use super::node::{Cluster, OURS, Running, THEIRS, audit};
 
 /// How long a caller waits for an answer.
@@ -158,7 +159,7 @@ async fn insist(cluster: &Arc<Cluster>, key: &str, to: &[ParsedNumber], code: bo
 }
 
 /// A code is asked for and typed: right, wrong, by several at once, too late.
-pub async fn verify(cluster: Arc<Cluster>, key: String, which: u64) {
+pub async fn verify(cluster: Arc<Cluster>, key: String, which: u64, busy: Busy) {
     let to = number(which);
     let Some(done) = insist(&cluster, &key, std::slice::from_ref(&to), true).await else { return };
     let Some(verification) = done.verification else { return };
@@ -166,10 +167,12 @@ pub async fn verify(cluster: Arc<Cluster>, key: String, which: u64) {
     let tries = world.below(9);
     for _ in 0..tries {
         let (cluster, message) = (cluster.clone(), done.messages[0]);
+        let busy = busy.clone();
         let (after, right) = world.draw(|rng| (rng.log_normal(3_000.0, 1.2), rng.chance(0.35)));
         tokio::spawn(async move {
             sleep(Duration::from_millis(after.min(45_000.0) as u64)).await;
             type_code(&cluster, verification, message, right).await;
+            drop(busy);
         });
     }
 }
@@ -215,10 +218,16 @@ pub async fn stop(cluster: Arc<Cluster>, which: u64) {
         note: None,
         at: node.app.now(),
     };
-    let asked = timeout(PATIENCE, node.app.store.directory.add_opt_out(entry, audit(world))).await;
-    if let Ok(Ok(_)) = asked {
+    let target = id.show(IdKind::OptOut);
+    let audit = audit(world, &target);
+    let asked = timeout(PATIENCE, node.app.store.directory.add_opt_out(entry, audit)).await;
+    if let Ok(Ok(made)) = asked {
         let at = world.elapsed();
         world.tell(|| format!("{which} opted out"));
+        // Who opted out before changes nothing.
+        if made.id == id {
+            world.oracle().audited.insert(target);
+        }
         world.oracle().opted_out.entry(to.msisdn.as_u64()).or_insert(at);
     }
 }

@@ -12,7 +12,8 @@ use seawall_store::Ledger;
 use tokio::sync::mpsc;
 
 use super::link::Link;
-use super::world::finish;
+use super::node::document;
+use super::world::{Bug, finish};
 
 /// By node, where receipts go.
 pub type Echoes = Vec<(usize, mpsc::Sender<Echoed>)>;
@@ -85,6 +86,13 @@ impl Connector for Provider {
             return Submission::Unknown { detail: "no answer".to_owned() };
         }
         self.arrives(id, message.text.reveal());
+        if world.is(Bug::NumberLogged) {
+            tracing::info!(to = message.to.reveal(), "submitted");
+        }
+        if world.is(Bug::TextKept) {
+            // The name of a document stands in clear, its body does not.
+            document(world, "drafts", message.text.reveal(), serde_json::json!({"of": message.id}));
+        }
         let late = match kind {
             0..25 => Duration::from_secs(10),
             25..35 => Duration::from_millis(world.below(4_000)),

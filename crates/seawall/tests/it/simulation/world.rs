@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use seawall_core::id::Id;
+use seawall_core::message::MessageState;
 use seawall_core::sim::Rng;
 use seawall_core::time::Timestamp;
 use seawall_store::memory::MemoryCounters;
@@ -39,8 +41,16 @@ pub enum Bug {
     RefusedIsSent,
     /// A claim whose answer was lost leaves its messages with nobody.
     ClaimForgotten,
+    /// What was claimed and is sent by nobody goes back to the queue as often as the answer to that is lost.
+    GivenBackTwice,
     /// The last lock on a verification is missing: a code is looked at as often as somebody asks.
     ChecksUncounted,
+    /// A number goes into the log.
+    NumberLogged,
+    /// A text is kept where it can be read.
+    TextKept,
+    /// A change is made and not noted in the audit log.
+    AuditForgotten,
 }
 
 /// How bad it gets.
@@ -101,6 +111,8 @@ pub struct World {
     pub oracle: Mutex<Oracle>,
     /// How bad it gets; nothing at the end.
     pub weather: Mutex<Weather>,
+    /// The newest batch of the stream of evidence.
+    pub evidence: AtomicU64,
     /// A planted mistake.
     pub bug: Option<Bug>,
     rng: Mutex<Rng>,
@@ -144,6 +156,7 @@ impl World {
             owners: Mutex::default(),
             oracle: Mutex::new(Oracle::new(seed)),
             weather: Mutex::new(weather),
+            evidence: AtomicU64::new(0),
             bug,
             rng: Mutex::new(rng),
             begun: Instant::now(),
@@ -247,6 +260,13 @@ impl World {
             }
         }
         gone
+    }
+
+    /// Something is on its way or will be.
+    pub fn waits(&self) -> bool {
+        let waits = [MessageState::Scheduled, MessageState::Queued, MessageState::Submitting];
+        let census = finish(self.store.census(None)).unwrap();
+        waits.iter().any(|state| census.get(state.as_str()).is_some_and(|count| *count > 0))
     }
 
     /// What must hold after every change: nothing that was accepted is in no state.
