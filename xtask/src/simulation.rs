@@ -1,5 +1,5 @@
 //! `cargo xtask simulation [--seeds 100000] [--from 0] [--seed S] [--release]`: three gateways in one thread and in simulated
-//! time, with everything between them failing, over many seeds. The tests try a few; a seed that finds something is told
+//! time, with everything between them failing, over many seeds. The tests try 2,000; a seed that finds something is told
 //! and belongs into `crates/seawall/tests/it/simulation/seeds.txt`.
 
 use std::process::Command;

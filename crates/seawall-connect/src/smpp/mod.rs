@@ -105,14 +105,14 @@ pub(crate) fn fuzz_frames(bytes: &[u8]) -> Result<u64, String> {
                     return Err(format!("{read} bytes became a body of {}", frame.body.len()));
                 }
                 let _ = (frame.is_response(), frame.first_string());
-                frames = frames * 31 + u64::from(u32::from(frame.id)) % 64;
+                frames = frames.wrapping_mul(31).wrapping_add(u64::from(u32::from(frame.id)) % 64);
                 if let Some(deliver) = deliver::Deliver::read(frame.body) {
-                    frames += 7 + u64::from(deliver.is_receipt());
+                    frames = frames.wrapping_add(7 + u64::from(deliver.is_receipt()));
                 }
             }
             Ok(None) if from.len() == before => return Ok(frames),
             Ok(None) => return Err("an incomplete frame was taken".to_owned()),
-            Err(_) => return Ok(frames + 1_000),
+            Err(_) => return Ok(frames.wrapping_add(1_000)),
         }
     }
 }

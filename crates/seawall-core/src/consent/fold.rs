@@ -4,7 +4,7 @@
 pub fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut open = false;
-    for c in text.chars().take(MOST_CHARS).flat_map(char::to_lowercase) {
+    for c in text.trim_start().chars().take(MOST_CHARS).flat_map(char::to_lowercase) {
         if is_han(c) {
             words.push(c.to_string());
             open = false;
@@ -76,6 +76,9 @@ mod tests {
         assert_eq!(words("退订 ok谢谢"), ["退", "订", "ok", "谢", "谢"]);
         assert_eq!(words("e\u{301}te\u{301}"), ["ete"]);
         assert!(words("?! …").is_empty());
+        // Space before it takes no room from the text.
+        let long = "stop ".repeat(200);
+        assert_eq!(words(&format!("  {long}")), words(&long));
         assert!(words(&"x".repeat(10_000)).iter().all(|word| word.len() <= MOST_CHARS));
     }
 }

@@ -32,8 +32,7 @@ fn contents(view: View<'_>) -> Result<Vec<Cell>> {
     let mut all = Vec::new();
     for table in tables {
         let mut every = view.conn.prepare(&format!("SELECT * FROM \"{table}\""))?;
-        let columns: Vec<String> =
-            every.column_names().map(|column| format!("{table}.{column}")).collect();
+        let columns: Vec<String> = every.column_names().map(|column| format!("{table}.{column}")).collect();
         let mut rows = every.query([])?;
         while let Some(row) = rows.next()? {
             for (at, column) in columns.iter().enumerate() {
