@@ -71,6 +71,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     directory::documents_are_unique_and_versioned(&open().directory).await?;
     directory::opt_outs_hold_for_one_or_all(&open().directory).await?;
     notes::notes_are_found_by_number_kind_and_instant(&open().directory).await?;
+    notes::a_note_is_swapped_once(&open().directory).await?;
     notes::an_erased_number_has_no_notes(&open()).await?;
     masking::a_session_is_found_by_either_pair(&open().directory).await?;
     masking::calls_are_kept_once_and_say_how_a_number_does(&open().directory).await?;

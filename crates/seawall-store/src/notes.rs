@@ -40,6 +40,10 @@ pub trait Notes: Send + Sync {
     /// Returns them as they are kept.
     async fn keep_notes(&self, notes: Vec<Note>) -> Result<Vec<Note>>;
 
+    /// Replaces a note if it still stands as `before`; false when somebody changed or deleted it. Both have the same
+    /// id, kind, number and scope.
+    async fn swap_note(&self, before: Note, after: Note) -> Result<bool>;
+
     /// One note.
     async fn note(&self, kind: &str, id: Id) -> Result<Option<Note>>;
 
@@ -54,4 +58,7 @@ pub trait Notes: Send + Sync {
 
     /// Deletes a note; false when there was none.
     async fn drop_note(&self, kind: &str, id: Id) -> Result<bool>;
+
+    /// Deletes notes of one kind, all in one step. Returns how many there were.
+    async fn drop_notes(&self, kind: &str, ids: Vec<Id>) -> Result<u64>;
 }

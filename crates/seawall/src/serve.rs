@@ -220,6 +220,7 @@ impl Inside {
             tokio::spawn(jobs::counters::run(app(), stopped())),
             tokio::spawn(jobs::follow::run(app(), stopped())),
             tokio::spawn(jobs::evidence::run(app(), stopped())),
+            tokio::spawn(jobs::contacts::run(app(), stopped())),
             tokio::spawn(jobs::housekeeping::run(app(), stopped())),
         ]
     }
@@ -258,6 +259,8 @@ pub async fn assemble(
         hook_work: Notify::new(),
         resealing: crate::app::keys::Progress::default(),
         erasures: Notify::new(),
+        contact_jobs: Notify::new(),
+        contact_turn: Mutex::new(()),
         under_way: idempotency::UnderWay::default(),
         alarms: alarms::Alarms::default(),
         check_alarm: check_alarm::CheckAlarm::default(),

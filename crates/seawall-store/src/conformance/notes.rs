@@ -41,6 +41,28 @@ pub(super) async fn notes_are_found_by_number_kind_and_instant(directory: &Arc<d
     Ok(())
 }
 
+pub(super) async fn a_note_is_swapped_once(directory: &Arc<dyn Directory>) -> Result<()> {
+    let first = note(1, msisdn(1)?, "a", 30);
+    directory.keep_notes(vec![first.clone()]).await?;
+    let changed = |body: &str, when| Note { body: body.to_owned(), when: at(when), ..first.clone() };
+    // Ten see the same and change it: one of them does.
+    let tries = (0..10).map(|n| directory.swap_note(first.clone(), changed(&format!("{{\"t\":{n}}}"), 40)));
+    let mut done = 0;
+    for swapped in futures_util::future::join_all(tries).await {
+        done += usize::from(swapped?);
+    }
+    assert_eq!(done, 1);
+    let there = directory.note("consent", first.id).await?;
+    assert_eq!(there.as_ref().map(|n| (n.when, n.id)), Some((at(40), first.id)));
+    let other = note(2, msisdn(2)?, "b", 50);
+    assert!(!directory.swap_note(other.clone(), other.clone()).await?, "there is none");
+    directory.keep_notes(vec![other.clone()]).await?;
+    assert_eq!(directory.drop_notes("contact", vec![first.id, other.id]).await?, 0, "of another kind");
+    assert_eq!(directory.drop_notes("consent", vec![first.id, other.id, first.id]).await?, 2);
+    assert!(directory.notes("consent", Page { before: None, limit: 9 }).await?.is_empty());
+    Ok(())
+}
+
 pub(super) async fn an_erased_number_has_no_notes(backend: &Backend) -> Result<()> {
     let (one, two) = (msisdn(1)?, msisdn(2)?);
     backend.directory.keep_notes(vec![note(1, one, "a", 1), note(2, two, "a", 1)]).await?;

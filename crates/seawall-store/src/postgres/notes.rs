@@ -16,11 +16,12 @@ use crate::sealed::{number_hash, setup};
 async fn all(db: &Db, rest: &str, values: Values<'_>) -> Result<Vec<Note>> {
     let sql = format!("SELECT key, tail, kind, scope, at, body FROM notes WHERE {rest}");
     let rows = db.soon().await?.rows(&sql, values).await?;
-    let open = |row: &Row| {
-        let id = (row.try_get(0)?, row.try_get(1)?);
-        setup::open_note(&db.vault, id, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?)
-    };
-    rows.iter().map(open).collect()
+    rows.iter().map(|row| open(db, row)).collect()
+}
+
+fn open(db: &Db, row: &Row) -> Result<Note> {
+    let id = (row.try_get(0)?, row.try_get(1)?);
+    setup::open_note(&db.vault, id, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?)
 }
 
 async fn keep(db: &Db, conn: &mut Conn, mut note: Note) -> Result<Note> {
@@ -59,6 +60,22 @@ impl Notes for PostgresStore {
         Ok(kept.into_iter().map(|(_, note)| note).collect())
     }
 
+    async fn swap_note(&self, before: Note, after: Note) -> Result<bool> {
+        let mut conn = self.db.soon().await?;
+        conn.begin().await?;
+        let sql = "SELECT key, tail, kind, scope, at, body FROM notes WHERE key = $1 AND kind = $2 FOR UPDATE";
+        let row = conn.row(sql, &[&before.id.row(), &before.kind]).await?;
+        let there = row.as_ref().map(|row| open(&self.db, row)).transpose()?;
+        if there.as_ref() != Some(&before) {
+            return Ok(false);
+        }
+        let sealed = setup::seal_note(&self.db.vault, &after)?;
+        let sql = "UPDATE notes SET at = $1, body = $2 WHERE key = $3";
+        conn.run(sql, &[&after.when.as_millis(), &sealed, &before.id.row()]).await?;
+        conn.commit().await?;
+        Ok(true)
+    }
+
     async fn note(&self, kind: &str, id: Id) -> Result<Option<Note>> {
         let found = all(&self.db, "key = $1 AND kind = $2", &[&id.row(), &kind]).await?;
         Ok(found.into_iter().find(|note| note.id == id))
@@ -86,5 +103,12 @@ impl Notes for PostgresStore {
         let sql = "DELETE FROM notes WHERE key = $1 AND tail = $2 AND kind = $3";
         let values: Values<'_> = &[&id.row(), &id.tail().cast_signed(), &kind];
         Ok(self.db.soon().await?.run(sql, values).await? > 0)
+    }
+    async fn drop_notes(&self, kind: &str, ids: Vec<Id>) -> Result<u64> {
+        let rows: Vec<i64> = ids.iter().map(|id| id.row()).collect();
+        let tails: Vec<i64> = ids.iter().map(|id| id.tail().cast_signed()).collect();
+        let sql = "DELETE FROM notes USING unnest($1::bigint[], $2::bigint[]) AS gone (key, tail) \
+             WHERE notes.key = gone.key AND notes.tail = gone.tail AND kind = $3";
+        self.db.soon().await?.run(sql, &[&rows, &tails, &kind]).await
     }
 }

@@ -52,6 +52,33 @@ fn keep(turn: &Turn<'_>, mut note: Note) -> Result<Note> {
     Ok(note)
 }
 
+/// Replaces a note that still says what `before` does.
+fn swap(turn: &Turn<'_>, before: &Note, after: &Note) -> Result<bool> {
+    let conn = turn.view.conn;
+    let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} WHERE row = ?1 AND kind = ?2"))?;
+    let mut rows = select.query(params![before.id.row(), before.kind])?;
+    let there = rows.next()?.map(|row| read(turn.view, row)).transpose()?;
+    drop(rows);
+    if there.as_ref() != Some(before) {
+        return Ok(false);
+    }
+    let sealed = setup::seal_note(turn.view.vault(), after)?;
+    let sql = "UPDATE notes SET at = ?1, body = ?2 WHERE row = ?3";
+    let changed = conn.prepare_cached(sql)?.execute(params![
+        after.when.as_millis(),
+        sealed,
+        before.id.row()
+    ])?;
+    Ok(changed > 0)
+}
+
+const DROP: &str = "DELETE FROM notes WHERE row = ?1 AND tail = ?2 AND kind = ?3";
+
+fn drop_one(turn: &Turn<'_>, kind: &str, id: Id) -> Result<usize> {
+    let values = params![id.row(), id.tail().cast_signed(), kind];
+    Ok(turn.view.conn.prepare_cached(DROP)?.execute(values)?)
+}
+
 /// Deletes every note about a number. Returns how many.
 pub(super) fn erase(turn: &Turn<'_>, number: i64) -> Result<u64> {
     let gone = turn.view.conn.prepare_cached("DELETE FROM notes WHERE number = ?1")?.execute([number])?;
@@ -62,6 +89,10 @@ pub(super) fn erase(turn: &Turn<'_>, number: i64) -> Result<u64> {
 impl Notes for SqliteStore {
     async fn keep_notes(&self, notes: Vec<Note>) -> Result<Vec<Note>> {
         self.db.write(notes.len(), move |turn| notes.into_iter().map(|note| keep(turn, note)).collect()).await
+    }
+
+    async fn swap_note(&self, before: Note, after: Note) -> Result<bool> {
+        self.db.write(1, move |turn| swap(turn, &before, &after)).await
     }
 
     async fn note(&self, kind: &str, id: Id) -> Result<Option<Note>> {
@@ -97,11 +128,18 @@ impl Notes for SqliteStore {
 
     async fn drop_note(&self, kind: &str, id: Id) -> Result<bool> {
         let kind = kind.to_owned();
-        let sql = "DELETE FROM notes WHERE row = ?1 AND tail = ?2 AND kind = ?3";
+        self.db.write(1, move |turn| Ok(drop_one(turn, &kind, id)? > 0)).await
+    }
+
+    async fn drop_notes(&self, kind: &str, ids: Vec<Id>) -> Result<u64> {
+        let kind = kind.to_owned();
         self.db
-            .write(1, move |turn| {
-                let values = params![id.row(), id.tail().cast_signed(), kind];
-                Ok(turn.view.conn.prepare_cached(sql)?.execute(values)? > 0)
+            .write(ids.len(), move |turn| {
+                let mut gone = 0u64;
+                for id in &ids {
+                    gone += u64::from(drop_one(turn, &kind, *id)? > 0);
+                }
+                Ok(gone)
             })
             .await
     }

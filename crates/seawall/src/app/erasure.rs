@@ -91,6 +91,7 @@ pub async fn work(app: &App) {
 /// Erases what there is; gives the job back when nothing is left.
 async fn erase(app: &App, mut job: ErasureJob) -> Result<Option<ErasureJob>, StoreError> {
     let Some(number) = job.number.and_then(Msisdn::from_u64) else { return Ok(Some(job)) };
+    let _turn = app.contact_turn.lock().await;
     // What is still in memory is written first, so that it is found.
     recorder::settled(app).await;
     take_back(app, number).await?;

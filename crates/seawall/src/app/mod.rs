@@ -119,6 +119,10 @@ pub struct App {
     pub resealing: keys::Progress,
     /// Wakes what erases numbers.
     pub erasures: Notify,
+    /// Wakes what works on many contacts.
+    pub contact_jobs: Notify,
+    /// Whoever works on many contacts, or erases: what one of them read, the other does not change.
+    pub contact_turn: tokio::sync::Mutex<()>,
     /// Requests under way by idempotency key.
     pub under_way: idempotency::UnderWay,
     /// What the operator is to be told.

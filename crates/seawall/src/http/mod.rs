@@ -8,6 +8,7 @@ pub mod eight;
 pub mod extract;
 pub mod health;
 pub mod metrics;
+pub mod multipart;
 pub mod native;
 pub mod not_me;
 pub mod openapi;

@@ -40,6 +40,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Holds an answer that was asked for otherwise against the schema of its status.
+    pub fn check(&self, operation: &str, answer: &Answer, status: u16) {
+        conforms(&self.schemas, operation, answer, status);
+    }
+
     /// One call of an operation; `tail` and `ids` fill its path.
     pub async fn call(
         &self,

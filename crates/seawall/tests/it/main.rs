@@ -22,6 +22,7 @@ mod consent;
 mod detection;
 mod door;
 mod door_tls;
+mod eight_contact_batches;
 mod eight_contacts;
 mod eight_dedup;
 mod eight_fields;

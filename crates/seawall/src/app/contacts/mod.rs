@@ -1,6 +1,7 @@
 //! Contacts and groups as 8x8 has them. A contact is a note about its number; groups are documents. A group that is a
 //! blacklist is our opt-outs: `Blacklist:NAME` those of the subaccount NAME, any other those of all subaccounts.
 
+pub mod batches;
 pub mod groups;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,23 @@ pub struct Body {
     pub custom_attributes: BTreeMap<String, Value>,
     /// Ids of its groups.
     pub groups: Vec<u64>,
+}
+
+impl Body {
+    /// This with what is new: that wins, and groups add up.
+    pub fn merged(&self, new: Self) -> Self {
+        let mut merged = self.clone();
+        merged.first_name = new.first_name.or(merged.first_name);
+        merged.last_name = new.last_name.or(merged.last_name);
+        merged.external_id = new.external_id.or(merged.external_id);
+        merged.country = new.country.or(merged.country);
+        merged.addresses.extend(new.addresses);
+        merged.custom_attributes.extend(new.custom_attributes);
+        merged.groups.extend(new.groups);
+        merged.groups.sort_unstable();
+        merged.groups.dedup();
+        merged
+    }
 }
 
 /// A contact.

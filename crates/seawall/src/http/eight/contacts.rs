@@ -22,7 +22,7 @@ use crate::app::contacts::{self, Body, Contact};
 use crate::app::entities::Scope;
 
 /// Addresses other than the number, and how long each may be.
-const ADDRESSES: [(&str, usize); 6] = [
+pub(super) const ADDRESSES: [(&str, usize); 6] = [
     ("email", 320),
     ("weChatUserId", 128),
     ("facebookUserId", 128),
@@ -31,7 +31,7 @@ const ADDRESSES: [(&str, usize); 6] = [
     ("kakaoTalkId", 128),
 ];
 /// Groups of a contact, and custom attributes.
-const MOST_GROUPS: usize = 10;
+pub(super) const MOST_GROUPS: usize = 10;
 const MOST_ATTRIBUTES: usize = 50;
 
 pub(super) fn actor(call: &Call) -> Actor {
@@ -91,7 +91,7 @@ pub(super) async fn counted(app: &App) -> Answer<Vec<(Group, usize)>> {
 }
 
 /// A contact as a request describes it.
-fn understood(body: &Value, groups: &[(Group, usize)]) -> Answer<(Option<Msisdn>, Body)> {
+pub(super) fn understood(body: &Value, groups: &[(Group, usize)]) -> Answer<(Option<Msisdn>, Body)> {
     let fields = Fields::of(body, "")?;
     let label = |name, most| fields.label(name, most, 1000);
     let country = fields.short("country", 2, 1009)?.map(str::to_owned);
@@ -179,28 +179,13 @@ async fn make(app: &App, request: Request) -> Answer<Response> {
         None => None,
     };
     let contact = match &before {
-        Some(before) => Contact { body: merged(&before.body, body), ..before.clone() },
+        Some(before) => Contact { body: before.body.merged(body), ..before.clone() },
         None => stored(contacts::new(app, msisdn, body))?,
     };
     let kept = stored(contacts::keep(app, &actor(&call), before.as_ref(), &contact).await)?;
     let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let place = format!("/api/v1/accounts/{}/contacts/{}", call.param("accountId"), kept.number);
     Ok((status, [(header::LOCATION, place)], axum::Json(shown(&kept, &counted(app).await?))).into_response())
-}
-
-/// What is new wins; groups add up.
-fn merged(old: &Body, new: Body) -> Body {
-    let mut merged = old.clone();
-    merged.first_name = new.first_name.or(merged.first_name);
-    merged.last_name = new.last_name.or(merged.last_name);
-    merged.external_id = new.external_id.or(merged.external_id);
-    merged.country = new.country.or(merged.country);
-    merged.addresses.extend(new.addresses);
-    merged.custom_attributes.extend(new.custom_attributes);
-    merged.groups.extend(new.groups);
-    merged.groups.sort_unstable();
-    merged.groups.dedup();
-    merged
 }
 
 /// A page as 8x8 shows it.
@@ -370,7 +355,7 @@ async fn blacklisted(app: &App, request: Request) -> Answer<Response> {
     let before = stored(contacts::by_msisdn(app, msisdn).await)?;
     let fresh = Body { groups: vec![group.id], ..Body::default() };
     let contact = match &before {
-        Some(before) => Contact { body: merged(&before.body, fresh), ..before.clone() },
+        Some(before) => Contact { body: before.body.merged(fresh), ..before.clone() },
         None => stored(contacts::new(app, Some(msisdn), fresh))?,
     };
     stored(contacts::keep(app, &actor, before.as_ref(), &contact).await)?;

@@ -9,6 +9,8 @@
 mod balance;
 mod call;
 mod client;
+mod contact_batches;
+mod contact_table;
 mod contacts;
 mod error;
 mod export_csv;
@@ -73,6 +75,13 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(groups::list, groups::create))
         .routes(routes!(groups::get, groups::patch, groups::delete))
         .routes(routes!(groups::add, groups::remove))
+        .routes(routes!(contact_batches::upload))
+        .routes(routes!(contact_batches::delete_contacts))
+        .routes(routes!(contact_batches::copy))
+        .routes(routes!(contact_batches::relocate))
+        .routes(routes!(contact_batches::delete_groups))
+        .routes(routes!(contact_batches::get))
+        .routes(routes!(contact_batches::list))
 }
 
 /// The voice products: virtual numbers, voice webhooks, recordings.

@@ -488,6 +488,8 @@ roles! {
         notes(kind: &str, page: Page) -> Vec<Note>;
         notes_until(kind: &str, until: Timestamp, limit: usize) -> Vec<Note>;
         drop_note(kind: &str, id: Id) -> bool;
+        drop_notes(kind: &str, ids: Vec<Id>) -> u64;
+        swap_note(before: Note, after: Note) -> bool;
     }
     masks {
         open_mask(record: MaskRecord, candidates: Vec<Msisdn>, now: Timestamp) -> Option<MaskRecord>;
