@@ -1,5 +1,6 @@
 //! What a number wants and does not want: categories of messages, and how far an opt-out reaches.
 
+pub mod concepts;
 pub mod fold;
 pub mod free_text;
 mod keywords;

@@ -1,11 +1,13 @@
 //! Logistic regression by stochastic gradient descent: the same examples give the same bytes.
 
-use seawall_core::consent::{fold, free_text};
+use seawall_core::consent::free_text;
 
 /// Passes over the examples.
 const PASSES: usize = 40;
 /// Of every hundred features, so many are left out at each step, so that no single word is relied on.
 const LEFT_OUT: u64 = 25;
+/// Of every hundred steps, so many see only what the words mean, so that no language has to be learnt by itself.
+const MEANING_ALONE: u64 = 45;
 /// How strongly weights are drawn to nothing.
 const DECAY: f32 = 3e-6;
 /// How far the first steps go.
@@ -33,8 +35,9 @@ impl Dice {
 
 /// Weights as they are stored, see [`free_text::weigh`].
 pub fn weights(examples: &[Example]) -> Vec<u8> {
-    let of = |e: &Example| free_text::features(&fold::words(&e.text)).into_iter().map(|f| f.bucket).collect();
-    let features: Vec<Vec<usize>> = examples.iter().map(of).collect();
+    let of =
+        |e: &Example| free_text::features(&e.text).into_iter().map(|f| (f.bucket, f.is_literal)).collect();
+    let features: Vec<Vec<(usize, bool)>> = examples.iter().map(of).collect();
     let mut weights = vec![0f32; free_text::BUCKETS];
     let mut squares = vec![1e-2f32; free_text::BUCKETS];
     let (mut bias, mut dice) = (0f32, Dice(7));
@@ -46,7 +49,10 @@ pub fn weights(examples: &[Example]) -> Vec<u8> {
         }
         for &at in &order {
             let (Some(example), Some(all)) = (examples.get(at), features.get(at)) else { continue };
-            let kept: Vec<usize> = all.iter().copied().filter(|_| dice.roll(100) >= LEFT_OUT).collect();
+            let alone = dice.roll(100) < MEANING_ALONE;
+            let wanted = all.iter().filter(|(_, is_literal)| !(alone && *is_literal));
+            let kept: Vec<usize> =
+                wanted.map(|(bucket, _)| *bucket).filter(|_| dice.roll(100) >= LEFT_OUT).collect();
             let norm = free_text::norm(kept.len());
             let weight = |f: usize| weights.get(f).copied().unwrap_or_default();
             let score = bias + norm * kept.iter().map(|&f| weight(f)).sum::<f32>();

@@ -1,4 +1,5 @@
-//! Free text that asks for no more messages: a logistic regression over words, pairs of words and pieces of words.
+//! Free text that asks for no more messages: a logistic regression over words, pairs of words, pieces of words, and what
+//! words mean in whatever language ([`concepts`]).
 //!
 //! The weights are tracked data, written by `cargo xtask opt-out --train` from `data/opt_out/`; the same command
 //! without `--train` says how well they do on phrases that they were never trained on. What is read is pure
@@ -8,6 +9,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use super::concepts::{self, Concept};
 use super::fold;
 
 /// Weights; features share them by hash.
@@ -28,35 +30,30 @@ pub struct Feature {
     pub bucket: usize,
     /// What it is, for people: a word or two; empty for pieces of words.
     pub shown: String,
+    /// Whether it is of the words as they are written, not of what they mean.
+    pub is_literal: bool,
 }
 
 /// The features of a text, each once.
-pub fn features(words: &[String]) -> Vec<Feature> {
-    let words: Vec<&str> = words.iter().take(MOST_WORDS).map(String::as_str).collect();
+pub fn features(text: &str) -> Vec<Feature> {
+    let mut words = fold::words(text);
+    words.truncate(MOST_WORDS);
     let mut found = Found::default();
-    found.add("n", &words.len().min(8).to_string(), String::new());
-    for (at, word) in words.iter().enumerate() {
-        found.add("w", word, (*word).to_owned());
-        found.pieces(word);
-        let next = words.get(at + 1).copied().unwrap_or("$");
-        found.add("b", &format!("{word} {next}"), format!("{word} {next}"));
-        if let Some(second) = words.get(at + 2) {
-            found.add("t", &format!("{word} {next} {second}"), format!("{word} {next} {second}"));
-            found.add("s", &format!("{word} {second}"), format!("{word} … {second}"));
-        }
-        if let Some(third) = words.get(at + 3) {
-            found.add("s", &format!("{word} {third}"), format!("{word} … {third}"));
-        }
-    }
-    if let Some(first) = words.first() {
-        found.add("b", &format!("^ {first}"), String::new());
-    }
+    found.meaning(&concepts::concepts(&words), text.contains(['?', '\u{ff1f}', '\u{61f}']));
+    found.is_literal = true;
+    found.literal(&words.iter().map(String::as_str).collect::<Vec<_>>());
     found.all
 }
+
+/// Concepts that an answer about something else than messages has: what was ordered, where, when it comes.
+const OTHER_MATTERS: [Concept; 5] = ["ORDER", "CODE", "PLACE", "ARRIVE", "CHANGE"];
+/// Concepts between which an order is looked for.
+const REACH: usize = 4;
 
 #[derive(Default)]
 struct Found {
     all: Vec<Feature>,
+    is_literal: bool,
     seen: hashbrown::HashSet<usize>,
 }
 
@@ -67,7 +64,49 @@ impl Found {
         hasher.write(piece.as_bytes());
         let bucket = usize::try_from(hasher.finish() % (BUCKETS as u64)).unwrap_or(0);
         if self.seen.insert(bucket) {
-            self.all.push(Feature { bucket, shown });
+            self.all.push(Feature { bucket, shown, is_literal: self.is_literal });
+        }
+    }
+
+    /// What the words mean: each concept, which follow each other, and which go with other matters or a question.
+    fn meaning(&mut self, meant: &[Concept], asks: bool) {
+        let other = meant.iter().any(|concept| OTHER_MATTERS.contains(concept));
+        let about = format!("{}{}", if other { "o" } else { "-" }, if asks { "?" } else { "-" });
+        self.add("ka", &format!("{about} {}", meant.len().min(6)), String::new());
+        let mut before = "^";
+        for (at, concept) in meant.iter().enumerate() {
+            self.add("k", concept, String::new());
+            self.add("ko", &format!("{concept} {about}"), String::new());
+            let next = meant.get(at + 1).copied().unwrap_or("$");
+            self.add("kb", &format!("{concept} {next}"), String::new());
+            self.add("kt", &format!("{before} {concept} {next}"), String::new());
+            for later in meant.iter().skip(at + 1).take(REACH) {
+                self.add("ks", &format!("{concept} {later}"), String::new());
+                self.add("kp", &format!("{concept} {later} {about}"), String::new());
+            }
+            before = concept;
+        }
+        self.add("kb", &format!("^ {}", meant.first().unwrap_or(&"$")), String::new());
+    }
+
+    /// The words as they are written.
+    fn literal(&mut self, words: &[&str]) {
+        self.add("n", &words.len().min(8).to_string(), String::new());
+        for (at, word) in words.iter().enumerate() {
+            self.add("w", word, (*word).to_owned());
+            self.pieces(word);
+            let next = words.get(at + 1).copied().unwrap_or("$");
+            self.add("b", &format!("{word} {next}"), format!("{word} {next}"));
+            if let Some(second) = words.get(at + 2) {
+                self.add("t", &format!("{word} {next} {second}"), format!("{word} {next} {second}"));
+                self.add("s", &format!("{word} {second}"), format!("{word} … {second}"));
+            }
+            if let Some(third) = words.get(at + 3) {
+                self.add("s", &format!("{word} {third}"), format!("{word} … {third}"));
+            }
+        }
+        if let Some(first) = words.first() {
+            self.add("b", &format!("^ {first}"), String::new());
         }
     }
 
@@ -97,7 +136,7 @@ pub struct Likelihood {
 
 /// Reads a text.
 pub fn read(text: &str) -> Likelihood {
-    weigh(&features(&fold::words(text)), WEIGHTS)
+    weigh(&features(text), WEIGHTS)
 }
 
 /// What features weigh together, by weights as they are stored.
