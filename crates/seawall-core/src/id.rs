@@ -86,6 +86,8 @@ pub enum IdKind {
     Reconfirmation,
     /// `cln_`: a user base that is cleaned
     Cleaning,
+    /// `bnd_`: a new number on its way to a user
+    Binding,
 }
 
 impl IdKind {
@@ -125,6 +127,7 @@ impl IdKind {
             Self::Review => "rev_",
             Self::Reconfirmation => "rcf_",
             Self::Cleaning => "cln_",
+            Self::Binding => "bnd_",
         }
     }
 }

@@ -9,6 +9,7 @@
 //! [`client_ip`] and [`msisdn`] for the two identities that everything is keyed by.
 
 pub mod address;
+pub mod binding;
 pub mod blind;
 pub mod budget;
 pub mod client_ip;

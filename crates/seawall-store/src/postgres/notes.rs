@@ -63,7 +63,8 @@ impl Notes for PostgresStore {
     async fn swap_note(&self, before: Note, after: Note) -> Result<bool> {
         let mut conn = self.db.soon().await?;
         conn.begin().await?;
-        let sql = "SELECT key, tail, kind, scope, at, body FROM notes WHERE key = $1 AND kind = $2 FOR UPDATE";
+        let sql =
+            "SELECT key, tail, kind, scope, at, body FROM notes WHERE key = $1 AND kind = $2 FOR UPDATE";
         let row = conn.row(sql, &[&before.id.row(), &before.kind]).await?;
         let there = row.as_ref().map(|row| open(&self.db, row)).transpose()?;
         if there.as_ref() != Some(&before) {

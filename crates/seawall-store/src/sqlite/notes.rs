@@ -64,11 +64,8 @@ fn swap(turn: &Turn<'_>, before: &Note, after: &Note) -> Result<bool> {
     }
     let sealed = setup::seal_note(turn.view.vault(), after)?;
     let sql = "UPDATE notes SET at = ?1, body = ?2 WHERE row = ?3";
-    let changed = conn.prepare_cached(sql)?.execute(params![
-        after.when.as_millis(),
-        sealed,
-        before.id.row()
-    ])?;
+    let changed =
+        conn.prepare_cached(sql)?.execute(params![after.when.as_millis(), sealed, before.id.row()])?;
     Ok(changed > 0)
 }
 

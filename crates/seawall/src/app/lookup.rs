@@ -171,6 +171,22 @@ pub fn carrier(format: &Format, state: &NumberState) -> Option<Network> {
     state.operator.clone().or_else(|| original(format, state).filter(|_| stayed))
 }
 
+/// What providers and the operator's corrections say of a number that something is to be done with: asked within limits and
+/// budgets, else what is known without asking.
+pub async fn state(
+    app: &App,
+    caller: &Caller,
+    subaccount: &str,
+    number: ParsedNumber,
+) -> Result<NumberState, StoreError> {
+    let ask = LookUp { depth: Some(Depth::Live), listed: true, ..LookUp::free(subaccount, number) };
+    match Box::pin(look_up(app, caller, ask.clone())).await {
+        Ok(looked) => Ok(looked.state),
+        Err(Refusal::Unavailable(error)) => Err(error),
+        Err(_) => Ok(known(app, &ask).await?.0),
+    }
+}
+
 /// Whether a failure says that there is nobody.
 fn is_nobody(failure: LookupFailure) -> bool {
     matches!(failure, LookupFailure::SimDeactivated)

@@ -6,6 +6,7 @@ pub mod approve;
 pub mod audit;
 pub mod backtest;
 pub mod backup;
+pub mod bindings;
 pub mod budgets;
 pub mod cancel;
 pub mod cancel_verification;

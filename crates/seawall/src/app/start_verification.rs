@@ -69,6 +69,8 @@ pub struct StartVerification {
     pub terms: Terms,
     /// What for.
     pub purpose: Option<String>,
+    /// The binding that the code is for: it proves nothing elsewhere.
+    pub binding: Option<String>,
 }
 
 /// What was begun, or went on.
@@ -236,7 +238,7 @@ fn begun(
 }
 
 fn bound(ask: &StartVerification) -> Option<String> {
-    ask.lines.payment.as_ref().map(Payment::canonical)
+    ask.binding.clone().or_else(|| ask.lines.payment.as_ref().map(Payment::canonical))
 }
 
 fn resent(

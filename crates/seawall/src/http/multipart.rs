@@ -129,7 +129,8 @@ mod tests {
         let of = |text: &str| boundary(text);
         assert_eq!(of("multipart/form-data; boundary=abc").as_deref(), Some("abc"));
         assert_eq!(of("Multipart/Form-Data; charset=utf-8; Boundary=\"a b:c\"").as_deref(), Some("a b:c"));
-        for wrong in ["multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary="] {
+        for wrong in ["multipart/form-data", "multipart/mixed; boundary=a", "multipart/form-data; boundary="]
+        {
             assert_eq!(of(wrong), None, "{wrong}");
         }
         assert_eq!(of(&format!("multipart/form-data; boundary={}", "x".repeat(71))), None);

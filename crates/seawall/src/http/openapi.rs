@@ -97,6 +97,7 @@ fn frame() -> Value {
         "tags": [
             {"name": "decisions", "description": "Would it be sent, and why not?"},
             {"name": "verifications", "description": "One-time codes."},
+            {"name": "bindings", "description": "New numbers of users, and the consent of the number before."},
             {"name": "messages", "description": "Texts."},
             {"name": "operation", "description": "Health, metrics, this document."},
         ],

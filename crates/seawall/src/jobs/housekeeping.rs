@@ -9,7 +9,9 @@ use tokio::sync::watch;
 
 use crate::app::detection::Forget;
 use crate::app::signals::alerts as signals;
-use crate::app::{App, alarms, consent, detection, erasure, hits, incidents, keys, lists, masking, recorder};
+use crate::app::{
+    App, alarms, bindings, consent, detection, erasure, hits, incidents, keys, lists, masking, recorder,
+};
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
@@ -129,6 +131,7 @@ async fn expire_questions(app: &App) {
         consent::opt_in::expire(app).await?;
         consent::not_me::sweep(app).await?;
         consent::reviews::sweep(app).await?;
+        bindings::sweep(app).await?;
         consent::reconfirm::tend(app).await
     };
     if let Err(error) = done.await {

@@ -83,7 +83,7 @@ async fn what_is_unsure_waits_for_a_person() {
     let listed =
         async || gateway.admin("GET", path, None).await.expect(200)["data"].as_array().unwrap().clone();
     send(&gateway, json!({})).await.expect(201);
-    let text = "You people have no right to message me. Last warning.";
+    let text = "Stop, wait for me, I need the code again";
     answer(&gateway, text).await;
     until(async || listed().await.len() == 1).await;
     assert!(opt_outs(&gateway).await.is_empty());

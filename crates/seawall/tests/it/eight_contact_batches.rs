@@ -75,7 +75,8 @@ async fn a_table_becomes_contacts_and_a_blacklist_of_them_is_in_force() {
     let batch = uploaded(&run, file, &[("groups", &quiet.to_string())], 202).await;
     assert_eq!((&batch["fileName"], &batch["type"]), (&json!("mine.csv"), &json!("createContacts")));
     let over = done(&run, &batch).await;
-    let counts = ["totalRows", "errorRows", "duplicatedRows", "insertedRows", "mergedRows"].map(|n| over[n].as_u64());
+    let counts =
+        ["totalRows", "errorRows", "duplicatedRows", "insertedRows", "mergedRows"].map(|n| over[n].as_u64());
     assert_eq!((over["status"].as_str(), counts), (Some("completed"), [4, 1, 1, 1, 1].map(Some)));
     assert_eq!(over["errors"][0]["row"], 4);
     assert_eq!(message(&run, "+6591110002").await, 403, "the blacklist is in force");
@@ -123,7 +124,11 @@ async fn groups_are_copied_moved_and_deleted_with_their_contacts() {
         begun(&run, &relocate, query, None, 400).await;
     }
     let drop = format!("POST {GROUPS}/batches/deleteGroups");
-    for body in [json!({"ids": [a]}), json!({"ids": [], "deleteContacts": true}), json!({"ids": [7], "deleteContacts": true})] {
+    for body in [
+        json!({"ids": [a]}),
+        json!({"ids": [], "deleteContacts": true}),
+        json!({"ids": [7], "deleteContacts": true}),
+    ] {
         begun(&run, &drop, "", Some(body), 400).await;
     }
     let alone = json!({"ids": [a], "deleteContacts": false});
@@ -133,7 +138,9 @@ async fn groups_are_copied_moved_and_deleted_with_their_contacts() {
     done(&run, &begun(&run, &drop, "", Some(whole), 202).await).await;
     assert_eq!(members(&run, "?limit=1").await, 0);
     let unwanted = format!("POST {CONTACTS}/batches/deleteContacts");
-    for body in [json!({}), json!({"all": true, "ids": [1]}), json!({"ids": ["x"]}), json!({"msisdns": ["12"]})] {
+    for body in
+        [json!({}), json!({"all": true, "ids": [1]}), json!({"ids": ["x"]}), json!({"msisdns": ["12"]})]
+    {
         begun(&run, &unwanted, "", Some(body), 400).await;
     }
     done(&run, &uploaded(&run, &file, &[], 202).await).await;
@@ -155,7 +162,8 @@ async fn an_upload_goes_on_after_a_restart_and_an_erasure_reaches_into_it() {
     gateway.api("DELETE", "/v1/numbers/6592220007/data", None).await.expect(202);
     let account = format!("/api/v1/accounts/{}", gateway.first.account_id);
     for _ in 0..400 {
-        let now = gateway.api("GET", &format!("{account}/batches/{}", batch["id"].as_str().unwrap()), None).await;
+        let now =
+            gateway.api("GET", &format!("{account}/batches/{}", batch["id"].as_str().unwrap()), None).await;
         if now.expect(200)["status"] == "completed" {
             break;
         }

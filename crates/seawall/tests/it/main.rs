@@ -13,6 +13,7 @@ mod at_rest;
 mod backtest;
 mod backtest_day;
 mod backup;
+mod bindings;
 mod budgets;
 mod cleaning;
 mod cluster;

@@ -181,6 +181,9 @@ fn check_consent(settings: &Settings) -> Result<(), Wrong> {
     let texts = [
         ("consent.question", Some(&consent.question)),
         ("consent.reconfirm.question", Some(&consent.reconfirm.question)),
+        ("consent.bindings.new_text", Some(&consent.bindings.new_text)),
+        ("consent.bindings.old_text", Some(&consent.bindings.old_text)),
+        ("consent.bindings.notice", Some(&consent.bindings.notice)),
         ("consent.answers.stop", consent.answers.stop.as_ref()),
         ("consent.answers.start", consent.answers.start.as_ref()),
         ("consent.answers.help", consent.answers.help.as_ref()),
@@ -199,6 +202,23 @@ fn check_consent(settings: &Settings) -> Result<(), Wrong> {
         return Err(Wrong::field("consent.not_me", "is a duration from \"1h\" to \"7d\""));
     }
     let day = hour * 24;
+    let bindings = &consent.bindings;
+    for (field, text) in
+        [("consent.bindings.new_text", &bindings.new_text), ("consent.bindings.old_text", &bindings.old_text)]
+    {
+        if !text.contains("{code}") {
+            return Err(Wrong::field(field, "needs `{code}`"));
+        }
+    }
+    let waits = [
+        ("consent.bindings.hold", Some(bindings.hold)),
+        ("consent.bindings.lost_delay", bindings.lost_delay),
+    ];
+    for (field, wait) in waits {
+        if wait.is_some_and(|wait| !(hour..=day * 30).contains(&wait)) {
+            return Err(Wrong::field(field, "is a duration from \"1h\" to \"30d\""));
+        }
+    }
     if !(day..=day * 365).contains(&consent.reviews_kept) {
         return Err(Wrong::field("consent.reviews_kept", "is a duration from \"1d\" to \"365d\""));
     }

@@ -38,6 +38,7 @@ pub async fn note(
         note: Some(format!("by {by}")),
         at,
     };
+    super::super::bindings::not_me(app, actor, from).await?;
     let detail = json!({"by": by, "until": until});
     let audit = actor.entry(at, "opt-outs.create", &entry.id.show(IdKind::OptOut), detail.clone());
     let ends = Note {

@@ -7,6 +7,8 @@ use seawall_core::time::span;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::super::bindings::settings::BindingSettings;
+
 /// How far a STOP reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +71,8 @@ pub struct ConsentSettings {
     pub reviews_kept: Duration,
     /// Numbers that were confirmed long ago.
     pub reconfirm: Reconfirm,
+    /// New numbers of users.
+    pub bindings: BindingSettings,
 }
 
 /// Which numbers have to be confirmed again, and how.
@@ -107,6 +111,7 @@ impl Default for ConsentSettings {
             not_me: Duration::from_secs(24 * 3600),
             reviews_kept: Duration::from_secs(90 * 24 * 3600),
             reconfirm: Reconfirm::default(),
+            bindings: BindingSettings::default(),
         }
     }
 }

@@ -26,6 +26,30 @@ pub struct ConsentShape {
     pub reviews_kept: Option<String>,
     /// Which numbers have to be confirmed again, and how.
     pub reconfirm: Option<ReconfirmShape>,
+    /// How users change their numbers.
+    pub bindings: Option<BindingShape>,
+}
+
+/// How users change their numbers.
+#[derive(ToSchema)]
+#[schema(as = BindingSettings)]
+#[serde(deny_unknown_fields)]
+pub struct BindingShape {
+    /// How long a user waits who lost the old number, `1h` to `30d`; null: without the old number nothing is changed.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "72h")]
+    pub lost_delay: Option<String>,
+    /// So long after a number got another SIM card or owner, it is not bound and proves nothing, `1h` to `30d`.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", example = "7d")]
+    pub hold: Option<String>,
+    /// What the new number gets; with `{code}`.
+    #[schema(max_length = 480)]
+    pub new_text: Option<String>,
+    /// What the old number gets; with `{code}`.
+    #[schema(max_length = 480)]
+    pub old_text: Option<String>,
+    /// What the old number is told when it is said to be lost.
+    #[schema(max_length = 480)]
+    pub notice: Option<String>,
 }
 
 /// Numbers that were confirmed long ago, or that a lookup says have another owner.

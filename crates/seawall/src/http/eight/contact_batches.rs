@@ -17,9 +17,9 @@ use super::error::{Answer, Refusals, Refused};
 use super::fields::Fields;
 use crate::app::App;
 use crate::app::audit::Actor;
+use crate::app::contacts;
 use crate::app::contacts::batches::{self, Between, Job, MOST_OPEN, Row, Task, Upload};
 use crate::app::contacts::groups::{self, Group};
-use crate::app::contacts;
 use crate::http::multipart::{self, Part};
 
 /// Bytes of an upload: 8x8's 30 MB, and what is around the file.
@@ -128,7 +128,8 @@ fn table_text<'a>(file: &Part<'a>) -> Answer<&'a str> {
 fn group_ids(text: &str, all: &[(Group, usize)]) -> Answer<Vec<u64>> {
     let mut ids = Vec::new();
     for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let id = word.parse().map_err(|_| Refused::bad(1000, "Invalid form: groups are ids, comma-separated"))?;
+        let id =
+            word.parse().map_err(|_| Refused::bad(1000, "Invalid form: groups are ids, comma-separated"))?;
         if !all.iter().any(|(group, _)| group.id == id) {
             return Err(no_group(id));
         }
@@ -185,15 +186,15 @@ async fn unwanted(app: &App, body: &Value) -> Answer<Option<Vec<u64>>> {
     let mut all = ids;
     for (at, value) in msisdns.iter().enumerate() {
         let number = value.as_str().and_then(|text| Msisdn::parse(text, None).ok());
-        let number = number.ok_or_else(|| Refused::bad(1002, format!("Invalid MSISDN format: msisdns[{at}]")))?;
+        let number =
+            number.ok_or_else(|| Refused::bad(1002, format!("Invalid MSISDN format: msisdns[{at}]")))?;
         all.extend(stored(contacts::by_msisdn(app, number.msisdn).await)?.map(|contact| contact.number));
     }
     Ok(Some(all))
 }
 
 fn named(fields: &Fields<'_>, name: &str) -> Answer<Vec<u64>> {
-    let ids: Option<Vec<u64>> =
-        fields.list(name)?.unwrap_or_default().iter().map(Value::as_u64).collect();
+    let ids: Option<Vec<u64>> = fields.list(name)?.unwrap_or_default().iter().map(Value::as_u64).collect();
     ids.ok_or_else(|| Refused::bad(1000, format!("Invalid parameter: {name} is an array of ids")))
 }
 
@@ -201,7 +202,8 @@ fn named(fields: &Fields<'_>, name: &str) -> Answer<Vec<u64>> {
 fn between(call: &Call, groups: &[Group]) -> Answer<Between> {
     let id = |name: &str| {
         let id = call.query(name)?.and_then(|text| text.parse::<u64>().ok());
-        let id = id.ok_or_else(|| Refused::bad(1000, format!("Invalid parameter: {name} is the id of a group")))?;
+        let id =
+            id.ok_or_else(|| Refused::bad(1000, format!("Invalid parameter: {name} is the id of a group")))?;
         groups.iter().any(|group| group.id == id).then_some(id).ok_or_else(|| no_group(id))
     };
     let (from, to) = (id("from")?, id("to")?);

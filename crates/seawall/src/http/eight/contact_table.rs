@@ -59,7 +59,8 @@ fn columns(names: &[String]) -> Answer<Vec<Column>> {
     let columns: Vec<Column> = names.iter().map(|name| Column::of(name)).collect();
     for (at, column) in columns.iter().enumerate() {
         if *column != Column::Nothing && columns.iter().skip(at + 1).any(|other| other == column) {
-            let message = format!("Invalid parameter: two columns are the same, the {}th is one of them", at + 1);
+            let message =
+                format!("Invalid parameter: two columns are the same, the {}th is one of them", at + 1);
             return Err(Refused::bad(1000, message));
         }
     }
@@ -86,8 +87,7 @@ pub(super) fn rows(
     if lines.len() == 0 || lines.len() > MOST_ROWS {
         return Err(Refused::bad(1000, format!("Invalid file: it needs 1 to {MOST_ROWS} rows of contacts")));
     }
-    let mut upload =
-        Upload { total_rows: lines.len(), contact_groups: groups.len(), ..Upload::default() };
+    let mut upload = Upload { total_rows: lines.len(), contact_groups: groups.len(), ..Upload::default() };
     let into: Vec<Value> = groups.iter().map(|id| json!({"id": id})).collect();
     let (mut found, mut seen) = (Vec::<Row>::new(), HashMap::<Msisdn, usize>::new());
     for (number, cells) in lines {

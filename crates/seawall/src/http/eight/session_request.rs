@@ -72,6 +72,7 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
         client: Client { ip: fields.client_ip()?, ..Client::default() },
         terms: Terms::default(),
         purpose: None,
+        binding: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod batches;
+mod bindings;
 pub mod caller;
 mod cleanings;
 mod consents;
@@ -61,6 +62,11 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(cleanings::result))
         .routes(routes!(consents::create, consents::list))
         .routes(routes!(consents::get, consents::withdraw))
+        .routes(routes!(bindings::begin, bindings::list))
+        .routes(routes!(bindings::get, bindings::cancel))
+        .routes(routes!(bindings::send))
+        .routes(routes!(bindings::present))
+        .routes(routes!(bindings::lost))
         .routes(routes!(consents::record_opt_out))
         .routes(routes!(reconfirmations::list))
         .routes(routes!(reconfirmations::ask))

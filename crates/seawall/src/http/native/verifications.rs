@@ -123,6 +123,7 @@ fn asked(
         client,
         terms: read::terms(request.max_price, request.limit_keys, request.risk_check, request.decision_id)?,
         purpose: read::bounded("purpose", request.purpose, 64)?,
+        binding: None,
     })
 }
 
@@ -281,7 +282,7 @@ pub async fn approve(
     Ok(Json(VerificationView::new(&record, now)))
 }
 
-fn looked_at(done: &CodeChecked) -> Result<Json<CheckView>, Refused> {
+pub(super) fn looked_at(done: &CodeChecked) -> Result<Json<CheckView>, Refused> {
     let state = done.verification.lifecycle.at(done.at);
     match done.checked {
         Checked::Right | Checked::Wrong => Ok(Json(CheckView {

@@ -92,6 +92,7 @@ async fn start(node: &Running, key: &str, to: &ParsedNumber) -> Result<Done, Ref
         client: Client::default(),
         terms: Terms::default(),
         purpose: None,
+        binding: None,
     };
     Ok(Done::started(&start_verification(&node.app, &node.caller, ask, Some(wish)).await?))
 }

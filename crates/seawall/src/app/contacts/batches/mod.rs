@@ -201,18 +201,12 @@ pub async fn get(app: &App, id: Id) -> Result<Option<Job>, StoreError> {
 }
 
 /// Begins a job; `None` when too many wait. Once this has returned, it will be done.
-pub async fn begin(
-    app: &App,
-    actor: &Actor,
-    task: Task,
-    rows: Vec<Row>,
-) -> Result<Option<Job>, StoreError> {
+pub async fn begin(app: &App, actor: &Actor, task: Task, rows: Vec<Row>) -> Result<Option<Job>, StoreError> {
     if list(app).await?.iter().filter(|job| job.status.is_open()).count() >= MOST_OPEN {
         return Ok(None);
     }
     let now = app.now();
-    let mut job =
-        Job { id: app.ids.next(now)?, status: Status::Receiving, actor: actor.name.clone(), task };
+    let mut job = Job { id: app.ids.next(now)?, status: Status::Receiving, actor: actor.name.clone(), task };
     save(app, &job).await?;
     let detail = json!({"type": job.task.as_str(), "rows": rows.len()});
     let audit = actor.entry(now, "contacts.batch", &job.id.to_uuid(), detail);
