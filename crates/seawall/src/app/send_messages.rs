@@ -146,11 +146,17 @@ fn request(app: &App, caller: &Caller, subaccount: &str, operation: Operation, a
             ask.details.source.as_deref(),
         ),
         terms: ask.terms.clone(),
+        channel: channel(&ask.details),
         due: ask.due,
         segments: ask.sized.segments,
         price: price(app, ask.to.country, ask.sized.segments).map(|p| p.total),
         ..Request::new(operation, subaccount, &caller.key.id, &ask.to, caller.ip)
     }
+}
+
+/// What says how it is spoken is spoken.
+fn channel(details: &Details) -> Channel {
+    if details.voice.is_some() { Channel::Call } else { Channel::Sms }
 }
 
 fn message(
@@ -170,7 +176,7 @@ fn message(
         } else {
             MessageState::Queued
         },
-        channel: Channel::Sms,
+        channel: channel(&ask.details),
         verification: None,
         batch,
         due: ask.due.filter(|due| *due > screened.at),

@@ -117,3 +117,44 @@ async fn recordings() {
     run.call(&format!("POST {SUB}/recording-push-config"), &[], "", Some(config), 422).await;
     assert!(session["record"].as_bool().unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_says_what_a_flow_says() {
+    let run = run().await;
+    let post = format!("POST {SUB}/callflows");
+    let call =
+        |to: &str| json!({"action": "makeCall", "params": {"source": "6531580001", "destination": to}});
+    let say = json!({"action": "say", "params": {"text": "Your table is ready", "voiceProfile": "en-GB-Emma", "speed": 0.8, "repetition": 2}});
+    let end = json!({"action": "hangup"});
+    let flow = |steps: Value| json!({"callflow": steps, "validUntil": "2099-01-01T00:00:00.000Z"});
+    let made = run.call(&post, &[], "", Some(flow(json!([call(A), say, end]))), 200).await;
+    assert_eq!((&made["sessionStatus"], &made["statusCode"]), (&json!("CREATED"), &json!(1)));
+    let heard = run.gateway.phone(A, 1).await;
+    assert_eq!((&heard[0]["channel"], &heard[0]["text"]), (&json!("call"), &json!("Your table is ready")));
+    for (steps, status, code) in [
+        (json!([say, end]), 422, -1013),
+        (json!([call(A), call(B), end]), 422, -1011),
+        (json!([call("12"), say]), 422, -1017),
+        (json!([call(A), end, say]), 422, -1012),
+        (json!([call(A), say, say]), 422, -1010),
+        (
+            json!([call(A), {"action": "playFile", "params": {"fileUrl": "https://example.com/a.mp3"}}]),
+            400,
+            -1007,
+        ),
+        (json!([call(A), {"action": "say", "params": {"text": "x"}}]), 422, -1002),
+        (json!([]), 400, -1001),
+    ] {
+        let refused = run.call(&post, &[], "", Some(flow(steps.clone())), status).await;
+        assert_eq!(refused["statusCode"], code, "{steps}");
+    }
+    let late = json!({"callflow": [call(A), say], "validUntil": "2020-01-01T00:00:00.000Z"});
+    assert_eq!(run.call(&post, &[], "", Some(late), 422).await["statusCode"], -1015);
+    // A call is screened like a message: who opted out is not called.
+    run.gateway.admin("POST", "/admin/v1/opt-outs", Some(json!({"msisdn": B}))).await.expect(201);
+    let path = format!("/api/v1/subaccounts/{}/callflows", run.gateway.sub());
+    let refused = run.gateway.api("POST", &path, Some(flow(json!([call(B), say])))).await;
+    assert!(refused.headers.contains_key("seawall-decision-id"));
+    assert_eq!(refused.expect(403)["sessionStatus"], "NOT_CREATED");
+    run.gateway.raw("POST", &path, None, Some("{}"), &[]).await.expect(401);
+}

@@ -8,6 +8,7 @@
 
 mod balance;
 mod call;
+mod callflows;
 mod client;
 mod contact_batches;
 mod contact_table;
@@ -87,6 +88,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 /// The voice products: virtual numbers, voice webhooks, recordings.
 fn voice() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
+        .routes(routes!(callflows::create))
         .routes(routes!(voice_numbers::list))
         .routes(routes!(voice_numbers::get))
         .routes(routes!(voice_webhooks::list, voice_webhooks::set))
