@@ -197,7 +197,7 @@ impl Binding {
             Old::Needed | Old::Gone | Old::Proved(_) => {}
         }
         // Whoever has neither number cannot begin what is told to the old one.
-        if !self.new_proved.is_some_and(|at| at.plus(PROOF) > now) {
+        if self.new_proved.is_none_or(|at| at.plus(PROOF) <= now) {
             return Err(Refused::NewFirst);
         }
         let until = now.plus(delay.ok_or(Refused::NoAlternative)?);
