@@ -7,6 +7,7 @@
 
 mod counters;
 mod link;
+mod mend;
 mod node;
 mod oracle;
 mod people;
