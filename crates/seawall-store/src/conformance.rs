@@ -24,6 +24,14 @@ pub use fixtures::{acceptance, at, change, decision, id, message, msisdn, verifi
 
 use crate::{Directory, Ledger, Result};
 
+/// What a sealed value says: tests look there for what must be gone.
+pub struct Opened {
+    /// Table and column.
+    pub at: String,
+    /// As it was before it was sealed.
+    pub plain: Vec<u8>,
+}
+
 /// A backend under test.
 #[derive(Clone)]
 pub struct Backend {

@@ -58,6 +58,19 @@ impl Column {
         let place = self.place(vault, row).ok_or_else(|| crate::sealed::damaged("a row's key"))?;
         vault.seal(place, &vault.open_sealed(place, sealed)?)
     }
+
+    /// What a value says, for tests that look for what must not be there.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn opened(
+        &self,
+        vault: &Vault,
+        row: &str,
+        sealed: &[u8],
+    ) -> Result<crate::conformance::Opened> {
+        let place = self.place(vault, row).ok_or_else(|| crate::sealed::damaged("a row's key"))?;
+        let at = format!("{}.{}", self.table, self.column);
+        Ok(crate::conformance::Opened { at, plain: vault.open_sealed(place, sealed)? })
+    }
 }
 
 /// The columns of SQLite.

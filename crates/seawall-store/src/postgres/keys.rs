@@ -114,3 +114,22 @@ impl DataKeys for PostgresStore {
         Ok(all)
     }
 }
+
+#[cfg(any(test, feature = "conformance"))]
+impl PostgresStore {
+    /// Everything that is sealed in the database, opened.
+    pub async fn opened(&self) -> Result<Vec<crate::conformance::Opened>> {
+        let mut conn = self.db.patient().await?;
+        let mut found = Vec::new();
+        for column in &POSTGRES {
+            let Column { table, column: name, only, .. } = column;
+            let place = column.place_sql();
+            let sql = format!("SELECT ({place})::text, {name} FROM {table} WHERE length({name}) > 0{only}");
+            for row in conn.rows(&sql, &[]).await? {
+                let (place, sealed): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+                found.push(column.opened(&self.db.vault, &place, &sealed)?);
+            }
+        }
+        Ok(found)
+    }
+}

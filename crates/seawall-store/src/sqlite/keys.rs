@@ -123,3 +123,29 @@ impl DataKeys for SqliteStore {
         self.db.list(count).await
     }
 }
+
+#[cfg(any(test, feature = "conformance"))]
+impl SqliteStore {
+    /// Everything that is sealed in the database, opened.
+    pub async fn opened(&self) -> Result<Vec<crate::conformance::Opened>> {
+        self.db
+            .list(|view| {
+                let mut found = Vec::new();
+                for column in &SQLITE {
+                    let Column { table, column: name, only, .. } = column;
+                    let place = column.place_sql();
+                    let sql = format!(
+                        "SELECT CAST({place} AS TEXT), {name} FROM {table} WHERE length({name}) > 0{only}"
+                    );
+                    let mut select = view.conn.prepare(&sql)?;
+                    let mut rows = select.query([])?;
+                    while let Some(row) = rows.next()? {
+                        let (place, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                        found.push(column.opened(view.vault(), &place, &sealed)?);
+                    }
+                }
+                Ok(found)
+            })
+            .await
+    }
+}

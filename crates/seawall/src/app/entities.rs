@@ -391,6 +391,8 @@ pub struct Template {
 pub struct TestNumber {
     /// `tnr_…`
     pub id: String,
+    /// The keyed hash of the number: documents are told apart by it, because their names are not sealed.
+    pub key: String,
     /// E.164 with `+`.
     pub msisdn: String,
     /// The code.

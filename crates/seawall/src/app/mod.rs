@@ -55,6 +55,7 @@ pub mod snapshot;
 pub mod start_verification;
 pub mod texts;
 pub mod tombstones;
+pub mod unfit;
 pub mod velocities;
 pub mod who;
 pub mod without_counters;

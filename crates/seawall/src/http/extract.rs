@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::door;
 use super::problem::Problem;
 use super::strict::{self, NotAccepted, Repeats};
+use crate::app::unfit::{without_digits, without_values};
 
 /// A JSON body.
 #[derive(Clone, Debug)]
@@ -87,9 +88,10 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Prob
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let path = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(error) => error.path().to_string(),
+        Err(error) => without_digits(&error.path().to_string()),
         Ok(_) => ".".to_owned(),
     };
+    let error = without_values(&error.to_string());
     match path.as_str() {
         "." => Problem::new(
             StatusCode::BAD_REQUEST,
@@ -110,7 +112,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         strict::query(parts.uri.query().unwrap_or_default(), Repeats::Refused)?;
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Query(query.0)).map_err(|error| {
-            let detail = format!("The query of the URL does not fit: {}.", error.body_text());
+            let detail =
+                format!("The query of the URL does not fit: {}.", without_values(&error.body_text()));
             Problem::new(StatusCode::BAD_REQUEST, "invalid-query", detail)
         })
     }
@@ -122,7 +125,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
         path.map(|path| Path(path.0)).map_err(|error| {
-            let detail = format!("The path does not fit: {}.", error.body_text());
+            let detail = format!("The path does not fit: {}.", without_values(&error.body_text()));
             Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
         })
     }
@@ -173,7 +176,7 @@ mod tests {
         malformed-json: The body is not JSON: expected value at line 1 column 8.
         invalid-request: The body does not fit: missing field `to` at line 1 column 2.
         invalid-request: The field `form` does not fit: unknown field `form`, expected `to` or `client` at line 1 column 17.
-        invalid-request: The field `client.port` does not fit: invalid type: string "80", expected u16 at line 1 column 32.
+        invalid-request: The field `client.port` does not fit: invalid type: string, expected u16 at line 1 column 32.
         malformed-json: The body is not JSON: trailing characters at line 1 column 13.
         malformed-json: The body is not JSON: expected value at line 1 column 7.
         malformed-json: The body has the key `client.port` twice, again before byte 36; send it once.

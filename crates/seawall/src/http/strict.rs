@@ -13,6 +13,7 @@ mod query;
 use axum::http::StatusCode;
 
 use super::problem::Problem;
+use crate::app::unfit::without_digits;
 
 pub use head::head;
 pub use json::{MAX_DEPTH, NotAccepted, check as json};
@@ -64,7 +65,7 @@ impl From<Fault> for Problem {
 fn shown(name: &str) -> String {
     const AT_MOST: usize = 64;
     let safe = |c: char| if c.is_control() { '?' } else { c };
-    let mut shown: String = name.chars().take(AT_MOST).map(safe).collect();
+    let mut shown: String = without_digits(name).chars().take(AT_MOST).map(safe).collect();
     if name.chars().nth(AT_MOST).is_some() {
         shown.push('…');
     }

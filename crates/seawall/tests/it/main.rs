@@ -16,6 +16,7 @@ mod backup;
 mod bindings;
 mod budgets;
 mod cleaning;
+mod canaries;
 mod cluster;
 mod common;
 mod config;

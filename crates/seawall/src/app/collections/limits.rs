@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::super::App;
 use super::super::entities::collection;
+use super::super::unfit::without_digits;
 use super::around::Around;
 use super::shapes::{CountsShape, ModeShape, OperationShape, SubjectShape};
 use super::subaccounts::{label, short};
@@ -215,7 +216,9 @@ fn build(id: String, built_in: bool, input: LimitInput, around: &Around) -> Resu
     around.check_subaccount("subaccount_id", input.subaccount_id.as_deref())?;
     let per = per(&input.per)?;
     if input.quota == 0 || input.quota > MAX_QUOTA {
-        return Err(Wrong::field("quota", format!("{} is out of range; use 1 to {MAX_QUOTA}", input.quota)));
+        let problem =
+            format!("{} is out of range; use 1 to {MAX_QUOTA}", without_digits(&input.quota.to_string()));
+        return Err(Wrong::field("quota", problem));
     }
     let counts = input.counts.unwrap_or_default();
     Ok(Limit {

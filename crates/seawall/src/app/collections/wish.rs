@@ -5,6 +5,8 @@ use seawall_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::super::unfit::{without_digits, without_values};
+
 /// Why a change was not made, or a thing not shown.
 #[derive(Debug)]
 pub enum Wrong {
@@ -99,7 +101,7 @@ pub fn read<T: DeserializeOwned>(body: Value) -> Result<T, Wrong> {
         return Err(Wrong::field("(body)", "must be a JSON object"));
     }
     serde_path_to_error::deserialize::<_, T>(body).map_err(|error| {
-        let (path, problem) = (error.path().to_string(), error.inner().to_string());
+        let (path, problem) = (without_digits(&error.path().to_string()), error.inner().to_string());
         let inner = ["missing field `", "unknown field `"].iter().find_map(|prefix| named(&problem, prefix));
         Wrong::Field { field: place(&path, inner), problem: words(&problem) }
     })
@@ -121,11 +123,11 @@ fn place(path: &str, named: Option<&str>) -> String {
     }
 }
 
-/// Serde's words, without the value when it is text: it may be a secret in the wrong place.
+/// Serde's words, without the value: it may be a secret in the wrong place.
 fn words(error: &str) -> String {
     match error.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected ")) {
         Some((_, expected)) => format!("is text, expected {expected}"),
-        None => error.replace("unknown field", "no such field"),
+        None => without_values(error).replace("unknown field", "no such field"),
     }
 }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::auth::Admin;
 use crate::app::collections::opt_outs::number;
+use crate::app::unfit::without_values;
 use crate::app::{App, lookup};
 use crate::http::extract::{Json, Path};
 use crate::http::native::answers::Refused;
@@ -125,8 +126,9 @@ pub async fn tell(
     Json(input): Json<SandboxLookupInput>,
 ) -> Result<(StatusCode, axum::Json<serde_json::Value>), Refused> {
     let msisdn = number("msisdn", &input.msisdn)?;
-    let facts = serde_json::from_value::<FactsInput>(input.facts.clone().into())
-        .map_err(|error| Problem::field("facts", format!("The facts do not fit: {error}.")))?;
+    let facts = serde_json::from_value::<FactsInput>(input.facts.clone().into()).map_err(|error| {
+        Problem::field("facts", format!("The facts do not fit: {}.", without_values(&error.to_string())))
+    })?;
     let facts = state(facts)?;
     let says = match input.fail.as_deref() {
         None | Some("none") => Ok(facts),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::app::unfit::without_digits;
 use crate::http::native::answers::Refused;
 use crate::http::problem::Problem;
 
@@ -41,7 +42,10 @@ pub fn size(limit: Option<usize>) -> Result<usize, Refused> {
     match limit {
         None => Ok(USUAL),
         Some(limit) if (1..=MOST).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Problem::field("limit", format!("`limit` is {limit}; use 1 to {MOST}.")).into()),
+        Some(limit) => {
+            let detail = without_digits(&format!("`limit` is {limit}; use 1 to {MOST}."));
+            Err(Problem::field("limit", detail).into())
+        }
     }
 }
 
