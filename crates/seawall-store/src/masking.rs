@@ -140,6 +140,8 @@ pub struct CallFilter {
     pub session: Option<Id>,
     /// For one virtual number.
     pub mask: Option<Msisdn>,
+    /// From or to this number.
+    pub party: Option<Msisdn>,
 }
 
 /// Sessions and calls. Every method is one whole, atomic, durable step.

@@ -18,6 +18,7 @@ use crate::intel::OperatorCode;
 #[derive(Clone)]
 pub struct Matcher<T> {
     numbers: Shards<u64, T>,
+    hashes: Shards<u64, T>,
     ranges: Shards<u64, T>,
     range_lengths: Lengths,
     v4: Shards<(u8, u32), T>,
@@ -37,6 +38,7 @@ impl<T> Default for Matcher<T> {
     fn default() -> Self {
         Matcher {
             numbers: Shards::default(),
+            hashes: Shards::default(),
             ranges: Shards::default(),
             range_lengths: Lengths::default(),
             v4: Shards::default(),
@@ -91,6 +93,7 @@ impl<T: Clone> Matcher<T> {
     pub fn insert(&mut self, part: &Part, said: T) {
         match part {
             Part::Msisdn(number) => self.numbers.insert(number.as_u64(), said),
+            Part::NumberHash(hash) => self.hashes.insert(*hash, said),
             Part::NumberRange(range) => {
                 self.range_lengths.add(range.len());
                 self.ranges.insert(range.as_u64(), said);
@@ -117,6 +120,7 @@ impl<T: Clone> Matcher<T> {
     pub fn remove(&mut self, part: &Part, is_it: impl Fn(&T) -> bool) -> bool {
         match part {
             Part::Msisdn(number) => self.numbers.remove(&number.as_u64(), is_it),
+            Part::NumberHash(hash) => self.hashes.remove(hash, is_it),
             Part::NumberRange(range) => {
                 let gone = self.ranges.remove(&range.as_u64(), is_it);
                 if gone {
@@ -152,6 +156,7 @@ impl<T: Clone> Matcher<T> {
     pub fn of(&self, part: &Part, see: &mut dyn FnMut(&T)) {
         match part {
             Part::Msisdn(number) => self.numbers.get(&number.as_u64()).for_each(see),
+            Part::NumberHash(hash) => self.hashes.get(hash).for_each(see),
             Part::NumberRange(range) => self.ranges.get(&range.as_u64()).for_each(see),
             Part::Ip(IpNet::V4(net)) => {
                 self.v4.get(&v4_key(net.network().to_bits(), net.prefix_len())).for_each(see);
@@ -173,6 +178,7 @@ impl<T: Clone> Matcher<T> {
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         let keep = &keep;
         self.numbers.retain(|_, t| keep(t));
+        self.hashes.retain(|_, t| keep(t));
         self.asns.retain(|_, t| keep(t));
         self.countries.retain(|_, t| keep(t));
         self.ip_countries.retain(|_, t| keep(t));
@@ -189,6 +195,7 @@ impl<T: Clone> Matcher<T> {
     /// Everything that is said of any part of a request, in no defined order.
     pub fn each(&self, subject: &Subject<'_>, see: &mut dyn FnMut(&T)) {
         self.numbers.get(&subject.to.as_u64()).for_each(&mut *see);
+        subject.to_hash.iter().for_each(|hash| self.hashes.get(hash).for_each(&mut *see));
         if !self.ranges.is_empty() {
             for range in self.range_lengths.iter().filter_map(|l| NumberRange::of(subject.to, l)) {
                 self.ranges.get(&range.as_u64()).for_each(&mut *see);
@@ -234,6 +241,7 @@ mod tests {
     fn subject(to: u64, ip: &str) -> Subject<'static> {
         Subject {
             to: Msisdn::from_u64(to).unwrap(),
+            to_hash: None,
             country: Country::parse("SG").unwrap(),
             operator: None,
             ip: ClientIp::parse(ip),
@@ -288,6 +296,7 @@ mod tests {
         let mut matcher = Matcher::default();
         for (kind, text) in [
             (ListKind::Msisdn, "+6591234567"),
+            (ListKind::Msisdn, "hash:0000000000000007"),
             (ListKind::Asn, "64496"),
             (ListKind::Country, "SG"),
             (ListKind::IpCountry, "DE"),
@@ -301,6 +310,7 @@ mod tests {
         let mut all = subject(6_591_234_567, "203.0.113.9");
         assert_eq!(said(&matcher, &all), ["+6591234567", "SG"]);
         all = Subject {
+            to_hash: Some(7),
             operator: OperatorCode::parse("52501"),
             asn: Some(64_496),
             ip_country: Country::parse("DE"),
@@ -309,10 +319,10 @@ mod tests {
             device: Some("d1"),
             ..all
         };
-        assert_eq!(said(&matcher, &all).len(), 8);
+        assert_eq!(said(&matcher, &all).len(), 9);
         // A user's name is compared as it is, and a device is no user.
         let other = Subject { user: Some("U1"), device: Some("u1"), ..all };
-        assert_eq!(said(&matcher, &other).len(), 6);
+        assert_eq!(said(&matcher, &other).len(), 7);
     }
 
     proptest! {

@@ -17,11 +17,16 @@ const MAX_NAME: usize = 256;
 /// The prefix of IPv4-mapped IPv6 addresses, `::ffff:0:0/96`.
 const MAPPED_PREFIX: u8 = 96;
 
+/// How the keyed hash of a number begins, 16 hexadecimal digits before its end.
+const HASH: &str = "hash:";
+
 /// A value that an entry or a suspension names.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Part {
     /// A number.
     Msisdn(Msisdn),
+    /// A number that was erased: its keyed hash ([`crate::blind::BlindIndex::msisdn`]) is all that is left.
+    NumberHash(u64),
     /// Numbers that begin alike.
     NumberRange(NumberRange),
     /// The end user's address or network: truncated, IPv4-mapped IPv6 folded.
@@ -75,7 +80,10 @@ impl Part {
     /// Reads a value in any usual spelling.
     pub fn parse(kind: ListKind, text: &str) -> Result<Self, PartError> {
         match kind {
-            ListKind::Msisdn => Ok(Part::Msisdn(Msisdn::parse(text, None)?.msisdn)),
+            ListKind::Msisdn => match number_hash(text) {
+                Some(hash) => Ok(Part::NumberHash(hash)),
+                None => Ok(Part::Msisdn(Msisdn::parse(text, None)?.msisdn)),
+            },
             ListKind::NumberRange => {
                 NumberRange::parse(text).map(Part::NumberRange).ok_or(PartError::NumberRange)
             }
@@ -98,6 +106,7 @@ impl Part {
     pub fn text(&self) -> String {
         match self {
             Part::Msisdn(number) => number.to_e164(),
+            Part::NumberHash(hash) => format!("{HASH}{hash:016x}"),
             Part::NumberRange(range) => range.to_string(),
             Part::Ip(net) => network_text(*net),
             Part::Asn(asn) => asn.to_string(),
@@ -140,6 +149,12 @@ impl std::fmt::Debug for Part {
 /// A sender ID as it is compared.
 pub(super) fn folded(sender: &str) -> String {
     sender.strip_prefix('+').unwrap_or(sender).to_ascii_lowercase()
+}
+
+fn number_hash(text: &str) -> Option<u64> {
+    let digits = text.trim().strip_prefix(HASH)?;
+    let whole = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
 }
 
 fn network(text: &str) -> Option<IpNet> {
@@ -185,6 +200,8 @@ fn name(text: &str) -> Result<Box<str>, PartError> {
 pub struct Subject<'a> {
     /// The recipient.
     pub to: Msisdn,
+    /// The recipient's keyed hash, for entries of numbers that were erased.
+    pub to_hash: Option<u64>,
     /// The recipient's country.
     pub country: Country,
     /// The operator that the recipient's range was given to.
@@ -208,6 +225,7 @@ impl<'a> Subject<'a> {
     pub fn of(request: &'a Request, ip: Option<&IpFacts>, number: Option<&NumberFacts>) -> Self {
         Subject {
             to: request.to,
+            to_hash: None,
             country: request.country,
             operator: number.and_then(|facts| facts.mccmnc),
             ip: request.client.ip,
@@ -235,6 +253,7 @@ mod tests {
             (ListKind::Msisdn, "+65 9123-4567", "+6591234567"),
             (ListKind::Msisdn, "006591234567", "+6591234567"),
             (ListKind::Msisdn, "6591234567", "+6591234567"),
+            (ListKind::Msisdn, " hash:00FF0123456789ab", "hash:00ff0123456789ab"),
             (ListKind::NumberRange, "998 93 412", "+99893412"),
             (ListKind::Ip, "203.0.113.77/24", "203.0.113.0/24"),
             (ListKind::Ip, "203.0.113.7/32", "203.0.113.7"),
@@ -259,6 +278,7 @@ mod tests {
         for (kind, wrong) in [
             (ListKind::Msisdn, "hello"),
             (ListKind::Msisdn, ""),
+            (ListKind::Msisdn, "hash:0123"),
             (ListKind::NumberRange, "+0"),
             (ListKind::Ip, "203.0.113.7:80"),
             (ListKind::Ip, "203.0.113.0/33"),

@@ -114,6 +114,28 @@ pub(super) async fn a_session_is_found_by_either_pair(directory: &Arc<dyn Direct
     Ok(())
 }
 
+/// A session and a call.
+pub(super) async fn some(directory: &Arc<dyn Directory>) -> Result<(MaskRecord, CallRecord)> {
+    let session =
+        directory.open_mask(record(1, 1, 2)?, masks(1)?, at(1)).await?.ok_or(StoreError::Conflict)?;
+    let call = directory.keep_call(call(5, &session, "c1")).await?;
+    Ok((session, call))
+}
+
+/// They are what they were.
+pub(super) async fn some_are_there(
+    directory: &Arc<dyn Directory>,
+    (session, call): (MaskRecord, CallRecord),
+) -> Result<()> {
+    assert_eq!(directory.mask_of(session.session.b, session.session.mask).await?.as_ref(), Some(&session));
+    let of = CallFilter { party: Some(session.session.b), ..CallFilter::default() };
+    assert_eq!(directory.calls(of, ALL).await?, [call.clone()]);
+    let of = CallFilter { party: Some(msisdn(77)?), ..CallFilter::default() };
+    assert!(directory.calls(of, ALL).await?.is_empty());
+    assert_eq!(directory.call(call.id).await?, Some(call));
+    Ok(())
+}
+
 pub(super) async fn calls_are_kept_once_and_say_how_a_number_does(
     directory: &Arc<dyn Directory>,
 ) -> Result<()> {
@@ -140,8 +162,11 @@ pub(super) async fn calls_are_kept_once_and_say_how_a_number_does(
     assert_eq!(directory.call_named("twilio", "c1").await?, None);
     let of = CallFilter { session: Some(session.id), ..CallFilter::default() };
     assert_eq!(directory.calls(of, ALL).await?, [other, ended]);
-    let mask =
-        CallFilter { mask: Some(session.session.mask), subaccount: Some("other".to_owned()), session: None };
+    let mask = CallFilter {
+        mask: Some(session.session.mask),
+        subaccount: Some("other".to_owned()),
+        ..CallFilter::default()
+    };
     assert!(directory.calls(mask, ALL).await?.is_empty());
     let results = directory.last_results(session.session.mask, 9).await?;
     assert_eq!(results, [(at(5), CallResult::Completed)]);

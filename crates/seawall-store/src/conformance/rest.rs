@@ -261,6 +261,7 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     };
     directory.add_opt_out(opt_out, audit(2)).await?;
     let rest = more(&directory, &ledger).await?;
+    let masked = super::masking::some(&directory).await?;
     let newest = ledger.newest_row().await?;
     ledger.close().await;
     assert!(matches!(ledger.ping().await, Err(StoreError::Unavailable(_))), "closed");
@@ -280,6 +281,7 @@ pub(super) async fn everything_is_there_after_a_restart(open: impl Fn() -> Backe
     let log: Vec<AuditEntry> = directory.audit_log(Page { before: None, limit: 9 }).await?;
     assert_eq!(log.len(), 2);
     more_is_there(&directory, &ledger, rest).await?;
+    super::masking::some_are_there(&directory, masked).await?;
     let retained = Retention { messages: Duration::ZERO, ..Retention::default() };
     while ledger.prune(at(60_000), &retained).await? {}
     assert_eq!(Id::new(newest, 0).at(), at(42));

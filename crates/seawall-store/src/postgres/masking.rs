@@ -223,13 +223,16 @@ impl Masks for PostgresStore {
 
     async fn calls(&self, filter: CallFilter, page: Page) -> Result<Vec<CallRecord>> {
         let mask = filter.mask.map(|mask| number_hash(&self.db.vault, mask));
+        let party = filter.party.map(|party| number_hash(&self.db.vault, party));
         let session = filter.session.map(Id::row);
         let (before, limit) =
             (page.before.unwrap_or(i64::MAX), i64::try_from(page.limit).unwrap_or(i64::MAX));
         let rest = "WHERE key < $1 AND ($2::text IS NULL OR sub = $2) AND ($3::bigint IS NULL OR session = $3) \
-             AND ($4::bigint IS NULL OR mask = $4) ORDER BY key DESC LIMIT $5";
+             AND ($4::bigint IS NULL OR mask = $4) AND ($5::bigint IS NULL OR caller = $5 OR callee = $5) \
+             ORDER BY key DESC LIMIT $6";
         let mut conn = self.db.soon().await?;
-        calls(&self.db, &mut conn, rest, &[&before, &filter.subaccount, &session, &mask, &limit]).await
+        let values: Values<'_> = &[&before, &filter.subaccount, &session, &mask, &party, &limit];
+        calls(&self.db, &mut conn, rest, values).await
     }
 
     async fn last_results(&self, mask: Msisdn, limit: usize) -> Result<Vec<(Timestamp, CallResult)>> {

@@ -357,3 +357,36 @@ async fn what_an_old_data_key_sealed_is_sealed_again() {
     };
     conformance::run_persistent(again).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_column_of_bytes_is_sealed_or_known_not_to_be() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap().close().await;
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let task = tokio::spawn(connection);
+    // Partitions have the columns of their table.
+    let sql = "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
+         AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'bytea'::regtype";
+    let rows = client.query(sql, &[]).await.unwrap();
+    // Keyed hashes, states, and names of subaccounts; wrapped keys.
+    let plain = [
+        ("messages", "dims"),
+        ("messages", "progress"),
+        ("checkpoints", "body"),
+        ("allows", "body"),
+        ("data_keys", "wrapped"),
+    ];
+    for row in &rows {
+        let named = (row.get::<_, &str>(0), row.get::<_, &str>(1));
+        let sealed = crate::tables::POSTGRES.iter().any(|c| (c.table, c.column) == named);
+        assert!(sealed != plain.contains(&named), "{named:?}");
+    }
+    assert_eq!(rows.len(), crate::tables::POSTGRES.len() + plain.len());
+    for table in ["mask_sessions", "mask_calls"] {
+        assert!(crate::tables::POSTGRES.iter().any(|c| c.table == table), "{table}");
+    }
+    drop(client);
+    let _ = task.await;
+}

@@ -50,6 +50,8 @@ pub struct Erased {
     pub allow_entries: u64,
     /// Deny and other entries of lists that stay as a keyed hash.
     pub deny_entries: u64,
+    /// Exports of its messages that were asked for, deleted.
+    pub exports: u64,
     /// What the sandbox's lookup was told.
     pub sandbox: u64,
 }

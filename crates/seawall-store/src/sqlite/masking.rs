@@ -302,6 +302,8 @@ impl Masks for SqliteStore {
             newest.and("sub = ?", filter.subaccount.map(Value::from));
             newest.and("session = ?", filter.session.map(|session| session.row().into()));
             newest.and("mask = ?", filter.mask.map(|mask| number_hash(view.vault(), mask).into()));
+            let party = filter.party.map(|party| number_hash(view.vault(), party).into());
+            newest.and("(caller = ? OR callee = ?)", party);
             let (rest, values) = newest.limited(page);
             calls(view, &rest, values)
         };

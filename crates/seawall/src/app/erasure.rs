@@ -6,21 +6,19 @@
 
 use std::time::Duration;
 
-use seawall_core::client_ip::ClientIp;
-use seawall_core::country::Country;
-use seawall_core::facts::Facts;
 use seawall_core::id::{Id, IdKind};
-use seawall_core::list::{ListEffect, ListHit, ListKind};
+use seawall_core::list::ListEffect;
 use seawall_core::message::MessageState;
-use seawall_core::msisdn::{Msisdn, NumberKind, ParsedNumber};
-use seawall_core::request::{Operation, Request};
+use seawall_core::msisdn::Msisdn;
 use seawall_store::StoreError;
 use seawall_store::records::{Cursor, Erased, Erasing, ErasureJob, MessageFilter, Page};
 use serde_json::{Value, json};
 
 use super::audit::Actor;
 use super::cancel::canceled;
-use super::{App, detection, lists, masking, receipts, recorder, tombstones};
+use super::collections::Wrong;
+use super::entities::collection;
+use super::{App, detection, lists, masking, number_data, receipts, recorder, tombstones};
 
 /// How long the answer to a request waits for its erasure.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -108,6 +106,7 @@ async fn erase(app: &App, mut job: ErasureJob) -> Result<Option<ErasureJob>, Sto
         return Ok(None);
     }
     of_lists(app, number, &mut job.erasing.erased).await?;
+    of_exports(app, number, &mut job.erasing.erased).await?;
     job.erasing.erased.sandbox += u64::from(app.sandbox_lookup.forget(&number.to_e164()));
     app.enumeration.forget(number);
     app.cleanings.forget(number);
@@ -125,31 +124,48 @@ async fn take_back(app: &App, number: Msisdn) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// An allow entry goes. A deny entry stays in force.
+/// An allow entry goes. Any other stays in force, as a keyed hash.
 async fn of_lists(app: &App, number: Msisdn, erased: &mut Erased) -> Result<(), StoreError> {
-    let named = |hit: &ListHit| hit.kind == ListKind::Msisdn;
-    for hit in hits(app, number).into_iter().filter(named) {
-        if hit.effect == ListEffect::Allow {
-            let removed = lists::entries::delete(app, &Actor::system(), &hit.list, &hit.entry).await;
-            erased.allow_entries += u64::from(removed.is_ok());
+    for (list, entry) in lists::entries::of_number(app, number) {
+        let done = if list.effect == ListEffect::Allow {
+            let id = entry.show(IdKind::Entry);
+            lists::entries::delete(app, &Actor::system(), &list.name, &id).await
         } else {
-            erased.deny_entries += 1;
+            lists::entries::forget(app, &list, entry).await
+        };
+        match done {
+            Ok(()) if list.effect == ListEffect::Allow => erased.allow_entries += 1,
+            Ok(()) => erased.deny_entries += 1,
+            // Somebody else deleted it just now.
+            Err(Wrong::Missing(_)) => {}
+            Err(Wrong::Store(error)) => return Err(error),
+            Err(other) => {
+                return Err(StoreError::Unavailable(format!("an entry of {}: {other:?}", list.name)));
+            }
         }
     }
     Ok(())
 }
 
-fn hits(app: &App, msisdn: Msisdn) -> Vec<ListHit> {
-    let number = ParsedNumber { msisdn, country: Country::GLOBAL, kind: NumberKind::Unknown, valid: true };
-    let nobody = ClientIp::from_ip(std::net::Ipv4Addr::UNSPECIFIED.into());
-    let request = Request::new(Operation::Lookup, "", "", &number, nobody);
-    app.lists.hits(&request, &Facts::default(), app.now())
+/// Exports of the number's messages are forgotten: the job names it.
+async fn of_exports(app: &App, number: Msisdn, erased: &mut Erased) -> Result<(), StoreError> {
+    let digits = number.digits();
+    let all = app.store.directory.documents(collection::EXPORTS).await?;
+    for one in all.iter().filter(|one| one.body.to_string().contains(&digits)) {
+        let audit =
+            Actor::system().entry(app.now(), "exports.erase", one.id.get(..8).unwrap_or_default(), json!({}));
+        erased.exports += u64::from(app.store.directory.delete(collection::EXPORTS, &one.id, audit).await?);
+    }
+    Ok(())
 }
 
 /// Signs the receipt; the number itself is forgotten with this step.
 async fn finish(app: &App, mut job: ErasureJob) -> Result<(), StoreError> {
     let Some(number) = job.number.take().and_then(Msisdn::from_u64) else { return Ok(()) };
-    job.receipt = Some(receipts::sign(app, &receipt(app, &job, number))?);
+    job.receipt = Some(receipts::sign(
+        app,
+        &receipt(app, &job, number, number_data::settings(app, number).await?.len()),
+    )?);
     // Before the number is forgotten: a backup that knows it may be restored one day.
     let hash = app.store.vault.index().msisdn(number);
     tombstones::append(app.config.data_dir(), hash, app.now())
@@ -158,7 +174,7 @@ async fn finish(app: &App, mut job: ErasureJob) -> Result<(), StoreError> {
 }
 
 /// What was where, and what stays.
-fn receipt(app: &App, job: &ErasureJob, number: Msisdn) -> Value {
+fn receipt(app: &App, job: &ErasureJob, number: Msisdn, settings: usize) -> Value {
     let erased = &job.erasing.erased;
     let limits = "until the rows of its messages reach their retention";
     json!({
@@ -178,13 +194,16 @@ fn receipt(app: &App, job: &ErasureJob, number: Msisdn) -> Value {
             "consents_contacts_and_answers": erased.notes,
             "masking_sessions_and_calls": erased.masking,
             "allow_entries": erased.allow_entries,
+            "exports": erased.exports,
             "sandbox_lookup": erased.sandbox,
         },
         "kept": [
             {"what": "opt-outs", "as": "keyed hash", "count": erased.opt_outs,
                 "why": "so that nothing is sent to the number", "until": "START, or an operator deletes them"},
-            {"what": "deny entries", "as": "sealed entry", "count": erased.deny_entries,
+            {"what": "deny entries", "as": "keyed hash", "count": erased.deny_entries,
                 "why": "so that the number stays refused", "until": "an operator deletes them"},
+            {"what": "test numbers, virtual numbers and rules", "as": "sealed setting", "count": settings,
+                "why": "an operator set them up", "until": "an operator deletes them"},
             {"what": "send times", "as": "keyed hash", "count": erased.messages,
                 "why": "so that limits hold", "until": limits},
             {"what": "failure counts", "as": "keyed hash", "why": "so that codes cannot be guessed on",

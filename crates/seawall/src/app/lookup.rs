@@ -206,7 +206,7 @@ async fn last_confirmed(app: &App, ask: &LookUp) -> Result<Option<Timestamp>, St
 /// Asks detection about the number's range, the lists about the number itself.
 fn risk_of(app: &App, screened: &Screened, format: &Format, confirmed: Option<Timestamp>) -> Risk {
     let snapshot = app.snapshot.load();
-    let lists = app.lists.hits(&screened.request, &screened.facts, screened.at);
+    let lists = app.lists.hits(app.store.vault.index(), &screened.request, &screened.facts, screened.at);
     let history = History { known: confirmed.is_some(), last_confirmed_at: confirmed, ..History::default() };
     let asked = Request { to: range(screened.request.to), ..screened.request.clone() };
     let number = screened.facts.number.as_ref();

@@ -35,6 +35,7 @@ pub mod lists;
 pub mod lookup;
 pub mod masking;
 pub mod models;
+pub mod number_data;
 pub mod number_history;
 pub mod outbox;
 pub mod outcome;

@@ -226,7 +226,7 @@ async fn gather(
     });
     facts.history = known.map(|known| history(app, request, known, now));
     if needs.lists {
-        facts.lists = Fact::Known(app.lists.hits(request, &facts, now));
+        facts.lists = Fact::Known(app.lists.hits(app.store.vault.index(), request, &facts, now));
     }
     (facts, open)
 }

@@ -11,12 +11,11 @@ const TO: &str = "+6598765432";
 const DIGITS: &str = "98765432";
 
 /// The receipt's payload, after its signature was verified with the published keys alone.
-async fn verified(gateway: &Gateway, jws: &str) -> Value {
+pub fn verified(keys: &Value, jws: &str) -> Value {
     let parts: Vec<&str> = jws.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("not a JWS: {jws}") };
     let decode = |part: &str| BASE64.decode(part).unwrap();
     let header: Value = serde_json::from_slice(&decode(header)).unwrap();
-    let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
     let public = decode(key["x"].as_str().unwrap());
     let signed = jws.rsplit_once('.').unwrap().0;
@@ -107,7 +106,8 @@ async fn an_erased_number_is_nowhere_and_the_receipt_says_what_was_where() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         job = gateway.api("GET", erased["url"].as_str().unwrap(), None).await.expect(200);
     }
-    let receipt = verified(&gateway, job["receipt"].as_str().unwrap_or_else(|| panic!("{job}"))).await;
+    let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
+    let receipt = verified(&keys, job["receipt"].as_str().unwrap_or_else(|| panic!("{job}")));
     assert_eq!((&receipt["number"], &receipt["id"]), (&json!("+659876xxxx"), &erased["id"]));
     let count = |what: &str| receipt["erased"][what].as_u64().unwrap();
     assert!(count("messages") >= 3, "{receipt}");
@@ -137,6 +137,47 @@ async fn an_erased_number_is_nowhere_and_the_receipt_says_what_was_where() {
     let gateway = gateway.restart().await;
     assert!(!answers(&gateway).await.contains(DIGITS));
     assert_eq!(on_disk(&gateway, DIGITS), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deny_entry_of_an_erased_number_stays_in_force_as_a_keyed_hash() {
+    let gateway = Gateway::without_detection().await;
+    let entries = "/admin/v1/lists/deny-msisdn/entries";
+    let entry = json!({"value": TO, "note": "quokka fraud"});
+    let made = gateway.admin("POST", entries, Some(entry)).await.expect(201);
+    let mut job = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
+    while job["status"] != "done" {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        job = gateway.api("GET", job["url"].as_str().unwrap(), None).await.expect(200);
+    }
+    let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
+    let receipt = verified(&keys, job["receipt"].as_str().unwrap());
+    let kept =
+        receipt["kept"].as_array().unwrap().iter().find(|kept| kept["what"] == "deny entries").unwrap();
+    assert_eq!((&kept["as"], &kept["count"]), (&json!("keyed hash"), &json!(1)));
+    let mut gateway = gateway;
+    for restart in [false, true] {
+        if restart {
+            gateway = gateway.restart().await;
+        }
+        let shown = gateway.admin("GET", entries, None).await.expect(200)["data"].clone();
+        let hash = format!("hash:{}", receipt["number_hash"].as_str().unwrap());
+        assert_eq!((&shown[0]["value"], &shown[0]["note"]), (&json!(hash), &Value::Null));
+        let refused =
+            gateway.api("POST", "/v1/messages", Some(json!({"to": TO, "text": "x"}))).await.expect(403);
+        assert_eq!(refused["code"], "deny-entry");
+        let other = json!({"to": "+6598765433", "text": "x"});
+        gateway.api("POST", "/v1/messages", Some(other)).await.expect(201);
+        if restart {
+            let found =
+                gateway.admin("GET", &format!("{entries}?value=%2B65{DIGITS}"), None).await.expect(200);
+            assert_eq!(found["data"][0]["id"], made["id"], "an operator finds it by the number");
+            let path = format!("{entries}/{}", made["id"].as_str().unwrap());
+            gateway.admin("DELETE", &path, None).await.expect(204);
+            gateway.api("POST", "/v1/messages", Some(json!({"to": TO, "text": "x"}))).await.expect(201);
+            return;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

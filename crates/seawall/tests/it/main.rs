@@ -62,6 +62,7 @@ mod native_verifications;
 mod nodes;
 mod nodes_hung;
 mod nodes_killed;
+mod number_data;
 mod operation;
 mod plans;
 mod postgres;

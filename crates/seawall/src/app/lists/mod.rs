@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use seawall_core::blind::BlindIndex;
 use seawall_core::facts::Facts;
 use seawall_core::list::{List, ListHit, ListIndex, Part, Subject};
 use seawall_core::request::Request;
@@ -52,8 +53,10 @@ impl Lists {
     }
 
     /// Entries that name a part of a request.
-    pub fn hits(&self, request: &Request, facts: &Facts, now: Timestamp) -> Vec<ListHit> {
-        self.index.load().hits(&Subject::of(request, facts.ip.as_ref(), facts.number.as_ref()), now)
+    pub fn hits(&self, blind: &BlindIndex, request: &Request, facts: &Facts, now: Timestamp) -> Vec<ListHit> {
+        let subject = Subject::of(request, facts.ip.as_ref(), facts.number.as_ref());
+        let subject = Subject { to_hash: Some(blind.msisdn(request.to)), ..subject };
+        self.index.load().hits(&subject, now)
     }
 
     /// Changes a copy and puts it in force.

@@ -321,7 +321,14 @@ async fn changed(app: &App, request: Request) -> Answer<Response> {
     let before = found(app, call.param("contactId").to_owned()).await?;
     let (patch, _) = call.json(app.config.server.max_body).await?;
     let groups = counted(app).await?;
-    let (msisdn, body) = understood(&json_patch::apply(&shown(&before, &groups), &patch)?, &groups)?;
+    let mut wanted = json_patch::apply(&shown(&before, &groups), &patch)?;
+    // Shown without `+`, it could be taken for a national number of the contact's country.
+    if let (Some(same), Some(text)) = (before.msisdn, wanted.pointer_mut("/addresses/msisdn"))
+        && *text == Value::from(same.digits())
+    {
+        *text = same.to_e164().into();
+    }
+    let (msisdn, body) = understood(&wanted, &groups)?;
     if let Some(msisdn) = msisdn.filter(|_| msisdn != before.msisdn)
         && stored(contacts::by_msisdn(app, msisdn).await)?.is_some()
     {

@@ -53,10 +53,10 @@ impl From<ErasureJob> for ErasureView {
     }
 }
 
-/// An erasure reaches into all subaccounts, so the key has to reach there, too.
-async fn whole_account(app: &App, caller: &Caller) -> Result<(), Refused> {
+/// What is kept about a number lies in all subaccounts, so the key has to reach there, too.
+pub(super) async fn whole_account(app: &App, caller: &Caller) -> Result<(), Refused> {
     if caller.key.subaccounts.is_some() {
-        let detail = "An erasure reaches into all subaccounts; use a key that is not restricted to some.";
+        let detail = "This reaches into all subaccounts; use a key that is not restricted to some.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "scope-missing", detail).into());
     }
     let first = app.snapshot.load().subaccounts.keys().min().cloned().ok_or(Refusal::NotFound)?;

@@ -15,6 +15,7 @@ mod masking;
 mod masking_views;
 mod message_view;
 mod messages;
+mod number_data;
 pub mod numbers;
 mod once;
 pub mod read;
@@ -73,6 +74,6 @@ pub fn router(config: &Config) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(masking::create, masking::list))
         .routes(routes!(masking::get, masking::patch, masking::delete))
         .routes(routes!(masking::calls))
-        .routes(routes!(erasures::erase))
+        .routes(routes!(number_data::export, erasures::erase))
         .routes(routes!(erasures::get))
 }

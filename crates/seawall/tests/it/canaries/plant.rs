@@ -24,10 +24,10 @@ pub async fn everything(w: &World) {
     wrong(w).await;
 }
 
-fn client(w: &World, label: &str) -> Value {
+fn client(w: &World, label: &str, to: &str) -> Value {
     let of = |part: &str| w.secret(&format!("{label} {part}"));
     json!({"ip": "203.0.113.77", "user_agent": of("user agent"), "device_token": of("device token"),
-        "fingerprint": of("fingerprint"), "user_id": w.number(&format!("{label} user id")),
+        "fingerprint": of("fingerprint"), "user_id": to,
         "headers": {"x-own": of("header")}})
 }
 
@@ -107,8 +107,9 @@ async fn lists(w: &World) {
 async fn native(w: &World) {
     let hook =
         format!("http://127.0.0.1:9/{}?k={}", w.secret("callback's path"), w.secret("callback's query"));
-    let message = json!({"to": w.number("message"), "text": format!("Dear {}", w.secret("message's text")),
-        "client": client(w, "message"), "callback_url": hook, "source": "Acme",
+    let to = w.number("message");
+    let message = json!({"to": to, "text": format!("Dear {}", w.secret("message's text")),
+        "client": client(w, "message", &to), "callback_url": hook, "source": "Acme",
         "client_message_id": w.secret("client message id")});
     let key = w.secret("idempotency key");
     let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
@@ -131,8 +132,9 @@ async fn native(w: &World) {
     let batch = json!({"messages": messages, "client_batch_id": w.secret("batch id")});
     w.api(2, "POST", "/v1/messages/batch", batch).await;
     for purpose in ["message", "login"] {
-        let ask = json!({"to": w.number("decision"), "purpose": purpose, "text": w.secret("decision's text"),
-            "client": client(w, "decision"), "metadata": {"k": w.secret("decision's metadata")},
+        let to = w.number("decision");
+        let ask = json!({"to": to, "purpose": purpose, "text": w.secret("decision's text"),
+            "client": client(w, "decision", &to), "metadata": {"k": w.secret("decision's metadata")},
             "limit_keys": {}});
         let made = w.api(2, "POST", "/v1/decisions", ask).await;
         let id = made["id"].as_str().unwrap();
@@ -147,11 +149,12 @@ async fn native(w: &World) {
 
 async fn checks(w: &World) {
     for n in 0..5 {
-        let start = json!({"to": w.number("verification"), "client": client(w, "verification"),
+        let to = w.number("verification");
+        let start = json!({"to": to, "client": client(w, "verification", &to),
             "brand": w.secret("brand"), "purpose": w.secret("purpose")});
         let begun = w.api(2, "POST", "/v1/verifications", start.clone()).await;
         let path = format!("/v1/verifications/{}/check", begun["id"].as_str().unwrap());
-        let check = json!({"code": w.secret("wrong code"), "client": client(w, "check")});
+        let check = json!({"code": w.secret("wrong code"), "client": client(w, "check", &to)});
         w.api(2, "POST", &path, check).await;
         // Too soon: a refusal, which is recorded too.
         let soon = Said { text: Some(start.to_string()), headers: &[("content-type", "application/json")] };
