@@ -129,7 +129,7 @@ pub(super) async fn some_are_there(
 ) -> Result<()> {
     assert_eq!(directory.mask_of(session.session.b, session.session.mask).await?.as_ref(), Some(&session));
     let of = CallFilter { party: Some(session.session.b), ..CallFilter::default() };
-    assert_eq!(directory.calls(of, ALL).await?, [call.clone()]);
+    assert_eq!(directory.calls(of, ALL).await?, std::slice::from_ref(&call));
     let of = CallFilter { party: Some(msisdn(77)?), ..CallFilter::default() };
     assert!(directory.calls(of, ALL).await?.is_empty());
     assert_eq!(directory.call(call.id).await?, Some(call));

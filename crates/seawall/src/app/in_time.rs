@@ -2,6 +2,7 @@
 //! refills them from the ledger does not find it. So the refilling waits for what is under way, and what is under way
 //! for longer looks once more whether the windows are those that it was charged in.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use seawall_store::StoreError;
@@ -34,7 +35,9 @@ async fn problem<'a>(app: &App, all: impl Iterator<Item = &'a Screened> + Clone)
         return Err(StoreError::Unavailable(why));
     }
     let old = |counted: &(Instant, u64)| counted.0.elapsed() > FRESH;
-    for (_, filling) in all.filter_map(|one| one.made.counted).filter(old) {
+    let fillings: BTreeSet<u64> =
+        all.filter_map(|one| one.made.counted).filter(old).map(|(_, n)| n).collect();
+    for filling in fillings {
         if !app.store.counters.still(filling).await? {
             let why = "the windows of the limits were lost while the request was under way".to_owned();
             return Err(StoreError::Unavailable(why));

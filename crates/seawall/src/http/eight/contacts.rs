@@ -324,7 +324,7 @@ async fn changed(app: &App, request: Request) -> Answer<Response> {
     let mut wanted = json_patch::apply(&shown(&before, &groups), &patch)?;
     // Shown without `+`, it could be taken for a national number of the contact's country.
     if let (Some(same), Some(text)) = (before.msisdn, wanted.pointer_mut("/addresses/msisdn"))
-        && *text == Value::from(same.digits())
+        && text.as_str() == Some(&same.digits())
     {
         *text = same.to_e164().into();
     }
