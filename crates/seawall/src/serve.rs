@@ -1,7 +1,7 @@
 //! Boot in one straight line: store, clock, app, jobs, listener; and back down the same way.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -181,9 +181,18 @@ async fn init_if_empty(store: &Store) -> Result<Option<Initialised>, String> {
 
 /// Starts everything and returns once requests are answered.
 pub async fn start(config: Config) -> Result<Running, String> {
+    start_with(config, |_| Ok(())).await
+}
+
+/// The same; the first key of a new installation is kept before anybody is served.
+async fn start_with(
+    config: Config,
+    keep: impl FnOnce(&Initialised) -> Result<(), String>,
+) -> Result<Running, String> {
     let intel = intel::Intel::open(&config.intel)?;
     let store = open(&config).await.map_err(|e| e.to_string())?;
     let initialised = init_if_empty(&store).await?;
+    initialised.as_ref().map_or(Ok(()), keep)?;
     let newest = store.ledger.newest_row().await.map_err(|e| e.to_string())?;
     let clock = Arc::new(clock(&store, newest));
     let recovery = store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
@@ -314,10 +323,10 @@ async fn serve_doors(
 pub async fn run(config: Config) -> Result<(), String> {
     let dir = config.data_dir().to_path_buf();
     let secure = config.tls.is_some();
-    let running = start(config).await?;
+    let file = dir.join("first-key.json");
+    let running = start_with(config, |first| keep_first_key(&file, first)).await?;
     let base = format!("{}://{}", if secure { "https" } else { "http" }, running.addr);
     if let Some(first) = &running.initialised {
-        let file = keep_first_key(&dir, first)?;
         greet(&base, first, &file);
     }
     tracing::info!(listen = %running.addr, "ready");
@@ -328,10 +337,9 @@ pub async fn run(config: Config) -> Result<(), String> {
 }
 
 /// The first key and the admin token, readable by the owner only.
-fn keep_first_key(dir: &Path, first: &Initialised) -> Result<PathBuf, String> {
+fn keep_first_key(path: &Path, first: &Initialised) -> Result<(), String> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let path = dir.join("first-key.json");
     let text = serde_json::to_string_pretty(first).map_err(|e| e.to_string())?;
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
     let mut file = std::fs::OpenOptions::new()
@@ -339,10 +347,9 @@ fn keep_first_key(dir: &Path, first: &Initialised) -> Result<PathBuf, String> {
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&path)
+        .open(path)
         .map_err(failed)?;
-    writeln!(file, "{text}").map_err(failed)?;
-    Ok(path)
+    writeln!(file, "{text}").map_err(failed)
 }
 
 fn greet(base: &str, first: &Initialised, file: &Path) {

@@ -137,8 +137,9 @@ async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box
         }
         if sends && decision.send.is_some() {
             note_number(app, &request, &dimensions, now).await;
-            made = Made::of(policy, all, at);
-            (made.within, made.counted) = (begun.elapsed(), Some((charging, filling)));
+            made = Made::of(policy, all, at.unwrap_or(now));
+            // Windows that go by the caller's time are this node's own: they are not lost.
+            (made.within, made.counted) = (begun.elapsed(), at.map(|_| (charging, filling)));
         }
     }
     if let Some(redeemed) = request.terms.redeems {
@@ -158,15 +159,15 @@ async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box
     Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, made }))
 }
 
-/// Charges the limits; gives those without room, how much room the tightest has left, and when that was by the
-/// counters' clock.
+/// Charges the limits; gives those without room, how much room the tightest has left, and when that was where the
+/// counters have a clock of their own.
 async fn within_limits(
     app: &App,
     policy: &Policy,
     all: &[Charge],
     sends: bool,
     now: Timestamp,
-) -> (Fact<Vec<Exceeded>>, Option<NamedRoom>, Timestamp) {
+) -> (Fact<Vec<Exceeded>>, Option<NamedRoom>, Option<Timestamp>) {
     let answer = charge(app, policy, all, sends, now).await;
     if let Fact::Known(answer) = &answer
         && sends
@@ -174,7 +175,7 @@ async fn within_limits(
         app.alarms.note_spent(policy, &answer.spent, now);
     }
     let room = answer.known().and_then(|answer| named(policy, answer.tightest?));
-    let at = answer.known().and_then(|answer| answer.at).unwrap_or(now);
+    let at = answer.known().and_then(|answer| answer.at);
     (answer.map(|answer| answer.exceeded), room, at)
 }
 

@@ -87,7 +87,10 @@ impl IntoResponse for NotCreated {
     operation_id = "eight_callflow",
     params(("subAccountId" = String, Path)),
     request_body = Object,
-    responses((status = 200, description = "The call will be made.", body = Object)),
+    responses(
+        (status = 200, description = "The call will be made.", body = Object),
+        (status = "default", description = "Why there is no call, as 8x8's voice product says it.", body = Object)
+    ),
     security(("api_key" = []))
 )]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response {

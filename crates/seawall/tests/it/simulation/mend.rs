@@ -61,8 +61,7 @@ impl Link {
                     let found = finish(world.store.message(None, *id)).ok().flatten();
                     let stands = |message: &MessageRecord| {
                         let changed = message.progress.changed_at;
-                        let as_claimed =
-                            world.is(Bug::GivenBackTwice) || since.is_none_or(|since| changed == Some(since));
+                        let as_claimed = since.is_none_or(|since| changed == Some(since));
                         ours && message.state == *state && as_claimed
                     };
                     found.filter(stands)

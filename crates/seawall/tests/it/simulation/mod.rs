@@ -277,7 +277,6 @@ fn planted_mistakes_are_found() {
         Bug::AcknowledgedEarly,
         Bug::RefusedIsSent,
         Bug::ClaimForgotten,
-        Bug::GivenBackTwice,
         Bug::ChecksUncounted,
         Bug::NumberLogged,
         Bug::TextKept,

@@ -41,8 +41,6 @@ pub enum Bug {
     RefusedIsSent,
     /// A claim whose answer was lost leaves its messages with nobody.
     ClaimForgotten,
-    /// What was claimed and is sent by nobody goes back to the queue as often as the answer to that is lost.
-    GivenBackTwice,
     /// The last lock on a verification is missing: a code is looked at as often as somebody asks.
     ChecksUncounted,
     /// A number goes into the log.
