@@ -1,20 +1,22 @@
-//! Spoken codes through an 8x8-style call flow: call, say, hang up.
+//! Calls through an 8x8-style call flow: codes and texts that are spoken, and calls of several steps.
 
 mod answer;
+mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Client, Url};
+use seawall_core::callflow::Step;
 use seawall_core::message::Channel;
 use seawall_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::settings::{Reader, resolve};
 use crate::{
-    Callback, Connector, Echo, ErrorClass, Health, Outgoing, Secret, SettingsError, Submission, Surroundings,
-    web,
+    CallAsked, Callback, Connector, Echo, ErrorClass, Health, Outgoing, Secret, SettingsError, SpeechProfile,
+    Submission, Surroundings, web,
 };
 
 const KEYS: [&str; 7] =
@@ -80,7 +82,7 @@ impl Connector for Callflow {
             return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
         let text = spoken(message.text.reveal());
-        if text.chars().count() > TEXT_AT_MOST {
+        if message.steps.is_empty() && text.chars().count() > TEXT_AT_MOST {
             let detail = format!("the spoken text is longer than {TEXT_AT_MOST} characters");
             return Submission::Refused { class: ErrorClass::InvalidFormat, detail };
         }
@@ -103,6 +105,34 @@ impl Connector for Callflow {
     fn callback(&self, callback: &Callback) -> Result<Vec<Echo>, String> {
         answer::summary(&callback.body)
     }
+
+    fn carries_steps(&self) -> bool {
+        true
+    }
+
+    async fn voices(&self) -> Option<Result<Vec<SpeechProfile>, String>> {
+        let mut url = self.settings.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop().push("speech-profiles");
+        }
+        let request = self.client.get(url).bearer_auth(self.api_key.reveal()).send();
+        Some(match request.await {
+            Ok(response) if response.status().is_success() => match web::read_body(response).await {
+                Ok(body) => steps::voices(&body),
+                Err(problem) => Err(problem.to_owned()),
+            },
+            Ok(response) => Err(format!("HTTP {}", response.status().as_u16())),
+            Err(error) => Err(error.without_url().to_string()),
+        })
+    }
+
+    fn asked(&self, callback: &Callback) -> Option<CallAsked> {
+        steps::asked(&callback.body)
+    }
+
+    fn told(&self, asked: &CallAsked, steps: &[Step]) -> Value {
+        steps::told(asked, steps)
+    }
 }
 
 impl Callflow {
@@ -112,19 +142,21 @@ impl Callflow {
         // A language stands where no voice was chosen: the API takes either.
         let configured = self.settings.voice_profile.as_deref();
         let profile = voice.profile.as_deref().or(configured).unwrap_or(&voice.language);
-        let mut body = json!({
-            "clientRequestId": message.id,
-            "callflow": [
-                {"action": "makeCall", "params": {"source": source, "destination": message.to.reveal()}},
-                {"action": "say", "params": {
-                    "text": text,
-                    "voiceProfile": profile,
-                    "repetition": voice.repetition.clamp(1, 3),
-                    "speed": if voice.speed.is_finite() { voice.speed.clamp(0.5, 2.0) } else { 1.0 },
-                }},
-                {"action": "hangup"},
-            ],
-        });
+        let call =
+            json!({"action": "makeCall", "params": {"source": source, "destination": message.to.reveal()}});
+        let mut flow = vec![call];
+        if message.steps.is_empty() {
+            flow.push(json!({"action": "say", "params": {
+                "text": text,
+                "voiceProfile": profile,
+                "repetition": voice.repetition.clamp(1, 3),
+                "speed": if voice.speed.is_finite() { voice.speed.clamp(0.5, 2.0) } else { 1.0 },
+            }}));
+            flow.push(json!({"action": "hangup"}));
+        } else {
+            flow.extend(message.steps.iter().map(steps::action));
+        }
+        let mut body = json!({"clientRequestId": message.id, "callflow": flow});
         if let (Some(until), Some(body)) = (message.validity.and_then(valid_until), body.as_object_mut()) {
             body.insert("validUntil".to_owned(), Value::String(until.to_rfc3339()));
         }

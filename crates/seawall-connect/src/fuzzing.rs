@@ -33,6 +33,7 @@ fn message() -> Outgoing {
         to: Secret::new("+6591234567"),
         from: Some("Sea\"wall".to_owned()),
         text: Secret::new("482913 is your code & {to} \u{1f600}\n"),
+        steps: Vec::new(),
         encoding: Encoding::Gsm7,
         channel: Channel::Sms,
         voice: Voice::default(),

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use seawall_core::callflow::Step;
 use seawall_core::message::Channel;
 use seawall_core::segments::Encoding;
 use seawall_core::time::Timestamp;
@@ -44,6 +45,8 @@ pub struct Outgoing {
     pub from: Option<String>,
     /// What the recipient reads or hears.
     pub text: Secret,
+    /// What happens in a call when that is more than the text being said; only for who carries such calls.
+    pub steps: Vec<Step>,
     /// How the text is encoded on the air.
     pub encoding: Encoding,
     /// SMS or voice call.
@@ -164,6 +167,42 @@ pub struct Echoed {
     pub echo: Echo,
 }
 
+/// A voice of a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeechProfile {
+    /// Its name.
+    #[serde(rename = "speechProfileCode")]
+    pub code: String,
+    /// BCP 47 tag of what it speaks.
+    #[serde(rename = "localeCode", default)]
+    pub locale: String,
+    /// That language in words.
+    #[serde(rename = "localeDescription", default)]
+    pub description: String,
+    /// `F` or `M`.
+    #[serde(default)]
+    pub gender: String,
+}
+
+/// A provider asks what is to happen next in a call that it makes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallAsked {
+    /// The reference that [`Submission::Accepted`] gave.
+    pub reference: String,
+    /// Keys that were pressed, when some were awaited and came. They may be a secret.
+    pub keys: Option<Secret>,
+    /// The provider's name of the event.
+    pub event: Option<String>,
+}
+
+/// Without the keys.
+impl std::fmt::Debug for CallAsked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallAsked").field("reference", &self.reference).finish_non_exhaustive()
+    }
+}
+
 /// Whether a provider can be used right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
@@ -200,6 +239,26 @@ pub trait Connector: Send + Sync {
     /// Understands a provider's callback (receipts by HTTP). `Err` says what was wrong with it.
     fn callback(&self, _callback: &Callback) -> Result<Vec<Echo>, String> {
         Err("this provider has no callbacks".to_owned())
+    }
+
+    /// Whether it carries calls of several steps ([`Outgoing::steps`]): files, keys, more than one text.
+    fn carries_steps(&self) -> bool {
+        false
+    }
+
+    /// The voices that it has, when it can say so.
+    async fn voices(&self) -> Option<Result<Vec<SpeechProfile>, String>> {
+        None
+    }
+
+    /// Understands a callback that asks what is to happen next in a call. `None`: it is something else.
+    fn asked(&self, _callback: &Callback) -> Option<CallAsked> {
+        None
+    }
+
+    /// What happens next, as the provider wants to hear it.
+    fn told(&self, _asked: &CallAsked, _steps: &[Step]) -> serde_json::Value {
+        serde_json::Value::Null
     }
 
     /// How deep it looks numbers up; `None` if it does not.

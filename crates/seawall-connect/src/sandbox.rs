@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::lookup::{Asked, Depth, Looked, NumberState};
 use crate::settings::{ERROR_CLASSES, Reader, class_of, pick};
-use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, Submission};
+use crate::{Connector, ErrorClass, Health, Outgoing, SettingsError, SpeechProfile, Submission};
 
 const KEYS: [&str; 4] = ["delay_ms", "fail_with", "outcome", "per_number"];
 const NUMBERS_AT_MOST: usize = 1000;
@@ -51,6 +51,14 @@ const MAGIC: [(&str, Outcome); 10] = [
     ("+447700900008", Outcome::Refused(ErrorClass::ContentFiltered)),
     ("+447700900009", Outcome::Refused(ErrorClass::Denied)),
     ("+447700900010", Outcome::Refused(ErrorClass::ProviderFault)),
+];
+
+/// Voices that the sandbox claims to have; it takes any other as well.
+const VOICES: [(&str, &str, &str); 4] = [
+    ("en-US-Jenny", "English (United States)", "F"),
+    ("en-GB-Emma", "English (United Kingdom)", "F"),
+    ("de-DE-Katja", "German (Germany)", "F"),
+    ("id-ID-Andika", "Indonesian (Indonesia)", "M"),
 ];
 
 #[derive(Debug)]
@@ -170,6 +178,23 @@ impl Connector for Sandbox {
 
     fn health(&self) -> Health {
         Health::Up
+    }
+
+    /// The phone shows what would be heard; nobody presses a key on it.
+    fn carries_steps(&self) -> bool {
+        true
+    }
+
+    async fn voices(&self) -> Option<Result<Vec<SpeechProfile>, String>> {
+        Some(Ok(VOICES
+            .iter()
+            .map(|(code, description, gender)| SpeechProfile {
+                code: (*code).to_owned(),
+                locale: code.split('-').take(2).collect::<Vec<_>>().join("-"),
+                description: (*description).to_owned(),
+                gender: (*gender).to_owned(),
+            })
+            .collect()))
     }
 
     fn looks_up(&self) -> Option<Depth> {

@@ -12,6 +12,7 @@ pub(crate) fn message(text: &str) -> Outgoing {
         to: Secret::new("+6591234567"),
         from: Some("Seawall".to_owned()),
         text: Secret::new(text),
+        steps: Vec::new(),
         encoding: Encoding::Gsm7,
         channel: Channel::Sms,
         voice: Voice::default(),

@@ -12,6 +12,7 @@ pub mod address;
 pub mod binding;
 pub mod blind;
 pub mod budget;
+pub mod callflow;
 pub mod client_ip;
 pub mod code;
 pub mod consent;

@@ -150,6 +150,20 @@ pub fn segment(text: &str, choice: EncodingChoice) -> Result<Segmentation, Segme
     }
 }
 
+/// The size of a text that is spoken. It is not cut into parts, so none is too long: beyond [`MAX_SEGMENTS`] it counts
+/// as so many. What is empty counts as one.
+pub fn spoken(text: &str) -> Segmentation {
+    let offender = text.chars().find(|c| !is_gsm7(*c));
+    let encoding = if offender.is_some() { Encoding::Ucs2 } else { Encoding::Gsm7 };
+    let segments = cuts(text, encoding).len().clamp(1, MAX_SEGMENTS);
+    Segmentation {
+        encoding,
+        segments: u8::try_from(segments).unwrap_or(u8::MAX),
+        units: u16::try_from(units(text, encoding)).unwrap_or(u16::MAX),
+        offender,
+    }
+}
+
 /// The text of each part. No character is ever cut in two. Whether a text is GSM-7 at all, [`segment`] says.
 pub fn split(text: &str, encoding: Encoding) -> Vec<String> {
     let mut rest = text;

@@ -84,6 +84,7 @@ pub async fn run(open: impl Fn() -> Backend) -> Result<()> {
     masking::a_session_is_found_by_either_pair(&open().directory).await?;
     masking::calls_are_kept_once_and_say_how_a_number_does(&open().directory).await?;
     masking::masks_are_erased_and_forgotten(&open()).await?;
+    masking::a_session_and_its_answer_are_one(&open()).await?;
     directory::the_audit_log_and_key_uses_are_kept(&open().directory).await
 }
 

@@ -1,6 +1,7 @@
 //! Number masking: sessions, the pairs of caller and virtual number that name them, and calls.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::records::Page;
+use crate::records::{Idempotent, Page};
 
 /// A masking session. Everything but the subaccount is sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +121,16 @@ impl std::fmt::Debug for CallRecord {
     }
 }
 
+/// The answer to a request that opens a session, to be kept under its idempotency key together with the session: which
+/// virtual number it names is only known when it is chosen.
+#[derive(Clone)]
+pub struct KeepAnswer {
+    /// Scope and key, as in [`Idempotent::key`].
+    pub key: String,
+    /// The answer that names the session as it was opened.
+    pub render: Arc<dyn Fn(&MaskRecord) -> Idempotent + Send + Sync>,
+}
+
 /// Which sessions.
 #[derive(Clone, Debug, Default)]
 pub struct MaskFilter {
@@ -148,12 +159,14 @@ pub struct CallFilter {
 #[async_trait]
 pub trait Masks: Send + Sync {
     /// Opens a session under the first of the candidates that neither party has at `now`
-    /// ([`seawall_core::masking::select::select`]); its own virtual number is not looked at. `None`: none is free.
+    /// ([`seawall_core::masking::select::select`]); its own virtual number is not looked at. `None`: none is free, and
+    /// no answer is kept. `Conflict`: the key of the answer is taken.
     async fn open_mask(
         &self,
         record: MaskRecord,
         candidates: Vec<Msisdn>,
         now: Timestamp,
+        answer: Option<KeepAnswer>,
     ) -> Result<Option<MaskRecord>>;
 
     /// One session.

@@ -8,6 +8,7 @@ mod scan;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use seawall_core::callflow::Step;
 use seawall_core::code::CodeShape;
 use seawall_core::consent::{Category, OptOutScope};
 use seawall_core::country::Country;
@@ -90,7 +91,7 @@ pub struct Page {
 }
 
 /// What an accepted message says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
     /// A text given by the caller. Sealed, erased by retention.
@@ -112,6 +113,11 @@ pub enum Content {
         key_id: u8,
         /// Whether the caller gave the code; it is then read from the verification.
         given: bool,
+    },
+    /// What happens in a call, when that is more than a text.
+    Flow {
+        /// In this order.
+        steps: Vec<Step>,
     },
 }
 

@@ -102,7 +102,7 @@ fn state_of(status: &str, code: Option<i64>) -> (ReceiptState, Option<ErrorClass
     }
 }
 
-fn cut(reference: &str) -> String {
+pub(super) fn cut(reference: &str) -> String {
     reference.chars().take(REFERENCE_AT_MOST).collect()
 }
 

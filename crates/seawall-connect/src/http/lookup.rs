@@ -289,6 +289,7 @@ fn outgoing(to: Secret) -> Outgoing {
         to,
         from: None,
         text: Secret::new(""),
+        steps: Vec::new(),
         encoding: Encoding::Gsm7,
         channel: Channel::Sms,
         voice: Voice::default(),

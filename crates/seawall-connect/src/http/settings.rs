@@ -143,6 +143,7 @@ pub(super) fn example() -> Outgoing {
         to: Secret::new("+6591234567"),
         from: Some("A\"&<b".to_owned()),
         text: Secret::new("\"\\&<{}%\n"),
+        steps: Vec::new(),
         encoding: Encoding::Ucs2,
         channel: Channel::Sms,
         voice: crate::Voice::default(),

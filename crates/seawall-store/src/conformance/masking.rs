@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::Backend;
 use super::fixtures::{at, id, msisdn};
-use crate::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Recording};
-use crate::records::{Cursor, Erasing, Page};
+use crate::masking::{CallFilter, CallRecord, KeepAnswer, MaskFilter, MaskRecord, Recording};
+use crate::records::{Cursor, Erasing, Idempotent, Page};
 use crate::{Directory, Result, StoreError};
 
 fn record(ms: i64, a: u64, b: u64) -> Result<MaskRecord> {
@@ -64,8 +64,10 @@ const ALL: Page = Page { before: None, limit: 100 };
 
 pub(super) async fn a_session_is_found_by_either_pair(directory: &Arc<dyn Directory>) -> Result<()> {
     let pool = masks(2)?;
-    let first =
-        directory.open_mask(record(1, 1, 2)?, pool.clone(), at(1)).await?.ok_or(StoreError::Conflict)?;
+    let first = directory
+        .open_mask(record(1, 1, 2)?, pool.clone(), at(1), None)
+        .await?
+        .ok_or(StoreError::Conflict)?;
     let (a, b, mask) = (first.session.a, first.session.b, first.session.mask);
     assert!(pool.first() == Some(&mask) && first.revision == 1);
     assert_eq!(directory.mask(first.id).await?.as_ref(), Some(&first));
@@ -74,16 +76,20 @@ pub(super) async fn a_session_is_found_by_either_pair(directory: &Arc<dyn Direct
     }
     assert_eq!(directory.mask_of(msisdn(3)?, mask).await?, None);
     // Another of the same party gets another virtual number, then none; one of others shares.
-    let second =
-        directory.open_mask(record(2, 2, 3)?, pool.clone(), at(1)).await?.ok_or(StoreError::Conflict)?;
+    let second = directory
+        .open_mask(record(2, 2, 3)?, pool.clone(), at(1), None)
+        .await?
+        .ok_or(StoreError::Conflict)?;
     assert!(pool.last() == Some(&second.session.mask));
     assert_eq!(
-        directory.open_mask(record(3, 4, 2)?, pool.clone(), at(1)).await?,
+        directory.open_mask(record(3, 4, 2)?, pool.clone(), at(1), None).await?,
         None,
         "the pool is exhausted"
     );
-    let third =
-        directory.open_mask(record(3, 4, 5)?, pool.clone(), at(1)).await?.ok_or(StoreError::Conflict)?;
+    let third = directory
+        .open_mask(record(3, 4, 5)?, pool.clone(), at(1), None)
+        .await?
+        .ok_or(StoreError::Conflict)?;
     assert!(third.session.mask == mask);
     let of = |party| MaskFilter { party: Some(party), ..MaskFilter::default() };
     assert_eq!(directory.masks(of(b), ALL).await?, [second.clone(), first.clone()]);
@@ -99,12 +105,14 @@ pub(super) async fn a_session_is_found_by_either_pair(directory: &Arc<dyn Direct
     assert_eq!(directory.masks(open, ALL).await?.len(), 2);
     assert_eq!(directory.mask_of(a, mask).await?, Some(kept), "a late call is told that it is over");
     assert_eq!(
-        directory.open_mask(record(4, 1, 6)?, pool.iter().take(1).cloned().collect(), at(6_999)).await?,
+        directory
+            .open_mask(record(4, 1, 6)?, pool.iter().take(1).cloned().collect(), at(6_999), None)
+            .await?,
         None
     );
     assert!(
         directory
-            .open_mask(record(4, 1, 6)?, pool.iter().take(1).cloned().collect(), at(7_000))
+            .open_mask(record(4, 1, 6)?, pool.iter().take(1).cloned().collect(), at(7_000), None)
             .await?
             .is_some()
     );
@@ -114,10 +122,43 @@ pub(super) async fn a_session_is_found_by_either_pair(directory: &Arc<dyn Direct
     Ok(())
 }
 
+fn answering(key: &str) -> KeepAnswer {
+    let (key, kept) = (key.to_owned(), key.to_owned());
+    let render = move |record: &MaskRecord| Idempotent {
+        key: kept.clone(),
+        fingerprint: 7,
+        status: 201,
+        body: record.session.mask.to_e164(),
+        at: at(1),
+    };
+    KeepAnswer { key, render: Arc::new(render) }
+}
+
+/// With a key, a session and its answer are kept together or not at all.
+pub(super) async fn a_session_and_its_answer_are_one(backend: &Backend) -> Result<()> {
+    let (directory, ledger) = (&backend.directory, &backend.ledger);
+    let open = |ms, a, b, pool: u64, key| {
+        let ask = record(ms, a, b).and_then(|record| Ok((record, masks(pool)?)));
+        async move {
+            let (record, pool) = ask?;
+            directory.open_mask(record, pool, at(1), Some(answering(key))).await
+        }
+    };
+    let first = open(1, 1, 2, 1, "one").await?.ok_or(StoreError::Conflict)?;
+    let kept = ledger.idempotent("one").await?.ok_or(StoreError::Conflict)?;
+    assert_eq!(kept.body, first.session.mask.to_e164());
+    assert!(matches!(open(2, 3, 4, 1, "one").await, Err(StoreError::Conflict)));
+    assert_eq!(directory.masks(MaskFilter::default(), ALL).await?.len(), 1, "the other was not opened");
+    assert!(open(3, 3, 4, 1, "two").await?.is_some(), "its virtual number was not taken");
+    assert_eq!(open(4, 3, 4, 1, "three").await?, None, "the pool is exhausted");
+    assert_eq!(ledger.idempotent("three").await?, None, "a refusal is not kept");
+    Ok(())
+}
+
 /// A session and a call.
 pub(super) async fn some(directory: &Arc<dyn Directory>) -> Result<(MaskRecord, CallRecord)> {
     let session =
-        directory.open_mask(record(1, 1, 2)?, masks(1)?, at(1)).await?.ok_or(StoreError::Conflict)?;
+        directory.open_mask(record(1, 1, 2)?, masks(1)?, at(1), None).await?.ok_or(StoreError::Conflict)?;
     let call = directory.keep_call(call(5, &session, "c1")).await?;
     Ok((session, call))
 }
@@ -140,7 +181,7 @@ pub(super) async fn calls_are_kept_once_and_say_how_a_number_does(
     directory: &Arc<dyn Directory>,
 ) -> Result<()> {
     let session =
-        directory.open_mask(record(1, 1, 2)?, masks(1)?, at(1)).await?.ok_or(StoreError::Conflict)?;
+        directory.open_mask(record(1, 1, 2)?, masks(1)?, at(1), None).await?.ok_or(StoreError::Conflict)?;
     let first = directory.keep_call(call(5, &session, "c1")).await?;
     assert_eq!(directory.keep_call(call(6, &session, "c1")).await?, first, "a repeated question");
     let other = directory.keep_call(call(7, &session, "c2")).await?;
@@ -178,8 +219,10 @@ pub(super) async fn masks_are_erased_and_forgotten(backend: &Backend) -> Result<
     let mut all = Vec::new();
     for (n, (a, b)) in [(1, 2), (3, 1), (4, 5)].into_iter().enumerate() {
         let ms = i64::try_from(n).unwrap_or(0);
-        let one =
-            directory.open_mask(record(ms, a, b)?, masks(4)?, at(1)).await?.ok_or(StoreError::Conflict)?;
+        let one = directory
+            .open_mask(record(ms, a, b)?, masks(4)?, at(1), None)
+            .await?
+            .ok_or(StoreError::Conflict)?;
         directory.keep_call(call(ms, &one, &format!("c{n}"))).await?;
         all.push(one);
     }
@@ -194,7 +237,7 @@ pub(super) async fn masks_are_erased_and_forgotten(backend: &Backend) -> Result<
     assert_eq!(directory.mask_of(msisdn(2)?, gone.session.mask).await?, None);
     let again = vec![gone.session.mask];
     assert_eq!(
-        directory.open_mask(record(9, 2, 8)?, again, at(2)).await?,
+        directory.open_mask(record(9, 2, 8)?, again, at(2), None).await?,
         None,
         "it stays held for the other party"
     );
@@ -229,7 +272,7 @@ pub async fn allocations_never_collide(
         tasks.spawn(async move {
             let candidates = seawall_core::masking::select::rotated(&pool, n);
             let parties = (wished.session.a, wished.session.b);
-            directory.open_mask(wished, candidates, at(1)).await.map(|opened| (parties, opened))
+            directory.open_mask(wished, candidates, at(1), None).await.map(|opened| (parties, opened))
         });
     }
     let (mut opened, mut refused) = (Vec::new(), Vec::new());

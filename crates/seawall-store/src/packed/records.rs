@@ -166,6 +166,7 @@ impl Packed for CodeShape {
 
 const TEXT: u8 = 0;
 const CODE: u8 = 1;
+const FLOW: u8 = 2;
 
 impl Packed for Content {
     fn pack(&self, out: &mut Vec<u8>) {
@@ -183,6 +184,8 @@ impl Packed for Content {
                 key_id.pack(out);
                 given.pack(out);
             }
+            // What happens in it is kept apart, as a text is.
+            Content::Flow { .. } => out.push(FLOW),
         }
     }
 
@@ -197,6 +200,7 @@ impl Packed for Content {
                 key_id: Packed::unpack(from)?,
                 given: Packed::unpack(from)?,
             }),
+            FLOW => Some(Content::Flow { steps: Vec::new() }),
             _ => None,
         }
     }

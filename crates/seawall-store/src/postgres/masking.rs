@@ -11,8 +11,9 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::conn::{Conn, Db, Values};
-use crate::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Masks};
+use crate::masking::{CallFilter, CallRecord, KeepAnswer, MaskFilter, MaskRecord, Masks};
 use crate::records::Page;
+use crate::sealed::answers::SealedKey;
 use crate::sealed::masking::{self as sealed, Columns};
 use crate::sealed::number_hash;
 use crate::{Result, StoreError};
@@ -75,6 +76,16 @@ async fn open(
     let values: Values<'_> = &[&key, &tail, &record.subaccount, &a, &b, &ends(&record), &record.over, &body];
     conn.run(sql, values).await?;
     Ok(Some(record))
+}
+
+/// Takes an idempotency key; `Conflict` when somebody has it. What the transaction wrote goes back with it.
+async fn keep(db: &Db, conn: &mut Conn, answer: &KeepAnswer, record: &MaskRecord) -> Result<()> {
+    let key = SealedKey::new(&db.vault, &(answer.render)(record))?;
+    let sql = "INSERT INTO idempotency (hash, at, body) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING";
+    match conn.run(sql, &[&key.hash, &key.at, &key.body]).await? {
+        0 => Err(StoreError::Conflict),
+        _ => Ok(()),
+    }
 }
 
 fn ends(record: &MaskRecord) -> i64 {
@@ -145,10 +156,14 @@ impl Masks for PostgresStore {
         record: MaskRecord,
         candidates: Vec<Msisdn>,
         now: Timestamp,
+        answer: Option<KeepAnswer>,
     ) -> Result<Option<MaskRecord>> {
         let mut conn = self.db.soon().await?;
         conn.begin().await?;
         let opened = open(&self.db, &mut conn, record, &candidates, now).await?;
+        if let (Some(opened), Some(answer)) = (&opened, &answer) {
+            keep(&self.db, &mut conn, answer, opened).await?;
+        }
         conn.commit().await?;
         Ok(opened)
     }

@@ -61,6 +61,9 @@ pub(crate) fn seal_message(
     let row = record.id.row();
     let text = match &record.content {
         Some(Content::Text { text }) => Some(vault.seal(Place::new(MESSAGE_TEXT, row), text.as_bytes())?),
+        Some(Content::Flow { steps }) => {
+            Some(vault.seal(Place::new(MESSAGE_TEXT, row), &serde_json::to_vec(steps)?)?)
+        }
         _ => None,
     };
     let body = vault.seal_with(Place::new(MESSAGE_BODY, row), |out| pack_body(&record, begins, out))?;
@@ -179,9 +182,15 @@ impl MessageRow<'_> {
     pub(crate) fn open(self, vault: &Vault) -> Result<MessageRecord> {
         let row = self.row;
         let body = open_body(vault, row, self.body)?;
-        let content = match self.text {
-            None => body.content,
-            Some(sealed) => {
+        let content = match (self.text, body.content) {
+            // Erased.
+            (None, Some(Content::Flow { .. })) => None,
+            (None, content) => content,
+            (Some(sealed), Some(Content::Flow { .. })) => {
+                let steps = vault.open_sealed(Place::new(MESSAGE_TEXT, row), sealed)?;
+                Some(Content::Flow { steps: serde_json::from_slice(&steps)? })
+            }
+            (Some(sealed), _) => {
                 let text = String::from_utf8(vault.open_sealed(Place::new(MESSAGE_TEXT, row), sealed)?);
                 Some(Content::Text { text: text.map_err(|_| damaged("a text"))? })
             }

@@ -15,7 +15,7 @@ const STRETCH: i64 = 6 * 3_600_000;
 /// Writes an answer. False when the key is taken; nothing is written then.
 pub(super) fn insert(key: &SealedKey, turn: &mut Turn<'_>) -> Result<bool> {
     let bucket = key.at / STRETCH;
-    if find(turn.view, key.hash)?.is_some() {
+    if is_taken(turn.view, key.hash)? {
         return Ok(false);
     }
     let sql = "INSERT INTO idempotency (bucket, hash, body) VALUES (?1, ?2, ?3)";
@@ -23,6 +23,11 @@ pub(super) fn insert(key: &SealedKey, turn: &mut Turn<'_>) -> Result<bool> {
     // A stretch that holds nothing after a rollback costs one look-up and is no error.
     turn.hot().key_buckets.insert(bucket);
     Ok(true)
+}
+
+/// Whether an answer is kept under a key, by its hash.
+pub(super) fn is_taken(view: View<'_>, hash: i64) -> Result<bool> {
+    Ok(find(view, hash)?.is_some())
 }
 
 fn find(view: View<'_>, hash: i64) -> Result<Option<Vec<u8>>> {

@@ -9,12 +9,13 @@ use seawall_core::masking::select::select;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
-use super::SqliteStore;
 use super::codec::number_hash;
 use super::db::View;
 use super::writer::Turn;
-use crate::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Masks};
+use super::{SqliteStore, idempotency};
+use crate::masking::{CallFilter, CallRecord, KeepAnswer, MaskFilter, MaskRecord, Masks};
 use crate::records::Page;
+use crate::sealed::answers::{self, SealedKey};
 use crate::sealed::masking::{self as sealed, Columns};
 use crate::{Result, StoreError};
 
@@ -82,12 +83,19 @@ fn taken(turn: &Turn<'_>, (a, b): (i64, i64), now: Timestamp) -> Result<Vec<i64>
 }
 
 fn open(
-    turn: &Turn<'_>,
+    turn: &mut Turn<'_>,
     mut record: MaskRecord,
     candidates: &[Msisdn],
     now: Timestamp,
+    answer: Option<KeepAnswer>,
 ) -> Result<Option<MaskRecord>> {
     let vault = turn.view.vault();
+    // Before the first write: whoever fails here fails alone.
+    if let Some(answer) = &answer
+        && idempotency::is_taken(turn.view, answers::hash(vault, &answer.key))?
+    {
+        return Err(StoreError::Conflict);
+    }
     let parties = (number_hash(vault, record.session.a), number_hash(vault, record.session.b));
     let hashes: Vec<i64> = candidates.iter().map(|n| number_hash(vault, *n)).collect();
     let chosen = select(parties, &hashes, &taken(turn, parties, now)?);
@@ -117,6 +125,9 @@ fn open(
         record.over,
         sealed::seal_mask(vault, &record)?,
     ])?;
+    if let Some(answer) = answer {
+        idempotency::insert(&SealedKey::new(vault, &(answer.render)(&record))?, turn)?;
+    }
     Ok(Some(record))
 }
 
@@ -228,8 +239,9 @@ impl Masks for SqliteStore {
         record: MaskRecord,
         candidates: Vec<Msisdn>,
         now: Timestamp,
+        answer: Option<KeepAnswer>,
     ) -> Result<Option<MaskRecord>> {
-        self.db.write(3, move |turn| open(turn, record, &candidates, now)).await
+        self.db.write(4, move |turn| open(turn, record, &candidates, now, answer)).await
     }
 
     async fn mask(&self, id: Id) -> Result<Option<MaskRecord>> {

@@ -71,6 +71,11 @@ pub struct Wish<T> {
 }
 
 impl<T> Wish<T> {
+    /// Under which key, with its scope.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// What is kept.
     pub fn answer(&self, result: &T, at: Timestamp) -> Idempotent {
         let (status, body) = (self.render)(result);

@@ -1,6 +1,7 @@
 //! Messages are sent, one or many at once, now or later.
 
 use futures_util::{StreamExt, stream};
+use seawall_core::callflow::Step;
 use seawall_core::consent::Category;
 use seawall_core::country::Country;
 use seawall_core::id::Id;
@@ -26,6 +27,8 @@ pub struct SendMessage {
     pub to: ParsedNumber,
     /// What.
     pub text: String,
+    /// What happens in a call, when that is more than the text; then the text is what is said.
+    pub steps: Vec<Step>,
     /// Its size.
     pub sized: Segmentation,
     /// Sender ID and the caller's own ids.
@@ -183,7 +186,10 @@ fn message(
         expires_at: ask.expires_at,
         encoding: ask.sized.encoding,
         segments: ask.sized.segments,
-        content: Some(Content::Text { text: ask.text }),
+        content: Some(match ask.steps.is_empty() {
+            true => Content::Text { text: ask.text },
+            false => Content::Flow { steps: ask.steps },
+        }),
         details: ask.details,
         price: price(app, ask.to.country, ask.sized.segments),
         progress: Progress::default(),

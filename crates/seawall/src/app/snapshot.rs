@@ -1,6 +1,6 @@
 //! Everything that is set up, in the form that requests use: built whole, swapped whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use seawall_connect::Connector;
@@ -104,6 +104,16 @@ impl Snapshot {
         let route = self.matching(country, channel, purpose, subaccount);
         let names = route.map(|route| route.providers.as_slice()).unwrap_or_default();
         names.iter().filter_map(|name| self.providers.get(name).cloned()).collect()
+    }
+
+    /// Providers that may carry something of a channel for a subaccount, wherever it goes; each once.
+    pub fn carriers(&self, channel: Channel, subaccount: &str) -> Vec<RunningProvider> {
+        let fits = |route: &&Route| {
+            route.matches.channel.is_none_or(|c| c == channel)
+                && route.matches.subaccount_id.as_deref().is_none_or(|s| s == subaccount)
+        };
+        let names: BTreeSet<&String> = self.routes.iter().filter(fits).flat_map(|r| &r.providers).collect();
+        names.into_iter().filter_map(|name| self.providers.get(name).cloned()).collect()
     }
 
     /// The first route that matches.

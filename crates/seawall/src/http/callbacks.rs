@@ -3,16 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use seawall_connect::{Callback, Connector, Echo, Echoed};
+use axum::response::{IntoResponse, Response};
+use seawall_connect::{CallAsked, Callback, Connector, Echo, Echoed};
+use seawall_core::callflow::Step;
+use seawall_core::message::Channel;
+use seawall_store::StoreError;
 use subtle::ConstantTimeEq;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use super::eight::callflow_steps;
 use super::extract::{self, Path};
+use super::native;
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::masking::ask_app;
+use crate::app::{App, Refusal};
+use crate::jobs::egress::Rules;
 
 const BODY_AT_MOST: usize = 64 * 1024;
 /// When a provider may try again while the queue is full.
@@ -33,17 +42,50 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         ("name" = String, Path, description = "Name of the provider."),
         ("token" = String, Path, description = "Its callback token."),
     ),
-    responses((status = 204, description = "Understood."))
+    responses(
+        (status = 200, description = "A question about a call: what happens next.", body = Object),
+        (status = 204, description = "Understood."),
+    )
 )]
 async fn posted(
     State(app): State<Arc<App>>,
     Path((name, token)): Path<(String, String)>,
     request: Request,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let connector = provider(&app, &name, &token)?;
     let (uri, content_type) = (request.uri().clone(), content_type(request.headers()));
     let body = extract::body(request, &()).await?;
-    take(&app, name, connector.as_ref(), &callback(&uri, body.to_vec(), content_type))
+    let callback = callback(&uri, body.to_vec(), content_type);
+    if let Some(asked) = connector.asked(&callback) {
+        let steps = next_steps(&app, &name, &asked).await?;
+        return Ok(Json(connector.told(&asked, &steps)).into_response());
+    }
+    Ok(take(&app, name, connector.as_ref(), &callback)?.into_response())
+}
+
+/// What happens next in a call: what the app that had it made says. Without a word from it, or with one that makes no
+/// sense, the call ends.
+async fn next_steps(app: &App, provider: &str, asked: &CallAsked) -> Result<Vec<Step>, Problem> {
+    let unavailable = |error: StoreError| native::answers::refused(Refusal::Unavailable(error));
+    let ledger = &app.store.ledger;
+    let id = ledger.by_reference(provider, &asked.reference).await.map_err(unavailable)?;
+    let call = match id {
+        Some(id) => ledger.message(None, id).await.map_err(unavailable)?,
+        None => None,
+    };
+    let Some(call) = call.filter(|call| call.channel == Channel::Call) else { return Ok(vec![Step::HangUp]) };
+    let answer = ask_app::next(app, &call, asked.keys.as_ref()).await;
+    let flow = answer.as_ref().and_then(|answer| answer.get("callflow")?.as_array());
+    let Some(flow) = flow.filter(|flow| !flow.is_empty()) else { return Ok(vec![Step::HangUp]) };
+    let only_end =
+        flow.len() == 1 && flow.first().is_some_and(|step| callflow_steps::action(step) == "hangup");
+    let read = callflow_steps::read(flow, 0, Rules::of(&app.config));
+    Ok(read.unwrap_or_else(|unfit| {
+        if !only_end {
+            tracing::warn!(code = unfit.code, why = %unfit.message, "an app's call flow does not fit");
+        }
+        vec![Step::HangUp]
+    }))
 }
 
 /// A provider reports in a query.

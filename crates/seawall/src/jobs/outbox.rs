@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seawall_connect::{ErrorClass, Outgoing, Secret, Submission, Voice};
+use seawall_core::callflow;
 use seawall_core::consent::{Category, covering};
 use seawall_core::id::IdKind;
 use seawall_core::message::{Channel, MessageState};
@@ -168,7 +169,8 @@ async fn try_providers(
     providers: &[RunningProvider],
 ) -> Vec<Change> {
     let (mut changes, mut again_at, mut refused) = (Vec::new(), None, None);
-    for running in providers {
+    let able = |running: &&RunningProvider| outgoing.steps.is_empty() || running.connector.carries_steps();
+    for running in providers.iter().filter(able) {
         let name = &running.provider.name;
         let now = app.now();
         if let Some(until) = circuits.open_until(name, now) {
@@ -196,6 +198,9 @@ async fn try_providers(
     }
     changes.push(match again_at {
         Some(due) => back(app, record, due),
+        None if !providers.iter().any(|running| able(&running)) => {
+            fail(app, record, 33, "No provider of the route carries calls of several steps")
+        }
         None => finish_refused(app, record, refused.unwrap_or(ErrorClass::Unknown), None),
     });
     changes
@@ -377,6 +382,7 @@ pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, Unread
     let never = |problem: &str| Unready::Never(problem.to_owned());
     match record.content.as_ref().ok_or_else(|| never("its text was erased"))? {
         Content::Text { text } => Ok(text.clone()),
+        Content::Flow { steps } => Ok(callflow::heard(steps)),
         Content::Code { template, brand, generation, shape, key_id, given } => {
             let id = record.verification.ok_or_else(|| never("a code without a verification"))?;
             let code = if *given {
@@ -397,6 +403,10 @@ pub async fn text_of(app: &App, record: &MessageRecord) -> Result<String, Unread
 
 async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, Unready> {
     let text = text_of(app, record).await?;
+    let steps = match &record.content {
+        Some(Content::Flow { steps }) => steps.clone(),
+        _ => Vec::new(),
+    };
     let source = record.details.source.clone();
     let default =
         || app.snapshot.load().subaccounts.get(&record.subaccount).and_then(|s| s.default_source.clone());
@@ -411,6 +421,7 @@ async fn outgoing(app: &App, record: &MessageRecord) -> Result<Outgoing, Unready
         to: Secret::new(record.to.to_e164()),
         from: source.or_else(default),
         text: Secret::new(text),
+        steps,
         encoding: record.encoding,
         channel: record.channel,
         voice: if record.channel == Channel::Call { voice } else { Voice::default() },

@@ -24,6 +24,7 @@ mod consent;
 mod detection;
 mod door;
 mod door_tls;
+mod eight_callflows;
 mod eight_contact_batches;
 mod eight_contacts;
 mod eight_dedup;

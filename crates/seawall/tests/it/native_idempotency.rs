@@ -59,6 +59,42 @@ async fn refusals_are_decided_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_masking_session_is_opened_once() {
+    let gateway = crate::masking::gateway(2).await;
+    let open = async |gateway: &Gateway, key: &str, to: &str| {
+        let body = json!({"a": crate::masking::A, "b": to});
+        gateway.api_with("POST", "/v1/masking/sessions", Some(body), &[("idempotency-key", key)]).await
+    };
+    let all = (0..40).map(|_| open(&gateway, "ride 7", crate::masking::B));
+    let all = futures_util::future::join_all(all).await;
+    let first = all.iter().find(|a| a.status == 201 && !a.headers.contains_key("idempotent-replayed"));
+    let first = first.expect("one of them opened it");
+    for other in &all {
+        match other.status {
+            201 => assert_eq!(other.text, first.text),
+            status => assert_eq!((status, &other.json()["code"]), (409, &json!("idempotency-key-in-use"))),
+        }
+    }
+    let again = open(&gateway, "ride 7", crate::masking::B).await;
+    assert_eq!((again.status, &again.text), (201, &first.text));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let reused = open(&gateway, "ride 7", "+6598765433").await.expect(422);
+    assert_eq!(reused["code"], "idempotency-key-reused");
+    let open_now = gateway.api("GET", "/v1/masking/sessions", None).await.expect(200);
+    assert_eq!(open_now["data"].as_array().unwrap().len(), 1, "one virtual number was given");
+    let other = open(&gateway, "ride 8", crate::masking::B).await.expect(201);
+    assert_ne!(other["number"], first.json()["number"]);
+    // A refusal is not kept: what has room later is opened then.
+    open(&gateway, "ride 9", crate::masking::B).await.expect(409);
+    let gateway = gateway.restart().await;
+    assert_eq!(open(&gateway, "ride 7", crate::masking::B).await.text, first.text);
+    let path = format!("/v1/masking/sessions/{}", first.json()["id"].as_str().unwrap());
+    gateway.api("DELETE", &path, None).await.expect(204);
+    open(&gateway, "ride 9", crate::masking::B).await.expect(409);
+    assert_eq!(open(&gateway, "ride 7", crate::masking::B).await.text, first.text, "as it was answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_repeated_whole() {
     let gateway = Gateway::new().await;
     let body = json!({"messages": [{"to": "+6591234567", "text": "a"}, {"to": "x", "text": "b"}]});

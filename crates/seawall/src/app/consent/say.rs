@@ -37,6 +37,7 @@ pub async fn say(
     let details =
         Details { source: source.or_else(default_source), category: Some(category), ..Details::default() };
     let ask = SendMessage {
+        steps: Vec::new(),
         to,
         text: text.to_owned(),
         sized,

@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::{Client, header};
+use seawall_connect::Secret;
+use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
+use seawall_store::records::MessageRecord;
 use serde_json::{Value, json};
 
 use super::super::App;
@@ -70,6 +73,54 @@ pub async fn ask(app: &App, subaccount: &str, from: Msisdn, to: Msisdn, referenc
     }
 }
 
+/// Asks the app what happens next in a call that it had made: a step is over, and these keys were pressed. `None` as
+/// above.
+pub async fn next(app: &App, call: &MessageRecord, keys: Option<&Secret>) -> Option<Value> {
+    let hook = app.snapshot.load().voice_webhook(&call.subaccount, VoiceEvent::Vca).cloned()?;
+    match tokio::time::timeout(PATIENCE, asked_next(app, &hook, call, keys)).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(why)) => {
+            tracing::warn!(why, "an app did not say how a call goes on");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("an app did not say in time how a call goes on");
+            None
+        }
+    }
+}
+
+async fn asked_next(
+    app: &App,
+    hook: &Webhook,
+    call: &MessageRecord,
+    keys: Option<&Secret>,
+) -> Result<Value, String> {
+    let id = app.ids.next(app.now()).map_err(|error| error.to_string())?;
+    let source = call.details.source.as_deref().map(|s| format!("+{}", s.trim_start_matches('+')));
+    let payload = json!({
+        "eventId": id.to_uuid(),
+        "callId": call.id.to_uuid(),
+        "sessionId": call.id.to_uuid(),
+        "subAccountId": call.subaccount,
+        "callStatus": "ACTION_COMPLETED",
+        "callDirection": "OUTBOUND",
+        "callType": "PSTN",
+        "source": source,
+        "destination": call.to.to_e164(),
+        "sourceFormat": "MSISDN",
+        "destinationFormat": "MSISDN",
+        "sourceCountryCode": source.as_deref().and_then(Msisdn::from_e164).and_then(country),
+        "destinationCountryCode": country(call.to),
+        "callDuration": 0,
+        "eventData": {"dtmf": keys.map(Secret::reveal)},
+        "sipCode": 200,
+        "clientRequestId": call.details.client_message_id,
+        "timestamp": app.now(),
+    });
+    put(app, hook, id, payload).await
+}
+
 async fn asked(
     app: &App,
     hook: &Webhook,
@@ -78,8 +129,6 @@ async fn asked(
     to: Msisdn,
     reference: &str,
 ) -> Result<Value, String> {
-    let rules = Rules::of(&app.config);
-    let url = egress::check_url(&hook.url, rules.any_port())?;
     let id = app.ids.next(app.now()).map_err(|error| error.to_string())?;
     let payload = json!({
         "eventId": id.to_uuid(),
@@ -99,6 +148,13 @@ async fn asked(
         "sipCode": 200,
         "timestamp": app.now(),
     });
+    put(app, hook, id, payload).await
+}
+
+/// Asks, and reads the answer.
+async fn put(app: &App, hook: &Webhook, id: Id, payload: Value) -> Result<Value, String> {
+    let rules = Rules::of(&app.config);
+    let url = egress::check_url(&hook.url, rules.any_port())?;
     let body = json!({
         "namespace": "VOICE",
         "eventType": "CALL_ACTION",

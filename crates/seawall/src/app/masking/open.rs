@@ -8,9 +8,10 @@ use seawall_core::masking::{Direction, Session};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
-use seawall_store::masking::MaskRecord;
+use seawall_store::masking::{KeepAnswer, MaskRecord};
 
 use super::super::App;
+use super::super::idempotency::Wish;
 use super::health;
 use super::inventory::NumberPool;
 
@@ -47,6 +48,8 @@ pub enum NotOpened {
     Unfit(Unfit, String),
     /// No such pool, or several: the names of those that there are.
     Pool(Vec<String>),
+    /// The request was under way somewhere else, and is done now: asked again, it gets its answer.
+    UnderWay,
     /// The store does not answer.
     Store(StoreError),
 }
@@ -57,8 +60,8 @@ impl From<StoreError> for NotOpened {
     }
 }
 
-/// Opens one.
-pub async fn open(app: &App, ask: OpenMask) -> Result<MaskRecord, NotOpened> {
+/// Opens one. With a wish its answer is kept in the same step.
+pub async fn open(app: &App, ask: OpenMask, wish: Option<Wish<MaskRecord>>) -> Result<MaskRecord, NotOpened> {
     let pool = chosen(app, &ask)?;
     let unfit = |why| NotOpened::Unfit(why, pool.name.clone());
     if ask.a == ask.b {
@@ -93,16 +96,24 @@ pub async fn open(app: &App, ask: OpenMask) -> Result<MaskRecord, NotOpened> {
         over: false,
         revision: 0,
     };
+    let answer = wish.map(|wish| kept(wish, now));
     let mut rest = rotated(&candidates, id.tail());
     while !rest.is_empty() {
         let later = rest.split_off(rest.len().min(LOOKED_AT));
         let working = health::working(app, rest).await?;
-        if let Some(opened) = app.store.directory.open_mask(record.clone(), working, now).await? {
-            return Ok(opened);
+        match app.store.directory.open_mask(record.clone(), working, now, answer.clone()).await {
+            Ok(Some(opened)) => return Ok(opened),
+            Ok(None) => rest = later,
+            Err(StoreError::Conflict) if answer.is_some() => return Err(NotOpened::UnderWay),
+            Err(error) => return Err(error.into()),
         }
-        rest = later;
     }
     Err(unfit(Unfit::Exhausted))
+}
+
+/// Holds the wish's key for as long as the store may need it.
+fn kept(wish: Wish<MaskRecord>, now: Timestamp) -> KeepAnswer {
+    KeepAnswer { key: wish.key().to_owned(), render: Arc::new(move |record| wish.answer(record, now)) }
 }
 
 fn chosen(app: &App, ask: &OpenMask) -> Result<Arc<NumberPool>, NotOpened> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use seawall_core::callflow;
 use seawall_core::id::{Id, IdKind};
 use seawall_core::message::MessageState;
 use seawall_core::segments::Encoding;
@@ -266,6 +267,7 @@ pub async fn get(
     let record = app.store.ledger.message(None, id).await?.ok_or_else(|| missing("message"))?;
     let text = match &record.content {
         Some(Content::Text { text }) if record.verification.is_none() => Some(text.clone()),
+        Some(Content::Flow { steps }) => Some(callflow::heard(steps)),
         _ => None,
     };
     Ok(axum::Json(AdminMessage { text, ..record.into() }))

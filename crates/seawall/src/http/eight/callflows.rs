@@ -1,5 +1,5 @@
-//! `/api/v1/subaccounts/{subAccountId}/callflows`: a call that says something. What it says is sent like any message, by
-//! providers that carry calls; the gateway itself has no voice, so only `makeCall`, `say` and `hangup` are done.
+//! `/api/v1/subaccounts/{subAccountId}/callflows`: a call in which something is said, played or asked. It is screened and
+//! sent like any message, by providers that carry calls; the gateway itself has no voice.
 
 use std::sync::Arc;
 
@@ -7,27 +7,29 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use seawall_core::callflow::{self, Step};
 use seawall_core::decision::Verdict;
 use seawall_core::id::IdKind;
-use seawall_core::msisdn::Msisdn;
-use seawall_core::segments::{EncodingChoice, segment};
+use seawall_core::message::Channel;
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::segments::spoken;
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Details, VoiceWish};
 use serde_json::{Value, json};
 
 use super::call::{Entered, enter};
+use super::callflow_steps::{self, Unfit};
 use super::client;
 use super::error::{DECISION_ID, Refused, refusal};
 use super::iso;
 use super::terms;
 use crate::app::App;
 use crate::app::entities::Scope;
+use crate::app::masking::inventory::VoiceEvent;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::http::door::RequestId;
 use crate::http::native::whole;
-
-/// Characters of what is said.
-const MOST: usize = 3000;
+use crate::jobs::egress::Rules;
 
 /// Why there is no call, in 8x8's words.
 struct NotCreated {
@@ -101,7 +103,9 @@ async fn made(app: &App, request: Request) -> Result<Response, NotCreated> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Voice).await?;
     let (body, _) = call.json(app.config.server.max_body).await?;
     let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
-    let ask = SendMessage { client, terms, ..understood(&body, app.now())? };
+    let flow = flow(&body, Rules::of(&app.config))?;
+    feasible(app, &subaccount.id, &flow)?;
+    let ask = SendMessage { client, terms, ..understood(&body, flow, app.now())? };
     let until = ask.expires_at;
     let sent = send_messages(app, &call.caller, &subaccount.id, vec![ask], None, None).await;
     let sent = sent.map_err(|error| NotCreated::from(refusal(error)))?;
@@ -136,36 +140,60 @@ fn refused(one: &Sent) -> NotCreated {
     NotCreated { headers, ..NotCreated::new(status, code, format!("The call was refused: {why}")) }
 }
 
-fn action(step: &Value) -> &str {
-    step.get("action").and_then(Value::as_str).unwrap_or_default()
+/// A flow that is understood: whom to call, and what happens then.
+struct Flow {
+    to: ParsedNumber,
+    source: String,
+    steps: Vec<Step>,
+}
+
+fn unfit(unfit: Unfit) -> NotCreated {
+    // An action that there is not is a malformed request; the others are well-formed and do not fit.
+    let status = if unfit.code == -1007 { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+    NotCreated::new(status, unfit.code, unfit.message)
+}
+
+fn flow(body: &Value, rules: Rules) -> Result<Flow, NotCreated> {
+    let malformed = NotCreated::new(StatusCode::BAD_REQUEST, -1001, "$.callflow has to be an array");
+    let all = body.get("callflow").and_then(Value::as_array).filter(|flow| !flow.is_empty());
+    let (call, rest) = all.and_then(|all| all.split_first()).ok_or(malformed)?;
+    if callflow_steps::action(call) != "makeCall" {
+        return Err(NotCreated::unfit(-1013, "Invalid Callflow : First action should be a MakeCall action"));
+    }
+    if rest.iter().any(|step| callflow_steps::action(step) == "makeCall") {
+        let why = "Multiple destination phone numbers found in the request; number masking joins two parties";
+        return Err(NotCreated::unfit(-1011, why));
+    }
+    let to = text(call, "destination").and_then(|to| Msisdn::parse(to, None).ok());
+    let to = to.ok_or_else(|| NotCreated::unfit(-1017, "Invalid MSISDN format in Destination"))?;
+    let source = text(call, "source").map(|source| source.trim_start_matches('+'));
+    let number =
+        |source: &&str| (7..=15).contains(&source.len()) && source.bytes().all(|b| b.is_ascii_digit());
+    let source = source.filter(number);
+    let source = source.ok_or_else(|| NotCreated::unfit(-1014, "Invalid source: a number is needed"))?;
+    let steps = callflow_steps::read(rest, 1, rules).map_err(unfit)?;
+    Ok(Flow { to, source: source.to_owned(), steps })
 }
 
 fn text<'a>(step: &'a Value, name: &str) -> Option<&'a str> {
     step.get("params")?.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The call of a flow and what it says.
-fn steps(body: &Value) -> Result<(&Value, &Value), NotCreated> {
-    let malformed = NotCreated::new(StatusCode::BAD_REQUEST, -1001, "$.callflow has to be an array");
-    let flow = body.get("callflow").and_then(Value::as_array).filter(|flow| !flow.is_empty());
-    let flow = flow.ok_or(malformed)?;
-    let unknown = flow.iter().position(|step| !["makeCall", "say", "hangup"].contains(&action(step)));
-    if let Some(at) = unknown {
-        let known = "makeCall,say,hangup; others are not done here";
-        let message = format!("$.callflow[{at}].action should be one of: {known}");
-        return Err(NotCreated::new(StatusCode::BAD_REQUEST, -1007, message));
+/// Whether somebody can do what is asked: a provider that carries such calls, and an app that hears of pressed keys.
+fn feasible(app: &App, subaccount: &str, flow: &Flow) -> Result<(), NotCreated> {
+    let snapshot = app.snapshot.load();
+    let keys = flow.steps.iter().any(|step| matches!(step, Step::Capture(_)));
+    if keys && snapshot.voice_webhook(subaccount, VoiceEvent::Vca).is_none() {
+        let why = "DTMF callback url not provided: set a VCA webhook up, which is told what is pressed";
+        return Err(NotCreated::unfit(-1004, why));
     }
-    let (code, why) = match flow.as_slice() {
-        [call, ..] if action(call) != "makeCall" => (-1013, "First action should be a MakeCall action"),
-        [_, second, ..] if action(second) == "makeCall" => {
-            (-1011, "one destination; two parties are joined by number masking")
-        }
-        [call, say] if action(say) == "say" => return Ok((call, say)),
-        [call, say, end] if action(say) == "say" && action(end) == "hangup" => return Ok((call, say)),
-        [_, end, ..] if action(end) == "hangup" => (-1012, "hangup comes last, after something was said"),
-        _ => (-1010, "it is makeCall, one say, and perhaps hangup"),
-    };
-    Err(NotCreated::unfit(code, format!("Invalid Callflow : {why}")))
+    let route = snapshot.route(flow.to.country, Channel::Call, "message", subaccount);
+    if callflow::is_plain(&flow.steps) || route.iter().any(|running| running.connector.carries_steps()) {
+        return Ok(());
+    }
+    let why =
+        "Invalid action type was used: no provider of the route to this country carries more than one say";
+    Err(NotCreated::unfit(-1007, why))
 }
 
 fn until(body: &Value, now: Timestamp) -> Result<Option<Timestamp>, NotCreated> {
@@ -174,53 +202,51 @@ fn until(body: &Value, now: Timestamp) -> Result<Option<Timestamp>, NotCreated> 
     until.map(Some).ok_or_else(|| NotCreated::unfit(-1015, "validUntil has to be a time to come"))
 }
 
+/// The client's own name of a request or of a batch.
+fn named(body: &Value, name: &str) -> Result<Option<String>, NotCreated> {
+    let Some(given) = body.get(name).filter(|given| !given.is_null()) else { return Ok(None) };
+    let fits = |text: &&str| (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let text = given.as_str().filter(fits);
+    let why = format!("Invalid JSON request body: $.{name} is a text of 1 to 50 characters");
+    text.map(|text| Some(text.to_owned())).ok_or_else(|| NotCreated::new(StatusCode::BAD_REQUEST, -1001, why))
+}
+
 /// A flow as a message that is spoken.
-fn understood(body: &Value, now: Timestamp) -> Result<SendMessage, NotCreated> {
-    let (call, say) = steps(body)?;
-    let to = text(call, "destination").and_then(|to| Msisdn::parse(to, None).ok());
-    let to = to.ok_or_else(|| NotCreated::unfit(-1017, "Invalid destination MSISDN"))?;
-    let source = text(call, "source").map(|source| source.trim_start_matches('+'));
-    let number =
-        |source: &&str| (7..=15).contains(&source.len()) && source.bytes().all(|b| b.is_ascii_digit());
-    let source = source
-        .filter(number)
-        .ok_or_else(|| NotCreated::unfit(-1014, "Invalid source: a number is needed"))?;
-    let said = text(say, "text").filter(|said| said.chars().count() <= MOST);
-    let said = said
-        .ok_or_else(|| NotCreated::unfit(-1009, format!("text is needed, of at most {MOST} characters")))?;
-    let sized =
-        segment(said, EncodingChoice::Auto).map_err(|e| NotCreated::unfit(-1009, format!("text: {e}")))?;
-    let details = Details { source: Some(source.to_owned()), voice: Some(voice(say)?), ..Details::default() };
-    let expires_at = until(body, now)?;
+fn understood(body: &Value, flow: Flow, now: Timestamp) -> Result<SendMessage, NotCreated> {
+    let said = callflow::said(&flow.steps);
+    let plain = callflow::is_plain(&flow.steps);
+    let details = Details {
+        source: Some(flow.source),
+        voice: Some(voice(&flow.steps)),
+        client_message_id: named(body, "clientRequestId")?,
+        client_batch_id: named(body, "clientBatchId")?,
+        ..Details::default()
+    };
     Ok(SendMessage {
-        to,
-        text: said.to_owned(),
-        sized,
+        to: flow.to,
+        sized: spoken(&said),
+        text: said,
+        steps: if plain { Vec::new() } else { flow.steps },
         details,
         due: None,
-        expires_at,
+        expires_at: until(body, now)?,
         client: seawall_core::request::Client::default(),
         terms: seawall_core::request::Terms::default(),
         purpose: None,
     })
 }
 
-fn voice(say: &Value) -> Result<VoiceWish, NotCreated> {
-    let number = |name: &str, usual: f64, least: f64, most: f64| {
-        let given = say.get("params").and_then(|params| params.get(name)).filter(|given| !given.is_null());
-        let Some(given) = given else { return Ok(usual) };
-        let found = given.as_f64().filter(|found| (least..=most).contains(found));
-        found.ok_or_else(|| NotCreated::unfit(-1009, format!("{name} is from {least} to {most}")))
+/// How the first text is spoken.
+fn voice(steps: &[Step]) -> VoiceWish {
+    let spoken = steps.iter().find_map(|step| match step {
+        Step::Say { speech, times, .. } => Some((speech, *times)),
+        Step::Capture(capture) => Some((&capture.speech, 1)),
+        Step::Play { .. } | Step::HangUp => None,
+    });
+    let Some((speech, repetition)) = spoken else {
+        return VoiceWish { language: "en-US".to_owned(), profile: None, speed: 1.0, repetition: 1 };
     };
-    let profile = text(say, "voiceProfile").filter(|profile| profile.chars().count() <= 50);
-    let profile = profile.ok_or_else(|| NotCreated::unfit(-1002, "voiceProfile is needed"))?;
-    let repetition = match number("repetition", 1.0, 1.0, 3.0)? {
-        times if times >= 3.0 => 3,
-        times if times >= 2.0 => 2,
-        _ => 1,
-    };
-    let speed = number("speed", 1.0, 0.5, 2.0)?;
     // The language is what a profile begins with, such as en-GB of en-GB-Emma.
-    let language: Vec<&str> = profile.split('-').take(2).collect();
-    Ok(VoiceWish { language: language.join("-"), profile: Some(profile.to_owned()), speed, repetition })
+    let language = speech.profile.split('-').take(2).collect::<Vec<_>>().join("-");
+    VoiceWish { language, profile: Some(speech.profile.clone()), speed: speech.speed, repetition }
 }

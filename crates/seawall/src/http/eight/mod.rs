@@ -8,6 +8,7 @@
 
 mod balance;
 mod call;
+pub(in crate::http) mod callflow_steps;
 mod callflows;
 mod client;
 mod contact_batches;
@@ -32,6 +33,7 @@ mod sms_batch;
 mod sms_manage;
 mod sms_request;
 mod sms_send;
+mod speech_profiles;
 mod terms;
 mod voice_error;
 mod voice_numbers;
@@ -89,6 +91,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
 fn voice() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(callflows::create))
+        .routes(routes!(speech_profiles::list))
         .routes(routes!(voice_numbers::list))
         .routes(routes!(voice_numbers::get))
         .routes(routes!(voice_webhooks::list, voice_webhooks::set))

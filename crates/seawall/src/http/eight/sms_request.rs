@@ -99,6 +99,7 @@ fn message(
     let text = texts::as_sent(&around.subaccount.policy.text, choice, text.unwrap_or_default().to_owned());
     let sized = segment(&text, choice).map_err(|error| unfit(&error))?;
     Ok(SendMessage {
+        steps: Vec::new(),
         to,
         text,
         sized,

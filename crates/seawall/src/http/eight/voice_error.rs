@@ -26,6 +26,11 @@ impl VoiceRefused {
     }
 }
 
+/// 500: nobody who knows answers.
+pub(super) fn unreachable(message: &str) -> VoiceRefused {
+    VoiceRefused { status: StatusCode::INTERNAL_SERVER_ERROR, code: "2000", message: message.to_owned() }
+}
+
 /// 422: it is not done here.
 pub(super) fn unsupported(message: &str) -> VoiceRefused {
     VoiceRefused { code: "2001", ..VoiceRefused::invalid(message) }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use seawall_core::id::IdKind;
 use seawall_core::masking::Direction;
 use seawall_core::masking::select::Unfit;
@@ -19,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
 use super::masking_views::{CallView, DirectionWord, MaskView};
+use super::once::{Turn, answer, rendered, turn};
 use super::read;
 use super::whole::whole;
 use crate::app::entities::Scope;
@@ -151,6 +153,7 @@ fn not_opened(why: NotOpened) -> Refused {
         NotOpened::Pool(names) => {
             Problem::field("pool", format!("Name one of the pools: {}.", names.join(", "))).into()
         }
+        NotOpened::UnderWay => Refusal::UnderWay.into(),
         NotOpened::Store(error) => error.into(),
     }
 }
@@ -162,6 +165,7 @@ fn not_opened(why: NotOpened) -> Refused {
     path = "/v1/masking/sessions",
     operation_id = "openMaskingSession",
     tag = "masking",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 printable ASCII characters.")),
     request_body = MaskRequest,
     responses(
         (status = 201, description = "It is on disk and in force.", body = MaskView),
@@ -172,15 +176,21 @@ fn not_opened(why: NotOpened) -> Refused {
 pub async fn create(
     State(app): State<Arc<App>>,
     Known(caller): Known,
+    headers: HeaderMap,
     posted: Posted<MaskRequest>,
-) -> Result<(StatusCode, Json<MaskView>), Refused> {
-    let request = posted.value;
-    let named = request.subaccount_id.clone();
-    let subaccount = enter_chosen(&app, &caller, named.as_deref(), Scope::Masking, app.now()).await?;
-    let ask = understood(&app, &subaccount.id, request)?;
-    let shared = app.clone();
-    let opened = whole(async move { open::open(&shared, ask).await }).await.map_err(not_opened)?;
-    Ok((StatusCode::CREATED, Json(MaskView::of(&opened, None, app.now()))))
+) -> Result<Response, Refused> {
+    let named = posted.value.subaccount_id.as_deref();
+    let subaccount = enter_chosen(&app, &caller, named, Scope::Masking, app.now()).await?;
+    let ask = understood(&app, &subaccount.id, posted.value)?;
+    let scope = format!("{} POST /v1/masking/sessions", subaccount.id);
+    let now = app.now();
+    let render = move |opened: &MaskRecord| rendered(StatusCode::CREATED, &MaskView::of(opened, None, now));
+    let wish = match turn(&app, &headers, &scope, &posted.bytes, Box::new(render)).await? {
+        Turn::Do(wish) => wish,
+        Turn::Done(response) => return Ok(response),
+    };
+    let opened = whole(async move { open::open(&app, ask, wish).await }).await.map_err(not_opened)?;
+    Ok(answer(render(&opened)))
 }
 
 /// Which sessions.

@@ -93,6 +93,7 @@ pub(super) fn asked(
     let choice = request.encoding.unwrap_or_default().into();
     let text = texts::as_sent(&subaccount.policy.text, choice, request.text);
     Ok(SendMessage {
+        steps: Vec::new(),
         to: read::number(&request.to, request.country.as_deref())?,
         sized: sized(&text, choice)?,
         text,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use seawall_core::callflow;
 use seawall_core::id::IdKind;
 use seawall_core::masking::Party;
 use seawall_core::msisdn::Msisdn;
@@ -163,6 +164,7 @@ fn of_note(kind: &str) -> IdKind {
 fn message(record: MessageRecord) -> Value {
     let text = match &record.content {
         Some(Content::Text { text }) => Some(text.clone()),
+        Some(Content::Flow { steps }) => Some(callflow::heard(steps)),
         _ => None,
     };
     let client_batch_id = record.details.client_batch_id.clone();

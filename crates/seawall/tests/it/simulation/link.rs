@@ -15,7 +15,7 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
 use seawall_store::keys::{DataKeys, Resealing};
 use seawall_store::lists::{Hits, ListEntry, Lists};
-use seawall_store::masking::{CallFilter, CallRecord, MaskFilter, MaskRecord, Masks};
+use seawall_store::masking::{CallFilter, CallRecord, KeepAnswer, MaskFilter, MaskRecord, Masks};
 use seawall_store::notes::{Note, Notes};
 use seawall_store::records::*;
 use seawall_store::vault::WrappedKey;
@@ -401,7 +401,7 @@ roles! {
         swap_note(before: Note, after: Note) -> bool;
     }
     masks {
-        open_mask(record: MaskRecord, candidates: Vec<Msisdn>, now: Timestamp) -> Option<MaskRecord>;
+        open_mask(record: MaskRecord, candidates: Vec<Msisdn>, now: Timestamp, answer: Option<KeepAnswer>) -> Option<MaskRecord>;
         mask(id: Id) -> Option<MaskRecord>;
         mask_of(caller: Msisdn, mask: Msisdn) -> Option<MaskRecord>;
         change_mask(record: MaskRecord) -> MaskRecord;

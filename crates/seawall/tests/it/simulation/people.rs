@@ -106,6 +106,7 @@ async fn send(node: &Running, key: &str, to: &[ParsedNumber]) -> Result<Done, Re
     };
     let text = "Parcel 7 arrives today.".to_owned();
     let one = |to: &ParsedNumber| SendMessage {
+        steps: Vec::new(),
         to: *to,
         sized: segment(&text, EncodingChoice::Auto).unwrap(),
         text: text.clone(),
