@@ -1,10 +1,12 @@
 //! What a number wants and does not want: categories of messages, and how far an opt-out reaches.
 
+mod clauses;
 pub mod concepts;
 pub mod fold;
 pub mod free_text;
 mod keywords;
 pub mod reconfirm;
+mod spelling;
 
 use serde::{Deserialize, Serialize};
 

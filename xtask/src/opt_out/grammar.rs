@@ -5,7 +5,7 @@ use super::train::Example;
 /// Phrases that one pattern gives at most.
 const MOST: usize = 120;
 
-/// All examples of the file; those of one pattern weigh together as much as a dozen phrases, however many they are.
+/// All examples of the file; those of one pattern weigh together as much as a dozen, however many they are; one that stands alone weighs as three.
 pub fn examples(text: &str) -> Result<Vec<Example>, String> {
     let mut all = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -14,7 +14,7 @@ pub fn examples(text: &str) -> Result<Vec<Example>, String> {
             return Err(format!("training.txt: `{line}` has not three parts"));
         };
         let spelled = spell(pattern)?;
-        let weight = (12.0 / spelled.len() as f32).min(1.0);
+        let weight = (12.0 / spelled.len() as f32).min(3.0);
         all.extend(spelled.into_iter().map(|text| Example { text, stop: label == "+", weight }));
     }
     Ok(all)

@@ -5,9 +5,9 @@ use seawall_core::consent::free_text;
 /// Passes over the examples.
 const PASSES: usize = 40;
 /// Of every hundred features, so many are left out at each step, so that no single word is relied on.
-const LEFT_OUT: u64 = 25;
+const LEFT_OUT: u64 = 30;
 /// Of every hundred steps, so many see only what the words mean, so that no language has to be learnt by itself.
-const MEANING_ALONE: u64 = 45;
+const MEANING_ALONE: u64 = 30;
 /// How strongly weights are drawn to nothing.
 const DECAY: f32 = 3e-6;
 /// How far the first steps go.

@@ -6,12 +6,15 @@ use std::sync::LazyLock;
 use hashbrown::HashMap;
 
 use super::fold;
+use super::spelling::{self, Misspelt};
 
 static TEXT: &str = include_str!("../../../../data/opt_out/concepts.txt");
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::read(TEXT));
 
 /// The shortest beginning of a word that says what it means, in characters.
 const SHORTEST_STEM: usize = 2;
+/// The longest beginning that is looked for, in characters: no stem has more.
+const LONGEST_STEM: usize = 16;
 /// What is written together with a word in Arabic: article, "and", "with", "for".
 const CLITICS: [&str; 8] = ["وال", "بال", "لل", "ال", "و", "ف", "ب", "ل"];
 /// What is written behind a word in Indonesian.
@@ -22,10 +25,20 @@ const ELIDED: &str = "mtdlsj";
 /// A concept, by its name in the data.
 pub type Concept = &'static str;
 
+/// What a word means that is not known: something else than what is asked about here.
+pub const UNKNOWN: Concept = "X";
+/// Words that only join others.
+const JOINS: Concept = "FN";
+/// Unknown words that are shorter say nothing.
+const SHORTEST_UNKNOWN: usize = 3;
+
 #[derive(Default)]
 struct Lexicon {
     words: HashMap<String, Concept>,
     stems: HashMap<String, Concept>,
+    /// Russian as it is written with Latin letters, words and stems.
+    latin: [HashMap<String, Concept>; 2],
+    misspelt: Misspelt,
     /// Of words that are not parted by spaces: the longest, in characters.
     longest: usize,
 }
@@ -42,6 +55,7 @@ impl Lexicon {
     }
 
     fn add(&mut self, concept: Concept, word: &str) {
+        let is_stem = word.ends_with('*');
         let (word, list) = match word.strip_suffix('*') {
             Some(stem) => (stem, &mut self.stems),
             None => (word, &mut self.words),
@@ -53,15 +67,37 @@ impl Lexicon {
             return;
         }
         // The first meaning stands.
-        list.entry(folded.concat()).or_insert(concept);
+        let folded = folded.concat();
+        if let Some(latin) = spelling::latin(&folded) {
+            let [words, stems] = &mut self.latin;
+            let list = if is_stem { stems } else { words };
+            list.entry(latin).or_insert(concept);
+        }
+        self.misspelt.add(&folded, concept);
+        list.entry(folded).or_insert(concept);
     }
 
     fn plain(&self, word: &str) -> Option<Concept> {
-        self.words.get(word).copied().or_else(|| {
-            let ends: Vec<usize> = word.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
-            let stems = ends.iter().skip(SHORTEST_STEM - 1).rev();
-            stems.filter_map(|end| word.get(..*end)).find_map(|stem| self.stems.get(stem).copied())
-        })
+        find(&self.words, &self.stems, word)
+    }
+
+    /// What a word means that is written in an unusual way: in other letters, stretched, or with a slip.
+    fn unusual(&self, word: &str) -> Option<Concept> {
+        let [words, stems] = &self.latin;
+        let latin = spelling::as_latin(word).and_then(|word| find(words, stems, &word));
+        latin
+            .or_else(|| spelling::likely(word).iter().find_map(|word| self.plain(word)))
+            .or_else(|| self.misspelt.find(word))
+    }
+
+    /// What a word means, [`UNKNOWN`] for what is not known.
+    fn meanings_or_unknown(&self, word: &str) -> [Option<Concept>; 2] {
+        let meant = self.meanings(word);
+        if meant != [None, None] {
+            return meant;
+        }
+        let is_word = || !word.contains(|c: char| c.is_numeric()) && word.chars().count() >= SHORTEST_UNKNOWN;
+        [self.unusual(word).or_else(|| is_word().then_some(UNKNOWN)), None]
     }
 
     /// What a word means, and what is written together with it.
@@ -89,17 +125,27 @@ impl Lexicon {
     }
 }
 
-/// The concepts of folded words, in their order; words that mean nothing here are left out, repetitions too.
+/// A word as it stands, or else the longest stem that it begins with.
+fn find(words: &HashMap<String, Concept>, stems: &HashMap<String, Concept>, word: &str) -> Option<Concept> {
+    words.get(word).copied().or_else(|| {
+        let ends: Vec<usize> =
+            word.char_indices().map(|(at, c)| at + c.len_utf8()).take(LONGEST_STEM).collect();
+        let beginnings = ends.iter().skip(SHORTEST_STEM - 1).rev();
+        beginnings.filter_map(|end| word.get(..*end)).find_map(|stem| stems.get(stem).copied())
+    })
+}
+
+/// The concepts of folded words, in their order; words that only join others are left out, repetitions too.
 pub fn concepts(words: &[String]) -> Vec<Concept> {
     let mut found: Vec<Concept> = Vec::new();
     let mut rest = words;
     while let Some((first, after)) = rest.split_first() {
         let (taken, meant) = match first.chars().next().is_some_and(fold::is_han) {
             true => han(rest),
-            false => (1, LEXICON.meanings(first)),
+            false => (1, LEXICON.meanings_or_unknown(first)),
         };
         for concept in meant.into_iter().flatten() {
-            if found.last() != Some(&concept) {
+            if concept != JOINS && found.last() != Some(&concept) {
                 found.push(concept);
             }
         }
@@ -116,7 +162,7 @@ fn han(words: &[String]) -> (usize, [Option<Concept>; 2]) {
             return (length, [Some(concept), None]);
         }
     }
-    (1, [None, None])
+    (1, [Some(UNKNOWN), None])
 }
 
 #[cfg(test)]
@@ -163,7 +209,7 @@ mod tests {
             let _ = (parts.next(), parts.next());
             for word in parts {
                 all += 1;
-                if of(word.trim_end_matches('*')).is_empty() && !word.ends_with('*') {
+                if !line.starts_with(JOINS) && matches!(of(word.trim_end_matches('*'))[..], [] | [UNKNOWN]) {
                     lost.push(word);
                 }
             }

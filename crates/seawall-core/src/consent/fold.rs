@@ -2,11 +2,20 @@
 
 /// The words of a text, folded. Each Chinese character is a word of its own, because nothing stands between words.
 pub fn words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
+    clauses(text).into_iter().flatten().collect()
+}
+
+/// The words of a text, folded, parted where its punctuation parts it.
+pub fn clauses(text: &str) -> Vec<Vec<String>> {
+    let mut clauses: Vec<Vec<String>> = vec![Vec::new()];
     let mut open = false;
     for c in text.trim_start().chars().take(MOST_CHARS).flat_map(char::to_lowercase) {
+        if parts(c) {
+            clauses.push(Vec::new());
+        }
+        let Some(words) = clauses.last_mut() else { continue };
         if is_han(c) {
-            words.push(c.to_string());
+            words.push(simplified(c).to_string());
             open = false;
         } else if c.is_alphanumeric() || is_mark(c) {
             if !open {
@@ -20,8 +29,33 @@ pub fn words(text: &str) -> Vec<String> {
             open = false;
         }
     }
-    words.retain(|word| !word.is_empty());
-    words
+    clauses.iter_mut().for_each(|words| words.retain(|word| !word.is_empty()));
+    clauses.retain(|words| !words.is_empty());
+    clauses
+}
+
+/// Whether a character ends a clause. Hyphens do not: `opt-out`.
+fn parts(c: char) -> bool {
+    matches!(c, '.' | ',' | '!' | '?' | ';' | ':' | '\n' | '(' | ')' | '\u{2026}' | '\u{2013}' | '\u{2014}')
+        || matches!(c, '\u{60c}' | '\u{61b}' | '\u{61f}' | '\u{3001}' | '\u{3002}' | '\u{ff01}' | '\u{ff0c}')
+        || matches!(c, '\u{ff1a}' | '\u{ff1b}' | '\u{ff1f}')
+}
+
+/// Traditional characters of words that are known here, and behind each the simplified one.
+const TRADITIONAL: &str = "發发訊讯簡简廣广請请這这號号碼码為为麼么嗎吗個个們们刪删從从資资單单對对擾扰騷骚煩烦電电話话聯联繫系絡络繼继續续\
+斷断錯错沒没別别夠够訂订閱阅銷销優优貨货買买賣卖錢钱約约預预醫医驗验證证給给還还後后時时間间見见現现應应該该關关開开讓让說说謝谢點点\
+無无終终離离遠远傳传郵邮鬧闹興兴趣趣歡欢喜喜誰谁裡里麵面拋抛舉举報报訴诉統统絕绝權权許许辦办戶户網网頁页項项題题轉转換换舊旧寫写車车\
+門门記记錄录爛烂罵骂滾滚壓压過过來来帶带連连樣样種种東东總总";
+
+/// A Chinese character as it is written in the words that are known.
+fn simplified(c: char) -> char {
+    let mut pairs = TRADITIONAL.chars();
+    while let (Some(traditional), Some(simple)) = (pairs.next(), pairs.next()) {
+        if traditional == c {
+            return simple;
+        }
+    }
+    c
 }
 
 /// Characters of a text that are looked at.
@@ -76,6 +110,8 @@ mod tests {
         assert_eq!(words("退订 ok谢谢"), ["退", "订", "ok", "谢", "谢"]);
         assert_eq!(words("e\u{301}te\u{301}"), ["ete"]);
         assert!(words("?! …").is_empty());
+        assert_eq!(words("請不要再發"), words("请不要再发"));
+        assert_eq!(clauses("No, thanks. Opt-out").len(), 3);
         // Space before it takes no room from the text.
         let long = "stop ".repeat(200);
         assert_eq!(words(&format!("  {long}")), words(&long));

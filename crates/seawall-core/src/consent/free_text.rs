@@ -9,6 +9,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use super::clauses::{Clause, Part};
 use super::concepts::{self, Concept};
 use super::fold;
 
@@ -19,7 +20,7 @@ static WEIGHTS: &[u8] = include_bytes!("../../../../data/opt_out/weights.bin");
 /// Words of a text that are looked at.
 const MOST_WORDS: usize = 60;
 /// From this probability on, a text asks for no more messages.
-pub const SURE: f32 = 0.5;
+pub const SURE: f32 = 0.35;
 /// From this one on, a person should look at it.
 pub const UNSURE: f32 = 0.15;
 
@@ -36,10 +37,18 @@ pub struct Feature {
 
 /// The features of a text, each once.
 pub fn features(text: &str) -> Vec<Feature> {
-    let mut words = fold::words(text);
-    words.truncate(MOST_WORDS);
+    let mut left = MOST_WORDS;
+    let mut clauses = fold::clauses(text);
+    for clause in &mut clauses {
+        clause.truncate(left);
+        left -= clause.len();
+    }
+    let meant: Vec<Vec<Concept>> = clauses.iter().map(|words| concepts::concepts(words)).collect();
+    let words = clauses.concat();
     let mut found = Found::default();
-    found.meaning(&concepts::concepts(&words), text.contains(['?', '\u{ff1f}', '\u{61f}']));
+    found.meaning(&meant.concat(), text.contains(['?', '\u{ff1f}', '\u{61f}']));
+    let parted = meant.iter().flat_map(|clause| clause.split(|concept| *concept == "BUT"));
+    found.clauses(&parted.filter(|part| !part.is_empty()).map(Clause::of).collect::<Vec<_>>());
     found.is_literal = true;
     found.literal(&words.iter().map(String::as_str).collect::<Vec<_>>());
     found.all
@@ -87,6 +96,34 @@ impl Found {
             before = concept;
         }
         self.add("kb", &format!("^ {}", meant.first().unwrap_or(&"$")), String::new());
+    }
+
+    /// What each clause asks for, and what all of them come to.
+    fn clauses(&mut self, clauses: &[Clause]) {
+        let sign = |part: &Part| format!("{}{}", if part.negated { "!" } else { "" }, part.concept);
+        let mut senses = Vec::new();
+        for clause in clauses {
+            let (sense, manner) = (clause.sense().as_str(), clause.manner());
+            self.add("cs", &clause.signature(), String::new());
+            for kind in ["c1", "c2", "c3"] {
+                self.add(kind, sense, String::new());
+                self.add(kind, &format!("{sense} {manner}"), String::new());
+            }
+            let parts: Vec<String> = clause.actions.iter().chain(&clause.matters).map(sign).collect();
+            for (at, part) in parts.iter().enumerate() {
+                self.add("ca", part, String::new());
+                self.add("cm", &format!("{part} {manner}"), String::new());
+                for other in parts.iter().skip(at + 1).take(REACH) {
+                    let (first, second) = if part < other { (part, other) } else { (other, part) };
+                    self.add("cp", &format!("{first} {second}"), String::new());
+                }
+            }
+            senses.push(sense);
+        }
+        senses.sort_unstable();
+        senses.dedup();
+        self.add("cc", &senses.join(" "), String::new());
+        self.add("cl", senses.last().unwrap_or(&"-"), String::new());
     }
 
     /// The words as they are written.
