@@ -92,7 +92,7 @@ fn rows(file: &str, part: Option<&str>) -> Result<Vec<Phrase>, String> {
         stop: matches!(label, "stop" | "out"),
         text: text.to_owned(),
     };
-    let read = |line: &str| match (line.split('\t').collect::<Vec<_>>()[..], part) {
+    let read = |line: &str| match (&line.split('\t').collect::<Vec<_>>()[..], part) {
         ([language, part, label, text], None) => Some(phrase(language, part, label, text)),
         ([language, label, text], Some(part)) => Some(phrase(language, part, label, text)),
         _ => None,
