@@ -6,14 +6,14 @@ use std::fmt::Write;
 use super::concepts::Concept;
 
 /// What can be done, or not be wanted.
-const ACTIONS: [Concept; 18] = [
+const ACTIONS: [Concept; 22] = [
     "STOP", "SEND", "BOTHER", "RIGHT", "HATE", "CALL", "GET", "WANT", "REMOVE", "UNSUB", "CANCEL", "ALONE",
-    "KEEP", "SUBS", "LIKE", "MISS", "REPORT", "BACK",
+    "KEEP", "SUBS", "LIKE", "MISS", "REPORT", "BACK", "TELL", "STAY", "WAS", "NEED",
 ];
 /// What something can be about.
-const MATTERS: [Concept; 17] = [
+const MATTERS: [Concept; 19] = [
     "MSG", "AD", "THIS", "EMAIL", "NUM", "LIST", "ORDER", "CODE", "PLACE", "ARRIVE", "CHANGE", "X", "HE",
-    "OTHER", "WRONG", "ENOUGH", "ACC",
+    "OTHER", "WRONG", "ENOUGH", "ACC", "OLD", "HERE",
 ];
 /// Matters that are none of the messages of a sender.
 const FOREIGN: [Concept; 7] = ["ORDER", "CODE", "PLACE", "ARRIVE", "CHANGE", "X", "HE"];
@@ -34,6 +34,8 @@ pub(super) struct Clause {
     pub matters: Vec<Part>,
     /// Whether it asks.
     asks: bool,
+    /// Whether it asks why.
+    wonders: bool,
     /// Whether the writer speaks of what he does: "I stopped".
     mine: bool,
     conditional: bool,
@@ -71,10 +73,15 @@ impl Clause {
         let (mut reaches, mut negated_at): (usize, Option<usize>) = (0, None);
         for (at, concept) in meant.iter().copied().enumerate() {
             match concept {
+                // "Bisa gak berhenti?", "не могли бы вы …": politeness, no negation.
+                "NEG" if beside(meant, at, "MAY") => {}
                 // The second half of "ne … pas", "no … nada".
                 "NEG" if negated_at.is_some_and(|last| at - last <= 2) => negated_at = None,
                 "NEG" => reaches = REACH,
-                "Q" => clause.asks = true,
+                "WHY" | "Q" => {
+                    clause.asks = true;
+                    clause.wonders |= concept == "WHY";
+                }
                 "IF" => clause.conditional = true,
                 "I" => clause.mine = true,
                 _ if ACTIONS.contains(&concept) => {
@@ -109,12 +116,27 @@ impl Clause {
         self.matters.iter().any(|matter| FOREIGN.contains(&matter.concept))
     }
 
+    /// Whether somebody shall write, and nothing in it says otherwise: "text me here".
+    fn asks_for_messages(&self) -> bool {
+        self.does("SEND", false)
+            && self
+                .actions
+                .iter()
+                .all(|part| !part.negated && ["SEND", "WANT", "GET"].contains(&part.concept))
+            && self.matters.iter().all(|part| !part.negated)
+            && (self.has("HERE") || self.has("TIME") || self.has("THIS"))
+    }
+
     /// What it comes to.
     pub fn sense(&self) -> Sense {
         let contact = ["MSG", "AD", "THIS"].iter().any(|c| self.has(c)) || self.does("SEND", false);
         let target = contact || self.has("NUM") || self.has("LIST") || self.does("SUBS", false);
         if ["STOP", "UNSUB", "REMOVE", "CANCEL", "MISS"].iter().any(|c| self.does(c, true))
-            || ["KEEP", "BACK"].iter().any(|c| self.does(c, false))
+            || ["KEEP", "BACK", "STAY", "TELL"]
+                .iter()
+                .any(|c| self.does(c, false) && !self.does("NEED", true))
+            || self.wonders && ["GET", "TELL", "SEND"].iter().any(|c| self.does(c, true))
+            || self.asks_for_messages()
         {
             return Sense::Keeps;
         }
@@ -124,8 +146,11 @@ impl Clause {
         let stops = self.does("STOP", false) && (contact || !self.mine);
         let bothers =
             self.does("BOTHER", true) || self.does("SEND", true) || self.does("CALL", true) && contact;
-        let wants = ["WANT", "GET", "LIKE"].iter().any(|c| self.does(c, true))
-            && (contact || self.does("GET", false));
+        let wants = ["WANT", "GET", "LIKE", "TELL"].iter().any(|c| self.does(c, true))
+            && (contact || self.does("GET", false))
+            || self.does("NEED", true)
+                && ["SEND", "TELL", "BOTHER", "CALL"].iter().any(|c| self.does(c, false))
+            || self.does("TELL", true);
         let without = self.matters.iter().any(|m| m.negated && ["MSG", "AD"].contains(&m.concept));
         let leaves = ["REMOVE", "UNSUB", "CANCEL"].iter().any(|c| self.does(c, false)) && target;
         match stops || bothers || wants || without || leaves || self.does("ALONE", false) {
@@ -150,13 +175,20 @@ impl Clause {
 
     /// Whether it asks, supposes, or speaks of the writer.
     pub fn manner(&self) -> &'static str {
-        match (self.asks, self.conditional, self.mine) {
-            (true, ..) => "?",
-            (_, true, _) => "if",
-            (.., true) => "i",
+        match self {
+            Self { wonders: true, .. } => "why",
+            Self { asks: true, .. } => "?",
+            Self { conditional: true, .. } => "if",
+            Self { mine: true, .. } => "i",
             _ => "-",
         }
     }
+}
+
+/// Whether a concept stands right before or behind a place.
+fn beside(meant: &[Concept], at: usize, concept: Concept) -> bool {
+    let before = at.checked_sub(1).and_then(|at| meant.get(at));
+    [before, meant.get(at + 1)].contains(&Some(&concept))
 }
 
 #[cfg(test)]

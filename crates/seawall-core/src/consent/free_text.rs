@@ -20,7 +20,7 @@ static WEIGHTS: &[u8] = include_bytes!("../../../../data/opt_out/weights.bin");
 /// Words of a text that are looked at.
 const MOST_WORDS: usize = 60;
 /// From this probability on, a text asks for no more messages.
-pub const SURE: f32 = 0.35;
+pub const SURE: f32 = 0.45;
 /// From this one on, a person should look at it.
 pub const UNSURE: f32 = 0.15;
 
