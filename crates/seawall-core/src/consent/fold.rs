@@ -58,6 +58,11 @@ fn simplified(c: char) -> char {
     c
 }
 
+/// Whether a text has a question mark, where it is looked at.
+pub fn asks(text: &str) -> bool {
+    text.trim_start().chars().take(MOST_CHARS).any(|c| matches!(c, '?' | '\u{ff1f}' | '\u{61f}'))
+}
+
 /// Characters of a text that are looked at.
 const MOST_CHARS: usize = 400;
 
