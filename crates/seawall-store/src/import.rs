@@ -8,7 +8,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use rusqlite::types::Value;
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
@@ -17,6 +17,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use self::tables::{Column, TABLES, Table};
 use crate::postgres::{PostgresStore, Sharing};
+use crate::sealed::chain;
 use crate::sqlite::{self, SqliteStore};
 use crate::vault::Vault;
 use crate::{Ledger, Result, StoreError};
@@ -57,6 +58,12 @@ async fn take(from: &Source, store: &PostgresStore) -> Result<Vec<(&'static str,
     let one = |sql: &str| from.conn().query_row(sql, [], |r| r.get::<_, i64>(0));
     let version = one("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'version'")?;
     tx.execute("INSERT INTO meta (name, value) VALUES ('version', $1)", &[&version]).await?;
+    for name in [chain::END, chain::CUT] {
+        let mark = from.conn().query_row("SELECT value FROM meta WHERE key = ?1", [name], |r| r.get::<_, Vec<u8>>(0));
+        if let Some(mark) = mark.optional()? {
+            tx.execute("INSERT INTO meta (name, body) VALUES ($1, $2)", &[&name, &mark]).await?;
+        }
+    }
     // Batches are forgotten, and their numbers are not used again: a snapshot names them.
     let evidence = one("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'evidence'")?;
     if evidence > 0 {

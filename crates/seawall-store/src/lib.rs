@@ -5,6 +5,7 @@
 //! it and are refilled at start. Numbers, texts and addresses are sealed ([`vault::Vault`]) before they
 //! reach the database; look-up goes through keyed hashes.
 
+pub mod audit;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod counters;
@@ -36,6 +37,7 @@ use seawall_core::time::Timestamp;
 use seawall_core::verification::{Checked, FailureBudget};
 use tokio::sync::watch;
 
+use crate::audit::AuditChain;
 pub use crate::counters::Counters;
 use crate::records::{
     Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, Erasing,
@@ -137,6 +139,9 @@ pub trait Directory: lists::Lists + notes::Notes + masking::Masks + Send + Sync 
 
     /// The audit log, newest first.
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>>;
+
+    /// Whether the audit log is the one that was written. `noted`: a head that an earlier look gave.
+    async fn audit_chain(&self, noted: Option<String>) -> Result<AuditChain>;
 
     /// Waits until no other process makes an installation here, and keeps others waiting until it is dropped.
     async fn installing(&self) -> Result<Box<dyn Send>> {

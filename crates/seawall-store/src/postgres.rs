@@ -5,6 +5,7 @@
 //! and `reader` (what waits in a [line](crate::line) is done together), then `travel`.
 
 mod accept;
+mod audit;
 mod charges;
 mod checks;
 mod conn;

@@ -3,6 +3,7 @@
 
 pub(crate) mod acceptance;
 pub(crate) mod answers;
+pub(crate) mod chain;
 pub(crate) mod charges;
 pub(crate) mod decisions;
 pub(crate) mod dims;

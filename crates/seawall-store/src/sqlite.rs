@@ -5,6 +5,7 @@
 
 mod accept;
 mod allows;
+mod audit;
 pub mod backup;
 mod charges;
 mod codec;

@@ -249,6 +249,7 @@ pub async fn assemble(
     let (outbox, arrivals) = Outbox::new();
     let app = Arc::new(App {
         ids: IdSource::new(newest, &store),
+        room: crate::app::room::Room::new(config.limits.max_requests),
         store,
         clock,
         snapshot: ArcSwap::from_pointee(Snapshot::default()),

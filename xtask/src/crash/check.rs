@@ -38,7 +38,8 @@ pub struct Run {
 pub struct Census(HashMap<String, u64>);
 
 impl Census {
-    fn of(&self, states: &[&str]) -> u64 {
+    /// How many are in any of these states.
+    pub fn of(&self, states: &[&str]) -> u64 {
         states.iter().filter_map(|state| self.0.get(*state)).sum()
     }
 

@@ -1,5 +1,6 @@
 //! A throw-away PostgreSQL, with the durability that it comes with.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,13 +8,18 @@ use std::time::{Duration, Instant};
 use crate::tools;
 
 /// Runs a server until its standard input ends, which it does with the process that holds the other side; then
-/// nothing of it is left.
+/// nothing of it is left. A line there kills it, and starts it again after so many seconds.
 const SCRIPT: &str = "
 \"$1/initdb\" -D \"$2/data\" -U seawall -A trust -E UTF8 --locale=C >\"$2/log\" 2>&1 || exit 1
-\"$1/postgres\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c max_connections=200 -c shared_buffers=256MB \
-    >>\"$2/log\" 2>&1 </dev/null &
-echo $! >\"$2/pid\"
-read -r _
+while true; do
+    \"$1/postgres\" -D \"$2/data\" -k \"$2\" -c listen_addresses= -c max_connections=200 -c shared_buffers=256MB \
+        >>\"$2/log\" 2>&1 </dev/null &
+    echo $! >\"$2/pid\"
+    read -r pause || break
+    kill -KILL $!
+    wait $! 2>/dev/null
+    sleep \"$pause\"
+done
 kill -INT $! 2>/dev/null
 wait $!
 rm -rf \"$2\"
@@ -71,6 +77,21 @@ impl Postgres {
         std::thread::sleep(Duration::from_millis(1_500));
         let sql = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'seawall'";
         self.ask("seawall", sql)?.parse().map_err(|_| "PostgreSQL counts no transactions".to_owned())
+    }
+
+    /// Kills it, which gets no chance to finish anything, and starts it again after so many seconds.
+    pub fn crash(&self, seconds: u32) -> Result<(), String> {
+        let mut stdin = self.guard.stdin.as_ref().ok_or("its guard is gone")?;
+        writeln!(stdin, "{seconds}").and_then(|()| stdin.flush()).map_err(|error| error.to_string())
+    }
+
+    /// Stops its processes where they are, or lets them go on.
+    pub fn pause(&self, paused: bool) -> Result<(), String> {
+        let all: Vec<String> = self.pids().iter().map(u32::to_string).collect();
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        // One that has ended meanwhile is no failure.
+        let sent = Command::new("kill").arg(signal).args(all).stderr(Stdio::null()).status();
+        sent.map(drop).map_err(|error| error.to_string())
     }
 
     /// Its processes.

@@ -13,10 +13,14 @@ use crate::live::{Random, Wire, mobile, request};
 pub struct Load {
     /// Under which key.
     pub key: String,
+    /// For which subaccount.
+    pub subaccount: String,
     /// Callers.
     pub connections: usize,
     /// What each waits between two requests.
     pub pause: Duration,
+    /// What each waits after a refusal, beside that.
+    pub again: Duration,
     /// Chance.
     pub seed: u64,
     /// Numbers of one load are not those of another.
@@ -32,12 +36,29 @@ pub struct Outcome {
     pub refused: u64,
     /// Anything else, and connections that broke.
     pub odd: u64,
+    /// A status of those.
+    said: Option<u16>,
     /// How long those that were accepted took.
     micros: Vec<u64>,
     took: Duration,
 }
 
 impl Outcome {
+    /// Adds what came of another stretch of the same load.
+    pub fn add(&mut self, more: Outcome) {
+        self.good += more.good;
+        self.refused += more.refused;
+        self.odd += more.odd;
+        self.said = self.said.or(more.said);
+        self.micros.extend(more.micros);
+        self.took += more.took;
+    }
+
+    /// Asked a second.
+    pub fn offered(&self) -> f64 {
+        self.all() as f64 / self.took.as_secs_f64().max(0.001)
+    }
+
     /// Requests.
     pub fn all(&self) -> u64 {
         self.good + self.refused + self.odd
@@ -63,8 +84,19 @@ impl fmt::Display for Outcome {
             f,
             "{} accepted ({rate:.0}/s, p99 {p99:?}), {} refused, {} odd",
             self.good, self.refused, self.odd
-        )
+        )?;
+        self.said.map_or(Ok(()), |status| write!(f, " ({status})"))
     }
+}
+
+/// The same on a thread of its own: whoever measures must not wait for others of this process.
+pub async fn drive_apart(addr: SocketAddr, load: Load, time: Duration) -> Result<Outcome, String> {
+    let (send, done) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let _ = send.send(runtime.map(|runtime| runtime.block_on(drive(addr, load, time))));
+    });
+    done.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }
 
 /// Drives a load for some time.
@@ -79,6 +111,7 @@ pub async fn drive(addr: SocketAddr, load: Load, time: Duration) -> Outcome {
             all.good += one.good;
             all.refused += one.refused;
             all.odd += one.odd;
+            all.said = all.said.or(one.said);
             all.micros.extend(one.micros);
         }
     }
@@ -90,8 +123,9 @@ async fn call(addr: SocketAddr, load: Load, caller: u64, until: Instant) -> Outc
     let mut random = Random::new(load.seed ^ (load.own << 20) ^ caller);
     let (mut outcome, mut wire) = (Outcome::default(), None);
     while Instant::now() < until {
-        let body = json!({"to": format!("+{}", mobile(random.next())), "text": "Your parcel arrives today."})
-            .to_string();
+        let body = json!({"to": format!("+{}", mobile(random.next())), "text": "Your parcel arrives today.",
+                          "subaccount_id": load.subaccount})
+        .to_string();
         let asked = request("POST", "/v1/messages", &load.key, &body);
         if wire.is_none() {
             wire = Wire::open(addr).await.ok();
@@ -107,8 +141,16 @@ async fn call(addr: SocketAddr, load: Load, caller: u64, until: Instant) -> Outc
                 outcome.good += 1;
                 outcome.micros.push(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
             }
-            Ok(429 | 503) => outcome.refused += 1,
-            Ok(_) => outcome.odd += 1,
+            Ok(429 | 503) => {
+                outcome.refused += 1;
+                if !load.again.is_zero() {
+                    tokio::time::sleep(load.again).await;
+                }
+            }
+            Ok(status) => {
+                outcome.odd += 1;
+                outcome.said.get_or_insert(status);
+            }
             Err(_) => {
                 outcome.odd += 1;
                 wire = None;

@@ -126,6 +126,11 @@ pub(super) async fn the_audit_log_and_key_uses_are_kept(directory: &Arc<dyn Dire
     assert_eq!(log, [audit(4), audit(3)]);
     let before = Some(seawall_core::id::Id::first_row(at(3)));
     assert_eq!(directory.audit_log(Page { before, limit: 9 }).await?, [audit(2), audit(1), audit(0)]);
+    let chain = directory.audit_chain(None).await?;
+    assert_eq!((chain.broken, chain.entries, chain.unlinked, chain.since), (None, 5, 0, Some(at(0))));
+    directory.note_audit(audit(9)).await?;
+    let later = directory.audit_chain(chain.head).await?;
+    assert_eq!((later.broken, later.entries, later.noted), (None, 6, Some(true)));
     let used = |key: &str, ms| (key.to_owned(), at(ms), "192.0.2.1".to_owned());
     directory.touch_keys(vec![used("key_1", 5), used("key_2", 6)]).await?;
     directory.touch_keys(vec![used("key_1", 4), used("key_2", 7)]).await?;

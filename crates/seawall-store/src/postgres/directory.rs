@@ -6,7 +6,8 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use tokio::sync::watch;
 
-use super::{PostgresStore, documents, once, opt_outs};
+use super::{PostgresStore, audit, documents, once, opt_outs};
+use crate::audit::AuditChain;
 use crate::records::{AuditEntry, Document, OptOut, Page};
 use crate::sealed::number_hash;
 use crate::{Changes, Directory, Result};
@@ -72,6 +73,10 @@ impl Directory for PostgresStore {
 
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>> {
         documents::audit_log(&self.db, page).await
+    }
+
+    async fn audit_chain(&self, noted: Option<String>) -> Result<AuditChain> {
+        audit::look(&self.db, noted).await
     }
 
     async fn installing(&self) -> Result<Box<dyn Send>> {

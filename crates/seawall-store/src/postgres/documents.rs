@@ -4,11 +4,12 @@ use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 use tokio_postgres::Row;
 
+use super::audit;
 use super::conn::{Conn, Db, Lock};
 use super::node::CHANNEL;
 use super::query::Conditions;
 use crate::records::{AuditEntry, Document, Page};
-use crate::sealed::setup;
+use crate::sealed::{chain, setup};
 use crate::vault::Vault;
 use crate::{Result, StoreError};
 
@@ -121,8 +122,7 @@ pub(super) async fn write_audit(conn: &mut Conn, vault: &Vault, entry: &AuditEnt
     let sql = "SELECT greatest($1, coalesce(max(key), 0) + 1) FROM audit";
     let row = conn.row(sql, &[&Id::first_row(entry.at)]).await?.ok_or(StoreError::Conflict)?;
     let key: i64 = row.try_get(0)?;
-    let body = setup::seal_audit(vault, key, entry)?;
-    conn.run("INSERT INTO audit (key, body) VALUES ($1, $2)", &[&key, &body]).await.map(drop)
+    audit::write(conn, vault, key, entry).await
 }
 
 /// Writes an entry of the audit log that belongs to no change.
@@ -137,7 +137,7 @@ pub(super) async fn audit_log(db: &Db, page: Page) -> Result<Vec<AuditEntry>> {
     let mut conditions = Conditions::default();
     conditions.keys(page.before, None, None);
     let rows = conditions.newest(&mut db.patient().await?, "key, body FROM audit", page.limit).await?;
-    rows.iter().map(|row| setup::open_audit(&db.vault, row.try_get(0)?, row.try_get(1)?)).collect()
+    rows.iter().map(|row| chain::open_audit(&db.vault, row.try_get(0)?, row.try_get(1)?)).collect()
 }
 
 /// Notes uses of keys; an older note does not replace a newer one.

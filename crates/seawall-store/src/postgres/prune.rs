@@ -7,7 +7,7 @@ use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
 use super::conn::{Conn, Db, Lock, OURS};
-use super::{partitions, verifications};
+use super::{audit, partitions, verifications};
 use crate::Result;
 use crate::records::Retention;
 
@@ -34,7 +34,7 @@ pub(super) async fn step(db: &Db, now: Timestamp, retention: &Retention) -> Resu
     most = most.max(gone);
     most = most.max(delete_verifications(&mut conn, messages).await?);
     most = most.max(delete(&mut conn, "decision_batches", "first", messages).await?);
-    most = most.max(delete(&mut conn, "audit", "key", before(retention.audit)).await?);
+    most = most.max(audit::prune(&mut conn, &db.vault, before(retention.audit), STEP).await?);
     most =
         most.max(delete(&mut conn, "idempotency", "at", now.minus(retention.idempotency).as_millis()).await?);
     most = most.max(delete(&mut conn, "open_verifications", "expires", now.as_millis()).await?);

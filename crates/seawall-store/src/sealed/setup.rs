@@ -1,4 +1,4 @@
-//! What is set up, and what is known of numbers: documents, the audit log, uses of keys, opt-outs, entries of lists,
+//! What is set up, and what is known of numbers: documents, uses of keys, opt-outs, entries of lists,
 //! lookups.
 
 use seawall_core::consent::OptOutScope;
@@ -12,14 +12,13 @@ use super::damaged;
 use crate::Result;
 use crate::lists::ListEntry;
 use crate::notes::Note;
-use crate::records::{AuditEntry, Document, Looked, OptOut};
+use crate::records::{Document, Looked, OptOut};
 use crate::vault::{Place, Vault};
 
 const OPT_OUT: [u8; 2] = *b"oo";
 const ENTRY: [u8; 2] = *b"le";
 const NOTE: [u8; 2] = *b"nt";
 const LOOKED: [u8; 2] = *b"lk";
-const AUDIT: [u8; 2] = *b"au";
 const KEY_USE: [u8; 2] = *b"ku";
 
 /// Where a document's body stands: its name in the collection, hashed, stands in for a row.
@@ -36,16 +35,6 @@ pub(crate) fn seal_document(vault: &Vault, document: &Document) -> Result<Vec<u8
 /// What a document says.
 pub(crate) fn open_document(vault: &Vault, collection: &str, id: &str, body: &[u8]) -> Result<Value> {
     Ok(serde_json::from_slice(&vault.open_sealed(document_place(vault, collection, id), body)?)?)
-}
-
-/// Seals an entry of the audit log.
-pub(crate) fn seal_audit(vault: &Vault, row: i64, entry: &AuditEntry) -> Result<Vec<u8>> {
-    vault.seal(Place::new(AUDIT, row), &serde_json::to_vec(entry)?)
-}
-
-/// An entry of the audit log.
-pub(crate) fn open_audit(vault: &Vault, row: i64, body: &[u8]) -> Result<AuditEntry> {
-    Ok(serde_json::from_slice(&vault.open_sealed(Place::new(AUDIT, row), body)?)?)
 }
 
 /// Seals the address from which a key was used.

@@ -5,7 +5,8 @@ use seawall_core::consent::OptOutScope;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
-use super::{SqliteStore, codec, documents, opt_outs};
+use super::{SqliteStore, audit, codec, documents, opt_outs};
+use crate::audit::AuditChain;
 use crate::records::{AuditEntry, Document, OptOut, Page};
 use crate::{Directory, Result};
 
@@ -70,5 +71,9 @@ impl Directory for SqliteStore {
 
     async fn audit_log(&self, page: Page) -> Result<Vec<AuditEntry>> {
         self.db.list(move |view| documents::audit_log(view, page)).await
+    }
+
+    async fn audit_chain(&self, noted: Option<String>) -> Result<AuditChain> {
+        self.db.list(move |view| audit::look(view, noted)).await
     }
 }

@@ -4,11 +4,12 @@ use rusqlite::{OptionalExtension, Row, params};
 use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
+use super::audit;
 use super::db::View;
 use super::messages::Conditions;
 use super::writer::Turn;
 use crate::records::{AuditEntry, Document, Page};
-use crate::sealed::setup;
+use crate::sealed::{chain, setup};
 use crate::{Result, StoreError};
 
 /// All documents of a collection, oldest first.
@@ -119,9 +120,7 @@ fn next_version(turn: &Turn<'_>) -> Result<u64> {
 /// Adds to the audit log. Its keys grow with time and never repeat.
 pub(super) fn write_audit(turn: &mut Turn<'_>, entry: &AuditEntry) -> Result<()> {
     let row = Id::first_row(entry.at).max(turn.hot().last_audit + 1);
-    let body = setup::seal_audit(turn.view.vault(), row, entry)?;
-    let sql = "INSERT INTO audit (row, body) VALUES (?1, ?2)";
-    turn.view.conn.prepare_cached(sql)?.execute(params![row, body])?;
+    audit::write(turn, row, entry)?;
     turn.hot().last_audit = row;
     Ok(())
 }
@@ -133,7 +132,7 @@ pub(super) fn audit_log(view: View<'_>, page: Page) -> Result<Vec<AuditEntry>> {
     let mut found = Vec::new();
     conditions.select(view, "row, body FROM audit", "row", page.limit, &mut |r| {
         let sealed: Vec<u8> = r.get(1)?;
-        found.push(setup::open_audit(view.vault(), r.get(0)?, &sealed)?);
+        found.push(chain::open_audit(view.vault(), r.get(0)?, &sealed)?);
         Ok(())
     })?;
     Ok(found)

@@ -7,7 +7,7 @@ use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
 
 use super::writer::Turn;
-use super::{idempotency, numbers, verifications};
+use super::{audit, idempotency, numbers, verifications};
 use crate::Result;
 use crate::records::Retention;
 
@@ -25,7 +25,7 @@ pub(super) fn step(turn: &mut Turn<'_>, now: Timestamp, retention: &Retention) -
     most = most.max(delete_messages(turn, messages)?);
     most = most.max(delete_verifications(turn, messages)?);
     most = most.max(delete(turn, "decision_batches", "first", messages)?);
-    most = most.max(delete(turn, "audit", "row", before(retention.audit))?);
+    most = most.max(audit::prune(turn, before(retention.audit), STEP)?);
     most = most.max(idempotency::prune(turn, now.minus(retention.idempotency).as_millis(), STEP)?);
     most = most.max(super::lookups::prune(turn, now.minus(retention.texts).as_millis(), STEP)?);
     // The number of rows says how many pages were given back.

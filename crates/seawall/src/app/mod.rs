@@ -46,6 +46,7 @@ pub mod receipts;
 pub mod recorder;
 pub mod reload;
 pub mod restore;
+pub mod room;
 pub mod rules;
 pub mod scan;
 pub mod screen;
@@ -86,6 +87,8 @@ pub struct App {
     pub store: Store,
     /// The time that everything goes by.
     pub clock: Arc<Clock>,
+    /// Places for requests.
+    pub room: Arc<room::Room>,
     /// New ids.
     pub ids: IdSource,
     /// What is set up.

@@ -46,6 +46,8 @@ pub enum Stranger {
         /// Which product.
         needed: Scope,
     },
+    /// Too many requests are under way, and this subaccount has its share of them.
+    Full,
     /// Too many requests a second.
     Rate {
         /// When there is room again.
@@ -96,7 +98,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Lets the caller use a subaccount for something: scope, ownership, product, IP allow-list, API rates.
+/// Lets the caller use a subaccount for something: scope, ownership, product, IP allow-list, API rates, room.
 pub async fn enter(
     app: &App,
     caller: &Caller,
@@ -119,6 +121,7 @@ pub async fn enter(
         return Err(Stranger::Product { needed });
     }
     charge_rates(app, &snapshot, subaccount, caller.ip, now).await?;
+    app.room.enter(subaccount).map_err(|_| Stranger::Full)?;
     Ok(found.clone())
 }
 

@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
 
 mod admin;
+mod audit;
 mod backtest;
 mod backup;
 mod check_config;
@@ -76,6 +77,8 @@ enum Command {
     CheckConfig(check_config::CheckArgs),
     /// Make, list, disable, rotate and delete API keys.
     Key(key::KeyArgs),
+    /// Whether the audit log is whole.
+    Audit(audit::AuditArgs),
     /// Keys of what is kept: show them, wrap them anew, make a new data key.
     Vault(vault::VaultArgs),
     /// Make, list, change and delete subaccounts.
@@ -170,6 +173,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Key(args) => block_on(key::run(args))?,
+        Command::Audit(args) => block_on(audit::run(args))?,
         Command::Vault(args) => block_on(vault::run(args))?,
         Command::Subaccount(args) => block_on(subaccount::run(args))?,
         Command::List(args) => block_on(list::run(args))?,
@@ -233,6 +237,8 @@ mod tests {
             "restore f --key k --erased e --data-dir d --json",
             "restore f --stopped",
             "import --config f --json",
+            "audit verify --json",
+            "audit verify --head 00ff --data-dir d",
             "completions bash",
         ] {
             let words = std::iter::once("seawall").chain(line.split(' '));

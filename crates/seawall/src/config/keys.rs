@@ -97,6 +97,7 @@ pub(super) static KEYS: &[Key] = &[
     unset("intel.portability_csv", Kind::Text, "Your own file of ported numbers, CSV with the columns `number` (or a range `FIRST-LAST`), `mccmnc` or `operator`, `date` (lookup.md). It outranks the tables. A changed file is in force within 10 s; a bad one refuses the start and never replaces a good one."),
     key("limits.max_connections", Kind::Count, "16384", "Connections at a time. Lowered at start if the process may not open as many files."),
     key("limits.max_connections_per_address", Kind::Count, "512", "Connections at a time from one IPv4 address or IPv6 /64; loopback and trusted proxies are exempt."),
+    key("limits.max_requests", Kind::Count, "1024", "Requests of subaccounts under way at a time. A subaccount is let in as long as it holds fewer places than are free, so one that floods the gateway holds half of them; what is beyond gets 503 `overloaded` at once."),
     key("limits.header_timeout", Kind::Span, "\"10s\"", "From accepting a connection (TLS included), or from a request's first byte, to the end of its headers. At most 2s while more than half of all connections are taken."),
     key("limits.request_timeout", Kind::Span, "\"30s\"", "From the end of the headers to the end of the body; also how long a response may stall."),
     key("limits.idle_timeout", Kind::Span, "\"60s\"", "How long a connection is kept without a request."),

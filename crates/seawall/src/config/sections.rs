@@ -187,6 +187,8 @@ pub struct ConnectionLimits {
     pub max_connections: usize,
     /// Connections at a time from one address.
     pub max_connections_per_address: usize,
+    /// Requests of subaccounts under way at a time.
+    pub max_requests: usize,
     /// To the end of a request's headers.
     pub header_timeout: Duration,
     /// To the end of a request's body.
@@ -367,6 +369,7 @@ pub(super) fn limits(raw: &mut Raw) -> ConnectionLimits {
         |name| usize::try_from(raw.read(name, 1, parse::count(1..=1_000_000))).unwrap_or(usize::MAX);
     let (max_connections, per_address) =
         (some("limits.max_connections"), some("limits.max_connections_per_address"));
+    let max_requests = some("limits.max_requests");
     let mut wait = |name| {
         let bounds = Duration::from_millis(50)..=Duration::from_secs(3600);
         raw.read(name, Duration::from_secs(1), parse::duration(bounds))
@@ -374,6 +377,7 @@ pub(super) fn limits(raw: &mut Raw) -> ConnectionLimits {
     ConnectionLimits {
         max_connections,
         max_connections_per_address: per_address,
+        max_requests,
         header_timeout: wait("limits.header_timeout"),
         request_timeout: wait("limits.request_timeout"),
         idle_timeout: wait("limits.idle_timeout"),

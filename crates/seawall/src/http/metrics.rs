@@ -80,7 +80,10 @@ async fn text(app: &App) -> Response {
     let up = snapshot.providers.values().filter(|p| p.connector.health() == Health::Up).count();
     let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let lag = app.detection.lag();
+    let (under_way, overloaded) = app.room.counts();
     let gauges = [
+        ("seawall_requests_under_way", "Requests of subaccounts under way, see `limits.max_requests`.", under_way),
+        ("seawall_requests_overloaded", "Requests refused as `overloaded` since the start.", overloaded),
         ("seawall_outbox_messages", "Messages that wait for a provider.", waiting),
         ("seawall_providers", "Providers that are switched on.", number(snapshot.providers.len())),
         ("seawall_providers_up", "Providers that take messages.", number(up)),

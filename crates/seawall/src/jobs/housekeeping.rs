@@ -15,6 +15,8 @@ use crate::app::{
 
 /// Every so many seconds, key uses are written.
 const KEYS_EVERY: u64 = 5;
+/// Every so many seconds, it is told whether requests were refused for want of room.
+const OVERLOAD_EVERY: u64 = 10;
 /// Every so many seconds, a snapshot of the evidence is written: a start folds at most so much of the stream.
 const SNAPSHOT_EVERY: u64 = 300;
 /// Every so many seconds, unusual traffic is looked for.
@@ -26,7 +28,7 @@ const PRUNE_EVERY: u64 = 60;
 
 /// Works until told to stop, and once more then.
 pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
-    let mut second = 0u64;
+    let (mut second, mut overloaded) = (0u64, 0);
     loop {
         let stopping = tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => false,
@@ -48,6 +50,9 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         }
         if let Some(step) = app.clock.slew(app.store.counters.time()) {
             warn_of_step(&app, step, second);
+        }
+        if second.is_multiple_of(OVERLOAD_EVERY) {
+            overloaded = warn_of_overload(&app, overloaded);
         }
         if stopping || second.is_multiple_of(KEYS_EVERY) {
             flush_key_uses(&app).await;
@@ -107,8 +112,19 @@ async fn recover_gone(app: &App) {
 fn warn_of_step(app: &App, step: Duration, second: u64) {
     // The sandbox clock is meant to differ.
     if !app.config.sandbox.clock && second % 60 == 1 {
-        tracing::warn!(seconds = step.as_secs(), "the machine's clock was set; following it slowly");
+        let why = "the clock was set, and the gateway goes on by the time that passes; a restart takes the clock's";
+        tracing::warn!(seconds = step.as_secs(), why);
     }
+}
+
+/// Requests that were refused for want of room, if there were more since it was last asked.
+fn warn_of_overload(app: &App, before: u64) -> u64 {
+    let (under_way, all) = app.room.counts();
+    if all > before {
+        let why = "requests were refused as overloaded, see limits.max_requests";
+        tracing::warn!(refused = all - before, under_way, why);
+    }
+    all
 }
 
 fn longest_request_window(app: &App) -> Duration {

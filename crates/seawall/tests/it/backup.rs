@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
+use seawall::app::detection;
 use seawall::serve::start;
 use seawall_store::conformance::server::server;
 use serde_json::{Value, json};
@@ -249,6 +250,46 @@ async fn postgres_takes_over_from_the_embedded_store() {
         gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6591234571"}))).await.expect(201);
     assert_eq!(again["id"], begun["id"]);
     gateway.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_takes_what_detection_has_learned_and_the_chain_of_the_audit_log() {
+    let Some(server) = server().await.unwrap() else {
+        eprintln!("SKIPPED: PostgreSQL (set SEAWALL_TEST_POSTGRES to the directory of its programs)");
+        return;
+    };
+    let gateway = Gateway::new().await;
+    for n in 0..12 {
+        let to = format!("+6591{:06}", n * 7_919);
+        let ask = json!({"to": to, "client": {"ip": format!("203.0.113.{n}")}});
+        gateway.api("POST", "/v1/verifications", Some(ask)).await.expect(201);
+        if n == 5 {
+            // Some of it stands in the snapshot, and the rest in the stream behind it.
+            detection::snapshot(&gateway.running.app, detection::Forget::Old).await;
+        }
+    }
+    let Gateway { running, first, http, dir, .. } = gateway;
+    let before = running.app.clone();
+    running.stop().await;
+    let evidence = |app: &seawall::app::App| app.detection.with(|engine| engine.snapshot());
+    let url = server.database().await.unwrap();
+    let env = [("SEAWALL_STORE__URL", url.as_str())];
+    let (code, _, err) = run(&["import"], dir.path(), &env).await;
+    assert_eq!(code, Some(0), "{err}");
+    let running = start(config(dir.path(), &env)).await.unwrap();
+    assert!(evidence(&before) == evidence(&running.app), "the evidence is what it was, to the bit");
+    assert!(running.app.detection.size().0.keys > 0, "and that is something");
+    let gateway = Gateway { base: format!("http://{}", running.addr), running, first, http, dir };
+    gateway.admin("POST", "/admin/v1/opt-outs", Some(json!({"msisdn": "+6591234572"}))).await.expect(201);
+    let chain = gateway.admin("GET", "/admin/v1/audit/verify", None).await.expect(200);
+    assert_eq!((&chain["status"], &chain["unlinked"]), (&json!("whole"), &json!(0)), "{chain}");
+    // Another node, which has no file, has it from the database.
+    let Gateway { running, dir, .. } = gateway;
+    running.stop().await;
+    std::fs::remove_file(dir.path().join("evidence.snapshot")).unwrap();
+    let again = start(config(dir.path(), &env)).await.unwrap();
+    assert_eq!(again.app.detection.size().0.keys, before.detection.size().0.keys);
+    again.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

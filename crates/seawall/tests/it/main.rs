@@ -10,6 +10,7 @@
 mod admin_collections;
 mod admin_history;
 mod at_rest;
+mod audit;
 mod backtest;
 mod backtest_day;
 mod backup;
@@ -63,8 +64,10 @@ mod native_verifications;
 mod nodes;
 mod nodes_hung;
 mod nodes_killed;
+mod nodes_leader;
 mod number_data;
 mod operation;
+mod overload;
 mod plans;
 mod postgres;
 mod proxy;

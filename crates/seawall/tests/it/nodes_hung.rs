@@ -40,7 +40,7 @@ impl Callers {
 }
 
 /// The nodes that say they lead, of some.
-async fn leaders(fleet: &Fleet, of: impl Iterator<Item = usize>) -> Vec<usize> {
+pub async fn leaders(fleet: &Fleet, of: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut all = Vec::new();
     for node in of {
         if fleet.metric(&fleet.nodes[node].base, "seawall_leads").await == "1" {

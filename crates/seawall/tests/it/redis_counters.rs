@@ -137,6 +137,42 @@ async fn without_redis_nothing_is_sent_unless_the_operator_chose_so() {
     assert_eq!(sent_of(&closed, 5).await, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_started_empty_it_admits_exactly_what_was_left_and_codes_and_opt_outs_hold() {
+    let Some(mut redis) = Redis::start() else { return };
+    let gateway = gateway(&redis, &[]).await;
+    limit(&gateway, "msisdn", 10, "sends").await;
+    let budget = json!({"unit": "messages", "amount": 15, "window": "day"});
+    gateway.admin("POST", "/admin/v1/budgets", Some(budget)).await.expect(201);
+    let out = json!({"msisdn": "+6598765432"});
+    gateway.admin("POST", "/admin/v1/opt-outs", Some(out)).await.expect(201);
+    let begun = gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6590000001"}))).await.expect(201);
+    let code = gateway.code("+6590000001", 1).await;
+    assert_eq!(sent_of(&gateway, 4).await, 4);
+    let (held, during) = tokio::join!(
+        tokio::task::spawn_blocking(move || {
+            redis.die(Duration::from_millis(1_500));
+            redis
+        }),
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let path = format!("/v1/verifications/{}/check", begun["id"].as_str().unwrap());
+            let checked = gateway.api("POST", &path, Some(json!({"code": code}))).await;
+            (sent_of(&gateway, 20).await, send(&gateway, "+6598765432").await.0, checked)
+        }
+    );
+    let (_redis, (sent, opted_out, checked)) = (held.unwrap(), during);
+    assert_eq!((sent, opted_out == 201), (0, false), "nothing goes while it is gone");
+    let right = checked.status == 200 && checked.json()["status"] == "verified";
+    assert!(right || checked.status == 503, "{}", checked.text);
+    until(&gateway, 201).await;
+    assert_eq!(sent_of(&gateway, 40).await, 5, "four and one went before");
+    let others = join_all((0..40).map(|n| send(&gateway, ["+6591234568", "+6591234569"][n % 2]))).await;
+    let others = others.iter().filter(|(status, _)| *status == 201).count();
+    assert_eq!(others, 4, "of a budget of 15 the code and ten messages are gone");
+    assert_ne!(send(&gateway, "+6598765432").await.0, 201, "the opt-out holds");
+}
+
 /// What is set up does not change while its windows cannot be filled.
 async fn limit_while_lost(gateway: &Gateway) {
     let body =

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,14 @@ const DEBIAN: &str = "/usr/bin/redis-server";
 /// A server that keeps nothing; stopped when dropped.
 pub struct Redis {
     port: u16,
+    program: PathBuf,
     child: Child,
+}
+
+fn launch(program: &Path, port: u16) -> Child {
+    let mut command = Command::new(program);
+    command.args(["--bind", "127.0.0.1", "--save", "", "--dir", "/tmp", "--port", &port.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
 }
 
 impl Redis {
@@ -26,10 +33,7 @@ impl Redis {
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(program);
-        command.args(["--bind", "127.0.0.1", "--save", "", "--dir", "/tmp", "--port", &port.to_string()]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let server = Redis { port, child };
+        let server = Redis { port, child: launch(&program, port), program };
         for _ in 0..200 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Some(server);
@@ -50,6 +54,14 @@ impl Redis {
         let mut answer = [0u8; 512];
         let read = stream.read(&mut answer).unwrap();
         String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    /// SIGKILL, and an empty one in its place after a while.
+    pub fn die(&mut self, pause: Duration) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::thread::sleep(pause);
+        self.child = launch(&self.program, self.port);
     }
 
     /// Stops answering, or goes on.

@@ -6,16 +6,18 @@ use std::time::Duration;
 use axum::extract::State;
 use seawall_core::id::{Id, SEQUENCE_BITS};
 use seawall_core::time::Timestamp;
+use seawall_store::audit::AuditChain;
 use seawall_store::records::{AuditEntry, Page};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Admin;
 use super::page::{List, PageQuery, cursor, row, size};
 use crate::app::App;
 use crate::http::extract::Query;
 use crate::http::native::answers::Refused;
+use crate::http::problem::Problem;
 
 const LIST: &str = "audit";
 /// Entries of one millisecond that a page may have to skip.
@@ -80,6 +82,76 @@ pub async fn list(
         _ => None,
     };
     Ok(axum::Json(List { data: entries.into_iter().map(AuditView::from).collect(), next_cursor }))
+}
+
+/// A head that was noted before.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct HeadQuery {
+    /// A `head` of an earlier answer: is the log up to it still there?
+    #[param(min_length = 64, max_length = 64, pattern = "^[0-9a-fA-F]{64}$")]
+    head: Option<String>,
+}
+
+/// Whether the audit log is the one that was written.
+#[derive(Serialize, ToSchema)]
+pub struct ChainView {
+    /// `whole`, or `broken`.
+    pub status: &'static str,
+    /// The first thing that is wrong, and where.
+    pub broken: Option<String>,
+    /// Entries that were read.
+    pub entries: u64,
+    /// Those of them that name no entry before them: a version wrote them that made no chain.
+    pub unlinked: u64,
+    /// When the oldest was written.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Timestamp>,
+    /// The keyed hash of the newest entry, 64 hexadecimal digits. Noted elsewhere it shows later that the log up to here
+    /// is still there.
+    pub head: Option<String>,
+    /// Whether the head that was given is in the chain, or where retention ended it.
+    pub head_found: Option<bool>,
+}
+
+impl From<AuditChain> for ChainView {
+    fn from(chain: AuditChain) -> Self {
+        let whole = chain.broken.is_none() && chain.noted != Some(false);
+        ChainView {
+            status: if whole { "whole" } else { "broken" },
+            broken: chain.broken,
+            entries: chain.entries,
+            unlinked: chain.unlinked,
+            since: chain.since,
+            head: chain.head,
+            head_found: chain.noted,
+        }
+    }
+}
+
+/// Reads the whole audit log: each entry names the one before it, so what was changed, removed or added by somebody
+/// without the keys of the installation shows.
+#[utoipa::path(
+    get,
+    path = "/admin/v1/audit/verify",
+    operation_id = "verifyAudit",
+    tag = "history",
+    params(HeadQuery),
+    responses((status = 200, description = "What was found.", body = ChainView)),
+    security(("admin_token" = []))
+)]
+pub async fn verify(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    Query(query): Query<HeadQuery>,
+) -> Result<axum::Json<ChainView>, Refused> {
+    let digits = |head: &String| head.len() == 64 && head.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if query.head.as_ref().is_some_and(|head| !digits(head)) {
+        let detail = "`head` is 64 hexadecimal digits, as an earlier answer gave it.";
+        return Err(Problem::field("head", detail.to_owned()).into());
+    }
+    Ok(axum::Json(app.store.directory.audit_chain(query.head).await?.into()))
 }
 
 /// Entries have no id of their own: a page goes on in the millisecond of the last entry, behind those of

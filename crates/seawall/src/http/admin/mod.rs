@@ -65,6 +65,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(verifications::list))
         .routes(routes!(verifications::get))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::verify))
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::get, incidents::patch))
         .routes(routes!(stats::overview))

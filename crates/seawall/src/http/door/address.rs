@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 
 use super::fallback;
 use super::request_id::{self, CURRENT, RequestId, RequestIds};
+use crate::app::room::Room;
 use crate::config::Config;
 use crate::http::problem::Problem;
 use crate::http::strict::{self, Fault};
@@ -110,7 +111,7 @@ where
         let handled = strict::head(&request).map(|()| self.inner.call(request));
         Box::pin(CURRENT.scope(id, async move {
             let handled = match handled {
-                Ok(handled) => AssertUnwindSafe(handled).catch_unwind().await,
+                Ok(handled) => Room::holding(AssertUnwindSafe(handled).catch_unwind()).await,
                 Err(fault) => return Ok(route.closed(route.unclear(fault), &door.metrics)),
             };
             let answer = match handled {
@@ -168,7 +169,8 @@ impl Route {
     fn closed(&self, mut answer: Response, metrics: &Metrics) -> Response {
         let status = answer.status();
         metrics.answered(self.surface, status.as_u16());
-        if status.is_server_error() {
+        // What a 503 is about was logged where it came up, or is counted.
+        if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             let (status, route) = (status.as_u16(), self.template());
             tracing::warn!(method = %self.method, route, status, request_id = %shown(), "answered with an error");
         } else {

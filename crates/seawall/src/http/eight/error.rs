@@ -84,6 +84,12 @@ impl Refused {
         Refused { retry_after: seconds, ..Self::new(StatusCode::TOO_MANY_REQUESTS, 429, message) }
     }
 
+    /// 503: more requests are under way than the gateway takes at a time.
+    pub fn overloaded() -> Self {
+        let message = "Internal server error: too many requests are under way. Nothing was changed; try again.";
+        Refused { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, 2000, message) }
+    }
+
     /// 503: a store did not answer, and nothing is done on a guess.
     pub fn unavailable() -> Self {
         let message = "Internal server error: a store does not answer. Nothing was changed; try again.";
@@ -155,6 +161,7 @@ pub(super) fn stranger(app: &App, why: Stranger) -> Refused {
             Refused::forbidden(&format!("`{}` is not switched on for the subaccount", needed.as_str()))
         }
         Stranger::Rate { retry_at } => Refused::quota(Some(retry_at), app.now()),
+        Stranger::Full => Refused::overloaded(),
         Stranger::Unavailable(error) => store(&error),
     }
 }

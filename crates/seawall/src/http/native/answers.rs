@@ -164,6 +164,11 @@ pub fn turned_away(stranger: Stranger) -> Problem {
             let code = ReasonCode::ApiRate.as_str();
             Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).retry_after(SECOND)
         }
+        Stranger::Full => {
+            let detail = "More requests are under way than the gateway takes at a time, so nothing was done; \
+                          retry with the same Idempotency-Key.";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(SECOND)
+        }
         Stranger::Unavailable(error) => unavailable(&error),
     }
 }

@@ -41,7 +41,12 @@ impl Shared {
             .await
     }
 
-    async fn make(&self, charges: &[Charge], weight: u32, sends: bool) -> Result<Charged> {
+    /// Windows go by the clock that nodes share, and those of a node alone by its own.
+    fn at(&self, asked: Timestamp) -> Timestamp {
+        if self.link.world.alone { asked } else { self.link.world.time() }
+    }
+
+    async fn make(&self, charges: &[Charge], weight: u32, asked: Timestamp, sends: bool) -> Result<Charged> {
         if sends && self.link.world.is(Bug::ChargeNotAtomic) {
             let seen = self.ask(|world, table| finish(table.peek(charges, weight, world.time()))).await?;
             if seen.refused() {
@@ -56,7 +61,7 @@ impl Shared {
                 .await;
         }
         self.ask(|world, table| {
-            let now = world.time();
+            let now = self.at(asked);
             let mut charged = if sends {
                 finish(table.charge(charges, weight, now))?
             } else {
@@ -73,20 +78,20 @@ impl Shared {
 
 #[async_trait]
 impl Counters for Shared {
-    async fn charge(&self, charges: &[Charge], weight: u32, _: Timestamp) -> Result<Charged> {
-        self.make(charges, weight, true).await
+    async fn charge(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, true).await
     }
 
-    async fn note(&self, charges: &[Charge], weight: u32, _: Timestamp) -> Result<Charged> {
-        self.make(charges, weight, false).await
+    async fn note(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.make(charges, weight, now, false).await
     }
 
-    async fn peek(&self, charges: &[Charge], weight: u32, _: Timestamp) -> Result<Charged> {
-        self.ask(|world, table| finish(table.peek(charges, weight, world.time()))).await
+    async fn peek(&self, charges: &[Charge], weight: u32, now: Timestamp) -> Result<Charged> {
+        self.ask(|_, table| finish(table.peek(charges, weight, self.at(now)))).await
     }
 
-    async fn held(&self, charges: &[Charge], _: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>> {
-        self.ask(|world, table| finish(table.held(charges, world.time()))).await
+    async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>> {
+        self.ask(|_, table| finish(table.held(charges, self.at(now)))).await
     }
 
     async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
@@ -182,7 +187,7 @@ impl Counters for Shared {
     }
 
     fn time(&self) -> Option<Timestamp> {
-        Some(self.link.world.time())
+        (!self.link.world.alone).then(|| self.link.world.time())
     }
 
     async fn address(&self, _: u64, _: Timestamp) -> Result<AddressHistory> {

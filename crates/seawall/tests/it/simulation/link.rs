@@ -13,6 +13,7 @@ use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_core::verification::Checked;
+use seawall_store::audit::AuditChain;
 use seawall_store::keys::{DataKeys, Resealing};
 use seawall_store::lists::{Hits, ListEntry, Lists};
 use seawall_store::masking::{CallFilter, CallRecord, KeepAnswer, MaskFilter, MaskRecord, Masks};
@@ -123,7 +124,8 @@ impl Link {
             .messages
             .iter()
             .map(|m| {
-                let at = m.id.at().as_millis();
+                // An id goes by the node's clock; of a node alone it is that clock that is looked at.
+                let at = if world.alone { world.time() } else { m.id.at() }.as_millis();
                 let message =
                     Accepted { at, number: m.to.as_u64(), code: m.verification.is_some(), counted: true };
                 (m.id, m.state, message)
@@ -378,6 +380,7 @@ roles! {
         key_uses() -> Vec<(String, Timestamp, String)>;
         note_audit(entry: AuditEntry) -> ();
         audit_log(page: Page) -> Vec<AuditEntry>;
+        audit_chain(noted: Option<String>) -> AuditChain;
     }
     lists {
         entries(list: Option<&str>, page: Page) -> Vec<ListEntry>;

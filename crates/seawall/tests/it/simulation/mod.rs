@@ -5,6 +5,7 @@
 //!
 //! `SEAWALL_SIMULATION=FROM..TO` names the seeds, `SEAWALL_SIMULATION=SEED` one, told in full.
 
+mod clocks;
 mod counters;
 mod link;
 mod mend;
@@ -60,7 +61,7 @@ fn simulate(seed: u64, bug: Option<Bug>, config: &Config) -> Outcome {
     let log = Log::default();
     let _kept = log.keep();
     runtime.block_on(async {
-        let world = World::new(seed, bug);
+        let world = World::new(seed, bug, false);
         live(&world, seed, config, &log).await;
         let oracle = world.oracle();
         Outcome {
@@ -83,6 +84,7 @@ async fn live(world: &Arc<World>, seed: u64, config: &Config, log: &Log) {
     let mut rng = Rng::new(seed, "people");
     let people = people(&cluster, &mut rng);
     trouble(&cluster, &mut Rng::new(seed, "trouble"));
+    clocks::disturb(&cluster, &mut Rng::new(seed, "clocks"));
     sleep(Duration::from_millis(TROUBLE)).await;
     world.calm();
     world.tell(|| "calm".to_owned());

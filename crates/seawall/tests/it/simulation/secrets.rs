@@ -89,11 +89,15 @@ pub fn audit_log(world: &World) -> Vec<AuditEntry> {
     entries
 }
 
-/// I11: it begins as it did `before`, goes on in time, and has every change that was acknowledged.
+/// I11: it begins as it did `before`, its chain is unbroken, and it has every change that was acknowledged.
 pub fn audit_is_whole(world: &World, before: &[AuditEntry]) {
     let (at, entries) = (world.elapsed(), audit_log(world));
+    let chain = finish(world.store.audit_chain(None)).unwrap();
     let mut oracle = world.oracle();
     oracle.require(entries.starts_with(before), at, || "I11: what stood in the audit log changed".to_owned());
+    oracle.require(chain.broken.is_none(), at, || format!("I11: {}", chain.broken.unwrap_or_default()));
+    let all = chain.entries == entries.len() as u64 && chain.unlinked == 0;
+    oracle.require(all, at, || format!("I11: of {} entries {} have no link", chain.entries, chain.unlinked));
     let acked: Vec<String> = oracle.audited.iter().cloned().collect();
     for target in acked {
         let found = entries.iter().any(|entry| entry.target == target);

@@ -49,6 +49,8 @@ pub enum Bug {
     TextKept,
     /// A change is made and not noted in the audit log.
     AuditForgotten,
+    /// The time is what the machine's clock says.
+    ClockBelieved,
 }
 
 /// How bad it gets.
@@ -113,6 +115,8 @@ pub struct World {
     pub evidence: AtomicU64,
     /// A planted mistake.
     pub bug: Option<Bug>,
+    /// There is one node, which goes by its machine's clock.
+    pub alone: bool,
     rng: Mutex<Rng>,
     begun: Instant,
     leases: Mutex<u64>,
@@ -138,7 +142,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub fn new(seed: u64, bug: Option<Bug>) -> Arc<Self> {
+    pub fn new(seed: u64, bug: Option<Bug>, alone: bool) -> Arc<Self> {
         let vault = Arc::new(Vault::from_keys(&[(1, [7; 32])]).unwrap());
         let mut rng = Rng::new(seed, "world");
         let share = |rng: &mut Rng| [0.0, 0.005, 0.03, 0.1][rng.index(4)];
@@ -156,6 +160,7 @@ impl World {
             weather: Mutex::new(weather),
             evidence: AtomicU64::new(0),
             bug,
+            alone,
             rng: Mutex::new(rng),
             begun: Instant::now(),
             leases: Mutex::new(0),
