@@ -8,8 +8,8 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension};
 use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::mpsc;
 use tokio_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -59,7 +59,9 @@ async fn take(from: &Source, store: &PostgresStore) -> Result<Vec<(&'static str,
     let version = one("SELECT coalesce(max(value), 0) FROM meta WHERE key = 'version'")?;
     tx.execute("INSERT INTO meta (name, value) VALUES ('version', $1)", &[&version]).await?;
     for name in [chain::END, chain::CUT] {
-        let mark = from.conn().query_row("SELECT value FROM meta WHERE key = ?1", [name], |r| r.get::<_, Vec<u8>>(0));
+        let mark = from
+            .conn()
+            .query_row("SELECT value FROM meta WHERE key = ?1", [name], |r| r.get::<_, Vec<u8>>(0));
         if let Some(mark) = mark.optional()? {
             tx.execute("INSERT INTO meta (name, body) VALUES ($1, $2)", &[&name, &mark]).await?;
         }

@@ -144,16 +144,21 @@ mod tests {
     async fn time_passes_as_it_does_whatever_the_machines_clock_is_set_to() {
         const HOUR: i64 = 3_600_000;
         for set in [-HOUR, HOUR, 72 * HOUR, -72 * HOUR] {
-            let clock = Clock::simulated(Timestamp::from_millis(1_767_607_200_000), Timestamp::from_millis(0));
+            let clock =
+                Clock::simulated(Timestamp::from_millis(1_767_607_200_000), Timestamp::from_millis(0));
             let (began, first) = (Instant::now(), clock.now());
             assert_eq!(clock.slew(None), None);
             clock.set_machine(set);
             for second in 1..2 * 24 * 3_600 {
                 tokio::time::advance(Duration::from_millis(1_000)).await;
                 assert!(clock.slew(None).is_some(), "{set}: an alarm, for days");
-                let (passed, shown) = (began.elapsed().as_millis() as i64, clock.now().since(first).as_millis() as i64);
+                let (passed, shown) =
+                    (began.elapsed().as_millis() as i64, clock.now().since(first).as_millis() as i64);
                 assert!(shown <= passed, "{set}: {shown} ms passed of {passed}, and limits free too early");
-                assert!(passed - shown <= passed / 2_000 + 1, "{set}: after {second} s it is {shown} of {passed} ms");
+                assert!(
+                    passed - shown <= passed / 2_000 + 1,
+                    "{set}: after {second} s it is {shown} of {passed} ms"
+                );
             }
         }
     }

@@ -45,7 +45,9 @@ impl Flood {
 
     /// The other side: drives the attack that these words describe, and prints what came of it.
     pub fn drive(words: &[String]) -> Result<(), String> {
-        let [addr, key, subaccount, numbers @ ..] = words else { return Err("--flood is for soak itself".to_owned()) };
+        let [addr, key, subaccount, numbers @ ..] = words else {
+            return Err("--flood is for soak itself".to_owned());
+        };
         let numbers: Vec<u64> = numbers.iter().filter_map(|word| word.parse().ok()).collect();
         let ([millis, connections, seed], Ok(addr)) = (&numbers[..], addr.parse()) else {
             return Err("--flood is for soak itself".to_owned());

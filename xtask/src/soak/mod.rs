@@ -222,7 +222,12 @@ async fn long(gateway: &mut Gateway, options: &Options, table: &mut Table) -> Re
     }
     let first = first.unwrap_or_default();
     let fds = last.descriptors.saturating_sub(first.descriptors);
-    table.row(fds <= 16, "soak: descriptors", "flat (16 more)", format!("{fds} more than in the first round"));
+    table.row(
+        fds <= 16,
+        "soak: descriptors",
+        "flat (16 more)",
+        format!("{fds} more than in the first round"),
+    );
     // What is kept in memory about numbers grows with them, and is bounded by its configuration.
     let grown = last.memory.saturating_sub(first.memory);
     let figure = format!("{last}, {} MB more than in the first round", grown >> 20);

@@ -70,12 +70,15 @@ impl Steady {
         loop {
             let first = {
                 let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let after = seen.answers.iter().filter(|one| one.status == 201 && one.began + one.took > from);
+                let after =
+                    seen.answers.iter().filter(|one| one.status == 201 && one.began + one.took > from);
                 after.map(|one| (one.began + one.took).duration_since(from)).min()
             };
             match first {
                 Some(took) => return Ok(took),
-                None if from.elapsed() > Duration::from_secs(60) => return Err("it does not go on".to_owned()),
+                None if from.elapsed() > Duration::from_secs(60) => {
+                    return Err("it does not go on".to_owned());
+                }
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

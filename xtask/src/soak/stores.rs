@@ -79,7 +79,8 @@ pub async fn redis(binary: &Path, seed: u64, table: &mut Table) -> Result<(), St
     let (sink, provider) = Sink::open(seed).await?;
     set_up_provider(fleet.first()?, &provider.to_string()).await?;
     let budget = json!({"name": "day", "unit": "messages", "amount": BUDGET, "window": "24h"});
-    let limit = json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": QUOTA, "window": "2h"});
+    let limit =
+        json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": QUOTA, "window": "2h"});
     let out = json!({"msisdn": "+6598765432"});
     for (path, body) in [("budgets", budget), ("limits", limit), ("opt-outs", out)] {
         fleet.first()?.admin("POST", path, Some(body)).await?;
@@ -114,7 +115,8 @@ pub async fn redis(binary: &Path, seed: u64, table: &mut Table) -> Result<(), St
     let all = sink.deliveries();
     let to = |number: &str| all.iter().filter(|one| one.to.ends_with(number)).count() as u64;
     let limits: Vec<u64> = (0..8).map(|n| to(&format!("659123450{n}"))).collect();
-    let (most, opted_out, sent) = (limits.iter().max().copied().unwrap_or(0), to("6598765432"), all.len() as u64);
+    let (most, opted_out, sent) =
+        (limits.iter().max().copied().unwrap_or(0), to("6598765432"), all.len() as u64);
     let twice = sink.by_id(false).values().filter(|times| **times > 1).count();
     let what = "Redis killed, flushed, out of memory, slow by 2 s";
     let figure = format!("{sent} of a budget of {BUDGET}, {opted_out} to who opted out, {twice} twice");

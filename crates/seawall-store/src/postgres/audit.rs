@@ -17,7 +17,8 @@ async fn mark(conn: &mut Conn, name: &str) -> Result<Option<Vec<u8>>> {
 }
 
 async fn set_mark(conn: &mut Conn, name: &str, mark: &[u8]) -> Result<()> {
-    let sql = "INSERT INTO meta (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body";
+    let sql =
+        "INSERT INTO meta (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body";
     conn.run(sql, &[&name, &mark]).await.map(drop)
 }
 

@@ -123,7 +123,12 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Begins with the two marks as they stand.
-    pub(crate) fn new(vault: &'a Vault, noted: Option<String>, end: Option<&[u8]>, cut: Option<&[u8]>) -> Self {
+    pub(crate) fn new(
+        vault: &'a Vault,
+        noted: Option<String>,
+        end: Option<&[u8]>,
+        cut: Option<&[u8]>,
+    ) -> Self {
         let chain = AuditChain { noted: noted.as_ref().map(|_| false), ..AuditChain::default() };
         let mut walk = Walk { vault, chain, noted, end: None, last: None };
         walk.end = walk.marked(END, end);
@@ -156,7 +161,9 @@ impl<'a> Walk<'a> {
     pub(crate) fn entry(&mut self, row: i64, body: &[u8]) {
         self.chain.entries += 1;
         let Ok((Linked { entry, prev }, point)) = open(self.vault, row, body) else {
-            self.broken(format!("entry {row} cannot be read: it was changed, or moved here from another place"));
+            self.broken(format!(
+                "entry {row} cannot be read: it was changed, or moved here from another place"
+            ));
             self.last = None;
             return;
         };
@@ -317,7 +324,8 @@ mod tests {
             log.rows.drain(..first);
             noticed(log, format!("the oldest {first} are gone"));
         }
-        for (end, cut) in [(None, whole.cut.clone()), (whole.end.clone(), None), (whole.cut.clone(), whole.cut.clone())]
+        for (end, cut) in
+            [(None, whole.cut.clone()), (whole.end.clone(), None), (whole.cut.clone(), whole.cut.clone())]
         {
             noticed(Log { end, cut, ..whole.clone() }, "a mark is missing or another's".to_owned());
         }

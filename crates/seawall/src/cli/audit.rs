@@ -47,7 +47,10 @@ fn show(answer: &Value) -> Result<(), String> {
     let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or(0);
     output::line(&format!("{}: {} entries since {}", text("status"), number("entries"), text("since")))?;
     if number("unlinked") > 0 {
-        output::line(&format!("{} of them were written by a version that made no chain", number("unlinked")))?;
+        output::line(&format!(
+            "{} of them were written by a version that made no chain",
+            number("unlinked")
+        ))?;
     }
     output::line(&format!("head: {}", text("head")))
 }

@@ -82,7 +82,11 @@ async fn text(app: &App) -> Response {
     let lag = app.detection.lag();
     let (under_way, overloaded) = app.room.counts();
     let gauges = [
-        ("seawall_requests_under_way", "Requests of subaccounts under way, see `limits.max_requests`.", under_way),
+        (
+            "seawall_requests_under_way",
+            "Requests of subaccounts under way, see `limits.max_requests`.",
+            under_way,
+        ),
         ("seawall_requests_overloaded", "Requests refused as `overloaded` since the start.", overloaded),
         ("seawall_outbox_messages", "Messages that wait for a provider.", waiting),
         ("seawall_providers", "Providers that are switched on.", number(snapshot.providers.len())),

@@ -112,7 +112,8 @@ async fn recover_gone(app: &App) {
 fn warn_of_step(app: &App, step: Duration, second: u64) {
     // The sandbox clock is meant to differ.
     if !app.config.sandbox.clock && second % 60 == 1 {
-        let why = "the clock was set, and the gateway goes on by the time that passes; a restart takes the clock's";
+        let why =
+            "the clock was set, and the gateway goes on by the time that passes; a restart takes the clock's";
         tracing::warn!(seconds = step.as_secs(), why);
     }
 }

@@ -18,13 +18,19 @@ async fn the_log_is_verified_from_a_shell_and_a_head_is_found_again() {
     let (said, _, code) = seawall(&gateway, &["audit", "verify"]).await;
     assert_eq!(code, Some(0), "{said}");
     let first = look(&gateway).await;
-    assert_eq!((&first["status"], &first["unlinked"], &first["broken"]), (&json!("whole"), &json!(0), &Value::Null));
+    assert_eq!(
+        (&first["status"], &first["unlinked"], &first["broken"]),
+        (&json!("whole"), &json!(0), &Value::Null)
+    );
     let head = first["head"].as_str().unwrap();
     assert!(said.contains(head), "{said}");
     let gone = gateway.api("DELETE", "/v1/numbers/%2B6591234567/data", None).await;
     assert_eq!(gone.status, 202);
     let later = look(&gateway).await;
-    assert!(later["entries"].as_u64() > first["entries"].as_u64() && later["head"] != first["head"], "{later}");
+    assert!(
+        later["entries"].as_u64() > first["entries"].as_u64() && later["head"] != first["head"],
+        "{later}"
+    );
     let noted = seawall(&gateway, &["audit", "verify", "--head", head]).await;
     assert_eq!(noted.2, Some(0), "{}", noted.1);
     let (_, why, code) = seawall(&gateway, &["audit", "verify", "--head", &"00".repeat(32)]).await;

@@ -262,7 +262,9 @@ async fn an_import_takes_what_detection_has_learned_and_the_chain_of_the_audit_l
     for n in 0..12 {
         let to = format!("+6591{:06}", n * 7_919);
         let ask = json!({"to": to, "client": {"ip": format!("203.0.113.{n}")}});
-        gateway.api("POST", "/v1/verifications", Some(ask)).await.expect(201);
+        // What is refused is evidence, too.
+        let asked = gateway.api("POST", "/v1/verifications", Some(ask)).await.status;
+        assert!(asked == 201 || asked == 403, "{asked}");
         if n == 5 {
             // Some of it stands in the snapshot, and the rest in the stream behind it.
             detection::snapshot(&gateway.running.app, detection::Forget::Old).await;

@@ -27,7 +27,8 @@ async fn send(gateway: &Gateway, key: &str, subaccount: &str, n: usize) -> (u16,
 async fn what_is_beyond_is_refused_at_once_and_not_done() {
     let Some(server) = own_server().await.unwrap() else { return };
     let url = server.database().await.unwrap();
-    let gateway = Gateway::with(&[("SEAWALL_STORE__URL", &url), ("SEAWALL_LIMITS__MAX_REQUESTS", "16")]).await;
+    let gateway =
+        Gateway::with(&[("SEAWALL_STORE__URL", &url), ("SEAWALL_LIMITS__MAX_REQUESTS", "16")]).await;
     let off = json!({"detection": {"mode": "off"}});
     gateway.admin("PATCH", "/admin/v1/settings", Some(off)).await.expect(200);
     let (shop, ours) = (neighbour(&gateway).await, gateway.first.api_key.clone());
@@ -65,7 +66,8 @@ async fn what_is_beyond_is_refused_at_once_and_not_done() {
     let by_state = gateway.admin("GET", "/admin/v1/stats/overview", None).await.expect(200);
     let by_state = by_state["messages"]["by_state"].as_object().unwrap().clone();
     // What was written although its caller was told otherwise is failed, and was not sent.
-    let sent: u64 = ["sent", "delivered", "queued", "submitting"].iter().filter_map(|s| by_state.get(*s)?.as_u64()).sum();
+    let sent: u64 =
+        ["sent", "delivered", "queued", "submitting"].iter().filter_map(|s| by_state.get(*s)?.as_u64()).sum();
     assert_eq!(sent, accepted as u64, "{by_state:?}");
     gateway.running.stop().await;
 }

@@ -146,7 +146,8 @@ async fn killed_and_started_empty_it_admits_exactly_what_was_left_and_codes_and_
     gateway.admin("POST", "/admin/v1/budgets", Some(budget)).await.expect(201);
     let out = json!({"msisdn": "+6598765432"});
     gateway.admin("POST", "/admin/v1/opt-outs", Some(out)).await.expect(201);
-    let begun = gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6590000001"}))).await.expect(201);
+    let begun =
+        gateway.api("POST", "/v1/verifications", Some(json!({"to": "+6590000001"}))).await.expect(201);
     let code = gateway.code("+6590000001", 1).await;
     assert_eq!(sent_of(&gateway, 4).await, 4);
     let (held, during) = tokio::join!(

@@ -86,7 +86,8 @@ impl Refused {
 
     /// 503: more requests are under way than the gateway takes at a time.
     pub fn overloaded() -> Self {
-        let message = "Internal server error: too many requests are under way. Nothing was changed; try again.";
+        let message =
+            "Internal server error: too many requests are under way. Nothing was changed; try again.";
         Refused { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, 2000, message) }
     }
 

@@ -186,7 +186,8 @@ impl Cluster {
         let skew = Duration::from_millis(world.below(300));
         let time = if world.below(2) == 0 { world.time().plus(skew) } else { world.time().minus(skew) };
         let floor = Id::new(newest, 0).at();
-        let clock = if world.alone { Clock::simulated(world.time(), floor) } else { Clock::start_at(time, floor) };
+        let clock =
+            if world.alone { Clock::simulated(world.time(), floor) } else { Clock::start_at(time, floor) };
         let clock = Arc::new(clock);
         store.ledger.recover(clock.now()).await.map_err(|e| e.to_string())?;
         let intel = intel::Intel::open(&self.config.intel)?;
