@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{Result, StoreError};
@@ -62,8 +63,18 @@ impl<Q, A> Brought<Q, A> {
     pub(crate) async fn group(&self) -> Option<(Vec<Job<Q, A>>, Instant)> {
         loop {
             let mut jobs = Vec::new();
-            if self.taken.lock().await.recv_many(&mut jobs, self.group).await == 0 {
-                return None;
+            {
+                let mut taken = self.taken.lock().await;
+                if taken.recv_many(&mut jobs, self.group).await == 0 {
+                    return None;
+                }
+                // Whoever is about to bring something does so first; where nobody is, this takes no time.
+                yield_now().await;
+                while jobs.len() < self.group
+                    && let Ok(job) = taken.try_recv()
+                {
+                    jobs.push(job);
+                }
             }
             // Nobody waits for these any more, and nothing of them was begun.
             jobs.retain(|job| !job.waits.is_closed());

@@ -28,11 +28,21 @@ pub fn resident(pid: u32) -> Result<u64, String> {
     kilobytes.map(|kb| kb * 1024).ok_or_else(|| format!("{path} does not say VmRSS"))
 }
 
-/// Keeps this process, and not its children to come, on one core where `taskset` can be had. Returns whether
-/// it could.
+/// Keeps this process, and its children to come unless they are told otherwise, on one core where `taskset` can be
+/// had. Returns whether it could.
 pub fn stay_on(core: u32) -> bool {
+    stay_within(&core.to_string())
+}
+
+/// Lets this process and its children to come use every core.
+pub fn roam() -> bool {
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online");
+    online.is_ok_and(|online| stay_within(online.trim()))
+}
+
+fn stay_within(cores: &str) -> bool {
     let own = std::process::id().to_string();
-    let taskset = std::process::Command::new("taskset").args(["-a", "-pc", &core.to_string(), &own]).output();
+    let taskset = std::process::Command::new("taskset").args(["-a", "-pc", cores, &own]).output();
     taskset.is_ok_and(|output| output.status.success())
 }
 

@@ -20,6 +20,8 @@ pub struct Plan {
     pub warm_up: Duration,
     /// While it is counted.
     pub time: Duration,
+    /// Whether the core of the load is the load's alone.
+    pub own_core: bool,
 }
 
 /// What it came to.
@@ -51,8 +53,8 @@ struct Tally {
 pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result<Outcome, String> {
     let phase = Arc::new(AtomicU8::new(WARMING));
     // The core of the load never sleeps: waking it would be charged to the server, and to a slow one with every
-    // answer, while a fast one keeps it awake.
-    let awake = tokio::spawn(stay_awake(phase.clone()));
+    // answer, while a fast one keeps it awake. Where servers run there too, it would be taken from them.
+    let awake = plan.own_core.then(|| tokio::spawn(stay_awake(phase.clone())));
     let connections: Vec<_> =
         (0..plan.connections).map(|_| tokio::spawn(connection(addr, next.clone(), phase.clone()))).collect();
     tokio::time::sleep(plan.warm_up).await;
@@ -61,7 +63,9 @@ pub async fn drive(addr: SocketAddr, pid: u32, plan: Plan, next: Next) -> Result
     tokio::time::sleep(plan.time).await;
     phase.store(OVER, Ordering::Relaxed);
     let (cpu, wall) = (cpu::time(pid)?.saturating_sub(cpu), begun.elapsed());
-    let _ = awake.await;
+    if let Some(awake) = awake {
+        let _ = awake.await;
+    }
     let mut all = Tally::default();
     for connection in connections {
         let one = connection.await.map_err(|error| error.to_string())?;

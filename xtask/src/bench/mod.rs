@@ -49,7 +49,7 @@ const QUICK: Scale =
 impl Scale {
     /// A load of so many connections.
     pub fn plan(&self, connections: usize) -> Plan {
-        Plan { connections, warm_up: self.time / 4, time: self.time }
+        Plan { connections, warm_up: self.time / 4, time: self.time, own_core: true }
     }
 }
 

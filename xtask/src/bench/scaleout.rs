@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::load::{Next, Outcome, drive};
+use super::load::{Next, Outcome, Plan, drive};
 use super::report::{Bar, Row, number};
-use super::scenes::{CONNECTIONS, decisions, detect, next_number, room_for_everything, sessions};
+use super::scenes::{CONNECTIONS, decisions, detect, next_number, room_for_everything, said, sessions};
 use super::server::Floor;
 use super::{Scale, cpu};
 use crate::live::{Fleet, Gateway, Wire, request};
@@ -24,12 +24,18 @@ const QUOTA: u64 = 500;
 pub async fn all(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
     let floor = Floor::start(binary, false).await?;
     let floor = drive(floor.addr, floor.pid(), scale.plan(CONNECTIONS), decisions("none")).await?;
+    if !cpu::roam() {
+        println!("taskset is missing: nodes and servers may share fewer cores than there are");
+    }
     let mut fleet = Fleet::start(binary, NODES).await?;
     let first = fleet.first()?;
     room_for_everything(first).await?;
-    detect(first, "shadow").await?;
-    fleet.in_force().await?;
-    let mut rows = deciding(&fleet, scale, &floor).await?;
+    let mut rows = Vec::new();
+    for (mode, bar) in [("off", Bar::AtLeast(0.35)), ("shadow", Bar::None)] {
+        detect(first, mode).await?;
+        fleet.in_force().await?;
+        rows.extend(deciding(&fleet, scale, &floor, said(mode), bar).await?);
+    }
     rows.extend(sending(&fleet, scale).await?);
     rows.push(exact(&fleet).await?);
     rows.push(taking_over(&mut fleet).await?);
@@ -51,6 +57,11 @@ fn spent(pids: &[u32]) -> Duration {
     pids.iter().filter_map(|pid| cpu::time(*pid).ok()).sum()
 }
 
+/// All servers run on the cores of the load too.
+fn shared(scale: Scale) -> Plan {
+    Plan { own_core: false, ..scale.plan(CONNECTIONS) }
+}
+
 /// Drives all nodes at once. What the servers did includes the warm-up, so figures of a request are too high by up to
 /// a fifth.
 async fn together(fleet: &Fleet, scale: Scale, next: impl Fn(&Gateway) -> Next) -> Result<Together, String> {
@@ -58,10 +69,8 @@ async fn together(fleet: &Fleet, scale: Scale, next: impl Fn(&Gateway) -> Next) 
     let nodes: Vec<u32> = fleet.nodes.iter().map(Gateway::pid).collect();
     let (transactions, scripts) = (fleet.postgres.transactions()?, fleet.redis.calls()?);
     let before = (spent(&nodes), spent(&postgres), spent(&redis));
-    let drives = fleet
-        .nodes
-        .iter()
-        .map(|node| tokio::spawn(drive(node.addr, node.pid(), scale.plan(CONNECTIONS), next(node))));
+    let drives =
+        fleet.nodes.iter().map(|node| tokio::spawn(drive(node.addr, node.pid(), shared(scale), next(node))));
     let drives: Vec<_> = drives.collect();
     let (mut per_second, mut refused) = (0.0, 0.0f64);
     for one in drives {
@@ -109,18 +118,24 @@ impl Together {
     }
 }
 
-async fn deciding(fleet: &Fleet, scale: Scale, floor: &Outcome) -> Result<Vec<Row>, String> {
+async fn deciding(
+    fleet: &Fleet,
+    scale: Scale,
+    floor: &Outcome,
+    said: &str,
+    bar: Bar,
+) -> Result<Vec<Row>, String> {
     let done = together(fleet, scale, |node| decisions(&node.api_key)).await?;
     let per_cpu = done.answers / done.nodes.as_secs_f64().max(0.01);
     let rate = Row {
-        name: format!("decisions, {NODES} nodes"),
+        name: format!("decisions, {NODES} nodes{said}"),
         value: format!("{}/CPU-s ({}/s)", number(per_cpu), number(done.per_second)),
         floor: format!("{}/CPU-s", number(floor.per_cpu_second)),
         result: per_cpu / floor.per_cpu_second,
         unit: "x",
-        bar: Bar::AtLeast(0.35),
+        bar,
     };
-    Ok(vec![rate, done.costs("decision")])
+    Ok(vec![rate, done.costs(&format!("decision{said}"))])
 }
 
 async fn sending(fleet: &Fleet, scale: Scale) -> Result<Vec<Row>, String> {

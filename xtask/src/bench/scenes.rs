@@ -187,7 +187,8 @@ pub async fn detect(gateway: &Gateway, mode: &str) -> Result<(), String> {
     gateway.admin("PATCH", "settings", Some(json!({"detection": {"mode": mode}}))).await.map(|_| ())
 }
 
-fn said(detection: &str) -> &'static str {
+/// How a row names its mode of detection.
+pub fn said(detection: &str) -> &'static str {
     if detection == "off" { "" } else { ", with detection" }
 }
 

@@ -9,6 +9,8 @@ use seawall_core::window::{Rule, Times};
 /// Maps that the keys are spread over. A map doubles when it is full; because the shares of keys differ by up
 /// to two, the maps double one after the other: neither memory nor time ever jumps.
 const SHARDS: usize = 64;
+/// Equal parts of the keys of which each shard has some.
+const PARTS: usize = 4096;
 /// Keys looked at for every charge, to find those whose window has passed.
 const SWEPT_PER_CHARGE: usize = 4;
 
@@ -49,8 +51,8 @@ type Shard = HashMap<u64, Entry, AsIs>;
 /// All keys.
 pub(super) struct Table {
     shards: Vec<Shard>,
-    /// Upper ends of the shards' shares of the keys' middle 16 bits.
-    ends: Vec<u64>,
+    /// Which shard holds a part of the keys, by twelve of the keys' middle bits.
+    parts: Vec<u8>,
     max_keys: usize,
     len: usize,
     next_swept: usize,
@@ -68,15 +70,17 @@ impl Table {
             })
             .collect();
         let all = ends.last().copied().unwrap_or(1.0);
-        let ends = ends.iter().map(|end| scaled(end / all)).collect();
+        let ends: Vec<usize> = ends.iter().map(|end| scaled(end / all)).collect();
+        let shard = |part| ends.partition_point(|&end| end <= part).min(SHARDS - 1);
+        let parts = (0..PARTS).map(|part| u8::try_from(shard(part)).unwrap_or(0)).collect();
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Table { shards, ends, max_keys, len: 0, next_swept: 0, credit: 0 }
+        Table { shards, parts, max_keys, len: 0, next_swept: 0, credit: 0 }
     }
 
     /// The middle bits choose the shard: the map inside uses the outer ones.
     fn place(&self, key: u64) -> usize {
-        let middle = (key >> 24) & 0xffff;
-        self.ends.partition_point(|&end| end <= middle).min(SHARDS - 1)
+        let middle = (key >> 24) as usize % PARTS;
+        self.parts.get(middle).map_or(0, |shard| usize::from(*shard))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -163,7 +167,7 @@ fn expiry(rule: &Rule, now: Timestamp) -> i64 {
     rule.end(now).plus(GRACE).as_millis()
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 65,536")]
-fn scaled(part: f64) -> u64 {
-    (part * 65_536.0) as u64
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 4,096")]
+fn scaled(part: f64) -> usize {
+    (part * PARTS as f64).round() as usize
 }

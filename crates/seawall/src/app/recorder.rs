@@ -73,15 +73,23 @@ impl Recorder {
     fn take_decisions(&self) -> (Vec<DecisionRecord>, Vec<Allowed>) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pending.seen.clear();
-        (std::mem::take(&mut pending.decisions), std::mem::take(&mut pending.allows))
+        let next = pending.next().allows;
+        (std::mem::take(&mut pending.decisions), std::mem::replace(&mut pending.allows, next))
     }
 
     fn take(&self) -> Pending {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = pending.next();
+        std::mem::replace(&mut *pending, next)
     }
 }
 
 impl Pending {
+    /// Empty, with room for as many allows: a list that grows step by step is copied at each.
+    fn next(&self) -> Self {
+        Pending { allows: Vec::with_capacity(self.allows.len()), ..Pending::default() }
+    }
+
     /// What was seen of a decision's kind. A subaccount's name is copied once in a flush, not for each.
     fn seen(&mut self, screened: &Screened) -> &mut Seen {
         let first = screened.decision.reasons.first().map(|reason| reason.code);

@@ -212,13 +212,14 @@ impl Signals {
         serial
     }
 
-    /// A tenth of a dimension's rows goes: those that were idle longest, and of those the ones that saw least.
+    /// A quarter of a dimension's rows goes: those that were idle longest, and of those the ones that saw least. All have
+    /// to be looked at for it, so it must not be needed often.
     fn make_room(&mut self, dimension: Dimension) {
         let Some(names) = self.names.get_mut(dimension as usize) else { return };
         let worth = |serial: &u32| self.rows.get(serial).map_or((0, 0), Row::worth);
         let mut all: Vec<((u32, u32), u32)> = names.values().map(|serial| (worth(serial), *serial)).collect();
         all.sort_unstable();
-        for (_, serial) in all.into_iter().take(dimension.most().div_ceil(10)) {
+        for (_, serial) in all.into_iter().take(dimension.most().div_ceil(4)) {
             if let Some(row) = self.rows.remove(&serial) {
                 names.remove(&row.key);
             }

@@ -93,7 +93,9 @@ pub async fn start_verification(
         ask.given_code = Code::given(code).ok();
     }
     let sized = fits(app, &ask)?;
-    claim(app, &request(app, caller, &ask, &sized))?;
+    if ask.terms.redeems.is_some() {
+        claim(app, &request(app, caller, &ask, &sized))?;
+    }
     // The number's open verification may change between gathering and recording; then gather again.
     for _ in 0..4 {
         match attempt(app, caller, &ask, &sized, wish.as_ref()).await {

@@ -29,14 +29,20 @@ impl Top {
             return;
         }
         if self.counted.len() >= most {
-            let counts = self.counted.iter().enumerate();
-            if let Some((at, _)) = counts.min_by_key(|(_, (_, count))| *count) {
+            if let Some(at) = self.least() {
                 self.others += self.counted.swap_remove(at).1;
                 self.hashes.swap_remove(at);
             }
         }
         self.counted.push((key.to_owned(), 1));
         self.hashes.push(hash);
+    }
+
+    /// The first of the least counted keys. Nothing is counted less than once, so the first such ends the search.
+    fn least(&self) -> Option<usize> {
+        let once = self.counted.iter().position(|(_, count)| *count <= 1);
+        let least = || self.counted.iter().enumerate().min_by_key(|(_, (_, count))| *count).map(|(at, _)| at);
+        once.or_else(least)
     }
 
     fn place(&self, hash: u64, key: &str) -> Option<usize> {
