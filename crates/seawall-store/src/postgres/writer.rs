@@ -54,7 +54,7 @@ async fn group(db: &Arc<Db>, jobs: Vec<Job<Sealed, ()>>, until: Instant) {
         Err(error) if is_about_data(&error) && !alone => {
             // One of them cannot be written; the others need not suffer for it.
             for (sealed, waits) in all.into_iter().zip(waits) {
-                let written = accept::write(db, std::slice::from_ref(&sealed), Instant::now() + SOON).await;
+                let written = accept::write(db, std::slice::from_ref(&sealed), until).await;
                 answer(db, std::slice::from_ref(&sealed), vec![waits], written);
             }
         }

@@ -39,10 +39,12 @@ async fn run(shared: Arc<Shared>, brought: Arc<Brought<Asked, Answered>>) {
         let asked = async {
             let link = shared.link()?;
             let keys = jobs.iter().flat_map(|job| &job.what.keys).map(|key| link.key(*key));
-            let requests: Vec<u8> = jobs.iter().flat_map(|job| &job.what.request).copied().collect();
+            let requests: Vec<&[u8]> = jobs.iter().map(|job| job.what.request.as_slice()).collect();
+            let requests = requests.concat();
             let bytes = shared.run(&link, &scripts::CHARGE, keys, &[b"", &requests]).await?;
             Ok((link, bytes))
         };
+        // The connection has its own patience; without an answer the way is cut, and all are told.
         match asked.await {
             Ok((link, bytes)) => answer(&shared, &link, jobs, &bytes),
             Err(error) => failed(jobs.into_iter().map(|job| job.waits), &error),

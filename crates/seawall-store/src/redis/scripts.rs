@@ -43,13 +43,15 @@ impl Script {
 }
 
 fn call(command: &str, script: &str, keys: &[Vec<u8>], arguments: &[&[u8]]) -> Cmd {
-    let mut command = redis::cmd(command);
-    command.arg(script).arg(keys.len());
+    let keyed: usize = keys.iter().map(Vec::len).sum();
+    let argued: usize = arguments.iter().map(|argument| argument.len()).sum();
+    let mut cmd = Cmd::with_capacity(keys.len() + arguments.len() + 3, keyed + argued + script.len() + 64);
+    cmd.arg(command).arg(script).arg(keys.len());
     keys.iter().for_each(|key| {
-        command.arg(key.as_slice());
+        cmd.arg(key.as_slice());
     });
     arguments.iter().for_each(|argument| {
-        command.arg(*argument);
+        cmd.arg(*argument);
     });
-    command
+    cmd
 }

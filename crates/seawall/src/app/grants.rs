@@ -4,10 +4,11 @@
 //! Grants live in memory for ten minutes, and are read back from the ledger at a start: allows that were given
 //! within that time and that no message names. What a crash loses is the last second; the caller asks again.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use seawall_core::id::Id;
 use seawall_core::request::Request;
 use seawall_core::time::Timestamp;

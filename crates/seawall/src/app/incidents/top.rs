@@ -28,11 +28,11 @@ impl Top {
             *count += 1;
             return;
         }
-        if self.counted.len() >= most {
-            if let Some(at) = self.least() {
-                self.others += self.counted.swap_remove(at).1;
-                self.hashes.swap_remove(at);
-            }
+        if self.counted.len() >= most
+            && let Some(at) = self.least()
+        {
+            self.others += self.counted.swap_remove(at).1;
+            self.hashes.swap_remove(at);
         }
         self.counted.push((key.to_owned(), 1));
         self.hashes.push(hash);

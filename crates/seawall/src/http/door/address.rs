@@ -61,7 +61,6 @@ impl Door {
         }
         let id = self.ids.next(request.headers());
         request.extensions_mut().insert(CallerIp(caller.ip));
-        request.extensions_mut().insert(id.clone());
         id
     }
 }

@@ -15,7 +15,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's own id may be this long.
 const MAX_BYTES: usize = 64;
 
-/// One request's id. An extension of the request, and [`RequestId::current`] within its handler.
+/// One request's id: [`RequestId::current`] within its handler.
 #[derive(Clone, Debug)]
 pub struct RequestId {
     shown: HeaderValue,

@@ -69,20 +69,21 @@ pub async fn enter_chosen(
     needed: Scope,
     now: Timestamp,
 ) -> Result<Arc<Subaccount>, Refused> {
+    let snapshot = app.snapshot.load();
     let chosen = match named {
-        Some(named) => named.to_owned(),
-        None => only_one(&app.snapshot.load(), caller)?,
+        Some(named) => named,
+        None => only_one(&snapshot, caller)?,
     };
-    Ok(enter(app, caller, &chosen, needed, now).await?)
+    Ok(enter(app, caller, chosen, needed, now).await?)
 }
 
-fn only_one(snapshot: &Snapshot, caller: &Caller) -> Result<String, Refusal> {
+fn only_one<'a>(snapshot: &'a Snapshot, caller: &'a Caller) -> Result<&'a str, Refusal> {
     let mut choices: Vec<&String> = match &caller.key.subaccounts {
         Some(only) => only.iter().collect(),
         None => snapshot.subaccounts.keys().collect(),
     };
     if let [one] = choices.as_slice() {
-        return Ok((*one).clone());
+        return Ok(one);
     }
     choices.sort();
     let named: Vec<&str> = choices.iter().take(CHOICES).map(|id| id.as_str()).collect();

@@ -49,7 +49,7 @@ pub async fn decide(
     let category = posted.value.category.map_or(own, Into::into);
     let ask = DecideOnly { category, ..asked(subaccount.id.clone(), operation, posted.value)? };
     allow_terms(&app, &caller, &subaccount, &ask.terms)?;
-    Ok(Json(shown(*decide_only(&app, &caller, ask).await?)))
+    Ok(Json(shown(&mut *decide_only(&app, &caller, ask).await?)))
 }
 
 fn operation(request: &DecisionRequest) -> Operation {
@@ -86,14 +86,15 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
     })
 }
 
-fn shown(screened: Screened) -> DecisionAnswer {
+/// Takes the reasons along: what is screened is large, and was recorded already.
+fn shown(screened: &mut Screened) -> DecisionAnswer {
     let retry_at = screened.decision.retry_at;
     DecisionAnswer {
         id: screened.id.show(IdKind::Decision),
         verdict: screened.decision.verdict.as_str(),
         risk: screened.decision.risk,
         retry_after: retry_at.map(|at| seconds(wait(at, screened.at))),
-        reasons: screened.decision.reasons,
+        reasons: std::mem::take(&mut screened.decision.reasons),
         mode: if screened.request.dry_run { "dry_run" } else { "enforce" },
     }
 }
