@@ -39,7 +39,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("calls", "two phones reach each other through a mask, over Kamailio and rtpengine", calls::run),
     ("simulation", "three gateways in simulated time, with everything between them failing", simulation::run),
     ("fuzz", "every parser against inputs that nobody would write", fuzz::run),
-    ("soak", "long load, overload and a noisy neighbour, with memory watched", soak::run),
+    ("soak", "long load, overload, a noisy neighbour, stores that fail: a table", soak::run),
     ("slow", "thousands of slow connections, and what a client feels of them", slow::run),
     ("data", "rebuild the tables below data/ from their sources", data::run),
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),

@@ -170,7 +170,7 @@ async fn set_up(gateway: &Gateway, provider: &str) -> Result<(), String> {
 }
 
 /// Waits until nothing is queued or under way.
-async fn drain(gateway: &Gateway) -> Result<(), String> {
+pub(crate) async fn drain(gateway: &Gateway) -> Result<(), String> {
     let begun = Instant::now();
     loop {
         let census = check::census(gateway).await?;

@@ -1,5 +1,6 @@
 //! PostgreSQL and Redis fail under load.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use tokio::time::sleep;
 
 use super::steady::Steady;
 use super::table::Table;
-use crate::crash::set_up_provider;
 use crate::crash::sink::Sink;
+use crate::crash::{drain, set_up_provider};
 use crate::live::{Fleet, Gateway, Postgres};
 
 /// Whoever asks is refused within this.
@@ -107,11 +108,15 @@ pub async fn redis(binary: &Path, seed: u64, table: &mut Table) -> Result<(), St
         }
     }
     // Up to the limit and the budget, and not beyond.
-    for _ in 0..20 {
-        burst(&fleet, 30).await;
+    let begun = Instant::now();
+    let mut said = BTreeMap::new();
+    while begun.elapsed() < Duration::from_secs(60) && (sink.deliveries().len() as u64) < BUDGET {
+        said = burst(&fleet, 30).await;
         sleep(Duration::from_millis(500)).await;
     }
-    sleep(Duration::from_secs(2)).await;
+    burst(&fleet, 60).await;
+    drain(fleet.first()?).await?;
+    println!("     the last answers: {said:?}");
     let all = sink.deliveries();
     let to = |number: &str| all.iter().filter(|one| one.to.ends_with(number)).count() as u64;
     let limits: Vec<u64> = (0..8).map(|n| to(&format!("659123450{n}"))).collect();
@@ -128,21 +133,29 @@ pub async fn redis(binary: &Path, seed: u64, table: &mut Table) -> Result<(), St
 }
 
 /// Messages to a few numbers, and to one that wants none, at once and over both nodes.
-async fn burst(fleet: &Fleet, count: usize) {
+async fn burst(fleet: &Fleet, count: usize) -> BTreeMap<u16, usize> {
     let one = |n: usize| {
         let number = if n % 7 == 6 { "+6598765432".to_owned() } else { format!("+659123450{}", n % 8) };
         let node = fleet.nodes.get(n % fleet.nodes.len());
         async move {
-            let Some(node) = node else { return };
             let body = json!({"to": number, "text": "Your parcel arrives today."});
-            let _ = node.call("POST", "/v1/messages", &node.api_key, Some(&body)).await;
+            let answer = node?.call("POST", "/v1/messages", &node?.api_key, Some(&body)).await;
+            Some(answer.map_or(0, |(status, _)| status))
         }
     };
+    let mut said = BTreeMap::new();
     let mut all: Vec<_> = (0..count).map(|n| Box::pin(one(n))).collect();
     // Side by side, in this task.
     std::future::poll_fn(|cx| {
-        all.retain_mut(|work| work.as_mut().poll(cx).is_pending());
+        all.retain_mut(|work| match work.as_mut().poll(cx) {
+            std::task::Poll::Ready(status) => {
+                *said.entry(status.unwrap_or(0)).or_default() += 1;
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
         if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
+    said
 }
