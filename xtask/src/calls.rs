@@ -2,6 +2,7 @@
 //! and rtpengine with the configuration of `deploy/kamailio`, on loopback. The phones (`sipp`) put their number into
 //! everything that they send; nothing that the other one receives may hold it.
 
+mod hear;
 mod scenes;
 mod sipp;
 mod stage;

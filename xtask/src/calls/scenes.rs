@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::hear::{listen, status};
 use super::sipp::{Callee, Caller, called, calls};
 use super::stage::Stage;
 
@@ -39,6 +40,7 @@ pub async fn play(stage: &Stage, together: u32) -> Vec<(&'static str, Outcome)> 
     };
     all.push(("many at once", many.play(stage, together).await));
     all.push(("a stranger", turned_away(stage, STRANGER, 404).await));
+    all.push(("what a stranger hears", announced(stage)));
     all.push(("an exhausted pool", exhausted(stage).await));
     all.push(("a limit", limited(stage).await));
     all.push(("a deny list", denied(stage).await));
@@ -131,6 +133,23 @@ async fn turned_away(stage: &Stage, from: &str, code: u16) -> Outcome {
         hidden("the caller", &here.received(), other)?;
     }
     Ok(format!("{code}"))
+}
+
+/// A caller who is turned away hears why before the code comes, and nothing of anybody.
+fn announced(stage: &Stage) -> Outcome {
+    let heard = listen(stage, STRANGER)?;
+    let codes: Vec<u16> = heard.answers.iter().map(|answer| status(answer)).collect();
+    if !codes.contains(&183) || codes.last() != Some(&404) {
+        return Err(format!("answered with {codes:?}"));
+    }
+    for other in [A, B, "announcer", "5066"] {
+        hidden("the caller", &heard.answers.concat(), other)?;
+    }
+    // A second and a half in packets of 20 ms, a second of them tones.
+    if heard.packets < 50 || heard.loud < 4_000 {
+        return Err(format!("{} packets with {} loud samples", heard.packets, heard.loud));
+    }
+    Ok(format!("{} packets with {} loud samples, then 404", heard.packets, heard.loud))
 }
 
 async fn exhausted(stage: &Stage) -> Outcome {

@@ -108,8 +108,9 @@ fn caller(how: Caller) -> String {
             steps.extend(end(487, 6));
         }
         Caller::TurnedAway(code) => {
-            steps.push(rings);
-            steps.extend(end(code, 4));
+            // Ringing, or early media with the reason in it.
+            steps.extend([rings, hears("response=\"183\" optional=\"true\"")]);
+            steps.extend(end(code, 5));
         }
     }
     steps.concat()

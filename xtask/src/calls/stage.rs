@@ -46,7 +46,16 @@ pub struct Stage {
     /// For files.
     pub scratch: Scratch,
     _kamailio: Running,
+    _announcer: Running,
     _rtpengine: Running,
+}
+
+/// Where all of them listen.
+struct Ports {
+    proxy: u16,
+    trunk: u16,
+    control: u16,
+    announcer: u16,
 }
 
 /// A UDP port that was free a moment ago.
@@ -72,14 +81,32 @@ impl Stage {
         let key = gateway.admin("POST", "api-keys", Some(key)).await?;
         let key = key.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
         let scratch = Scratch::new()?;
-        let (proxy, trunk, control) = (free_port()?, free_port()?, free_port()?);
+        let ports = Ports {
+            proxy: free_port()?,
+            trunk: free_port()?,
+            control: free_port()?,
+            announcer: free_port()?,
+        };
+        let Ports { proxy, trunk, control, .. } = ports;
         let rtpengine = spawn("/usr/bin/rtpengine", &media(control), &scratch.0.join("rtpengine.log"))?;
-        let config = configured(&scratch.0, &gateway, &key, (proxy, trunk, control))?;
-        let arguments = ["-f", &config.display().to_string(), "-DD", "-E"].map(str::to_owned);
+        configured(&scratch.0, &gateway, &key, &ports)?;
+        let program = |config: &str| {
+            let config = scratch.0.join(config).display().to_string();
+            let arguments = ["-f", &config, "-DD", "-E"].map(str::to_owned);
+            spawn("/usr/sbin/kamailio", &arguments, &scratch.0.join("kamailio.log"))
+        };
         // rtpengine is asked once at the start.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let kamailio = spawn("/usr/sbin/kamailio", &arguments, &scratch.0.join("kamailio.log"))?;
-        let stage = Stage { gateway, proxy, trunk, scratch, _kamailio: kamailio, _rtpengine: rtpengine };
+        let (kamailio, announcer) = (program("kamailio.cfg")?, program("announce.cfg")?);
+        let stage = Stage {
+            gateway,
+            proxy,
+            trunk,
+            scratch,
+            _kamailio: kamailio,
+            _announcer: announcer,
+            _rtpengine: rtpengine,
+        };
         stage.listening().await?;
         Ok(stage)
     }
@@ -145,16 +172,13 @@ fn media(control: u16) -> Vec<String> {
 }
 
 /// The tracked configuration, with the addresses of this stage in `local.cfg`.
-fn configured(
-    dir: &Path,
-    gateway: &Gateway,
-    key: &str,
-    (proxy, trunk, control): (u16, u16, u16),
-) -> Result<PathBuf, String> {
+fn configured(dir: &Path, gateway: &Gateway, key: &str, ports: &Ports) -> Result<(), String> {
+    let Ports { proxy, trunk, control, announcer } = ports;
     let from = root().join("deploy/kamailio");
-    let config = dir.join("kamailio.cfg");
     let failed = |error: std::io::Error| format!("the configuration of Kamailio: {error}");
-    std::fs::copy(from.join("kamailio.cfg"), &config).map_err(failed)?;
+    for file in ["kamailio.cfg", "announce.cfg"] {
+        std::fs::copy(from.join(file), dir.join(file)).map_err(failed)?;
+    }
     let local = std::fs::read_to_string(from.join("local.cfg")).map_err(failed)?;
     let given = [
         ("LISTEN", format!("udp:127.0.0.1:{proxy}")),
@@ -165,6 +189,10 @@ fn configured(
         ("HEADERS", format!("\"Content-Type: application/json\\r\\nAuthorization: Bearer {key}\"")),
         ("RTPENGINE", format!("\"udp:127.0.0.1:{control}\"")),
         ("RINGS_MS", "2000".to_owned()),
+        ("ANNOUNCEMENTS", format!("\"{}\"", from.join("announcements").display())),
+        ("ANNOUNCER", format!("udp:127.0.0.1:{announcer}")),
+        ("ANNOUNCER_URI", format!("\"sip:127.0.0.1:{announcer}\"")),
+        ("ANNOUNCE_MS", "1500".to_owned()),
     ];
     let line = |line: &str| {
         let name = line.strip_prefix("#!define ").and_then(|rest| rest.split(' ').next());
@@ -172,6 +200,5 @@ fn configured(
         other.map_or_else(|| line.to_owned(), |(name, value)| format!("#!define {name} {value}"))
     };
     let lines: Vec<String> = local.lines().map(line).collect();
-    std::fs::write(dir.join("local.cfg"), lines.join("\n") + "\n").map_err(failed)?;
-    Ok(config)
+    std::fs::write(dir.join("local.cfg"), lines.join("\n") + "\n").map_err(failed)
 }

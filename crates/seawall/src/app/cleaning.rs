@@ -25,8 +25,8 @@ use super::collections::Wrong;
 use super::who::Caller;
 use super::{App, lookup};
 pub use report::{Form, chunk, opening};
-pub use rows::MOST_ROWS;
 use rows::Row;
+pub use rows::{MOST_ROWS, Table};
 
 /// Cleanings at a time.
 const MOST: usize = 16;
@@ -210,7 +210,7 @@ impl Cleaning {
 pub async fn begin(
     app: &Arc<App>,
     subaccount: &str,
-    table: String,
+    table: Table,
     options: Options,
 ) -> Result<Arc<Cleaning>, Wrong> {
     let now = app.now();

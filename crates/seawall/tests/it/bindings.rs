@@ -249,3 +249,44 @@ async fn an_erasure_reaches_both_numbers_and_others_see_nothing() {
     }
     panic!("the binding of an erased number is still there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_a_crash_left_unwritten_is_written_when_somebody_asks_again() {
+    let gateway = Gateway::without_detection().await;
+    let binding = begin(&gateway, json!({"user": "u1", "to": NEW}), 201).await;
+    prove(&gateway, &binding, "new", NEW, 1).await;
+    assert_eq!(number_of(&gateway, "u1").await, NEW);
+    // As it stands between the last code and the number.
+    let crash = async || {
+        let store = &gateway.running.app.store;
+        let user = format!("{}\0u1", gateway.sub());
+        let kind = format!("bound-{:016x}", store.vault.index().text(b'u', &user));
+        let page = seawall_store::records::Page { before: None, limit: 9 };
+        let bound = store.directory.notes(&kind, page).await.unwrap();
+        store.directory.drop_notes(&kind, bound.iter().map(|note| note.id).collect()).await.unwrap();
+        let number = seawall_core::msisdn::Msisdn::from_e164(NEW).unwrap();
+        let before = store.directory.notes_of("binding", number).await.unwrap().remove(0);
+        let mut after = before.clone();
+        after.body = after.body.replace("\"written\":true", "\"written\":false");
+        assert!(store.directory.swap_note(before, after).await.unwrap() && bound.len() == 1);
+    };
+    crash().await;
+    assert!(number_of(&gateway, "u1").await.is_null());
+    let again = json!({"number": "new", "code": "123456"});
+    let ended = gateway.api("POST", &path(&binding, "/check"), Some(again)).await.expect(409);
+    assert_eq!(ended["code"], "binding-ended");
+    assert_eq!(number_of(&gateway, "u1").await, NEW);
+    crash().await;
+    begin(&gateway, json!({"user": "u1", "to": NEW}), 409).await;
+    assert_eq!(number_of(&gateway, "u1").await, NEW);
+    // What was written and erased since does not come back.
+    gateway.api("DELETE", "/v1/numbers/%2B6591230001/data", None).await.expect(202);
+    for _ in 0..200 {
+        if number_of(&gateway, "u1").await.is_null() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    begin(&gateway, json!({"user": "u1", "to": OTHER}), 201).await;
+    assert!(number_of(&gateway, "u1").await.is_null());
+}

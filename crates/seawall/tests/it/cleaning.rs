@@ -240,3 +240,34 @@ async fn a_hundred_thousand_rows_are_read() {
     let (status, body) = send(&gateway, "", &(table + "+6591234567\n")).await;
     assert_eq!((status, &body["field"]), (400, &json!("(body)")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbook_is_cleaned_like_a_table() {
+    const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    let gateway = Gateway::new().await;
+    let send = async |media: &str, file: &[u8]| {
+        let url = format!("{}/v1/numbers/cleanings?column=phone%20number", gateway.base);
+        let request =
+            gateway.http.post(url).bearer_auth(&gateway.first.api_key).header("content-type", media);
+        let answer = request.body(file.to_vec()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let file = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openpyxl.xlsx"));
+    let (status, begun) = send(WORKBOOK, file).await;
+    assert_eq!(status, 202, "{begun}");
+    let id = begun["id"].as_str().unwrap();
+    reached(&gateway, id, &["quoted", "done"]).await;
+    let rows = rows(&gateway, id).await;
+    let shown: Vec<(u64, &str)> =
+        rows.iter().map(|row| (row["row"].as_u64().unwrap(), row["verdict"].as_str().unwrap())).collect();
+    assert_eq!(shown, [(2, "ok"), (3, "ok"), (5, "ok"), (6, "invalid")], "{rows:?}");
+    for (media, file, status) in [
+        (WORKBOOK, &b"phone number\n+6591234567\n"[..], 400),
+        (WORKBOOK, &file[..2_000], 400),
+        ("text/csv", &file[..], 400),
+        ("application/vnd.ms-excel", &file[..], 415),
+    ] {
+        let (got, problem) = send(media, file).await;
+        assert_eq!(got, status, "{problem}");
+    }
+}

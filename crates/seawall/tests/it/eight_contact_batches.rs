@@ -175,3 +175,54 @@ async fn an_upload_goes_on_after_a_restart_and_an_erasure_reaches_into_it() {
     let erased = gateway.api("GET", &format!("{account}/contacts?query=6592220007"), None).await.expect(200);
     assert_eq!(erased["totalFiltered"], 0);
 }
+
+/// A form with a file of whatever bytes.
+async fn upload_bytes(gateway: &Gateway, name: &str, file: &[u8]) -> Answer {
+    let head = format!(
+        "--bnd\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: text/plain\r\n\r\n"
+    );
+    let body = [head.as_bytes(), file, b"\r\n--bnd--\r\n"].concat();
+    let path = format!("/api/v1/accounts/{}/contacts/batches/createContacts", gateway.first.account_id);
+    let request = gateway.http.post(format!("{}{path}", gateway.base)).bearer_auth(&gateway.first.api_key);
+    let answer =
+        request.header("content-type", "multipart/form-data; boundary=bnd").body(body).send().await.unwrap();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let headers = headers.iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
+    Answer { status, headers, text: answer.text().await.unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbook_becomes_contacts() {
+    let run = run().await;
+    let file = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/openpyxl.xlsx"));
+    let begun = upload_bytes(&run.gateway, "people.xlsx", file).await;
+    run.check(&format!("POST {CONTACTS}/batches/createContacts"), &begun, 202);
+    let over = done(&run, &begun.json()).await;
+    let counts = ["totalRows", "errorRows", "duplicatedRows", "insertedRows"].map(|n| over[n].as_u64());
+    assert_eq!((over["status"].as_str(), counts), (Some("completed"), [4, 1, 0, 3].map(Some)), "{over}");
+    assert_eq!((&over["fileType"], &over["fileName"]), (&json!("xls"), &json!("people.xlsx")));
+    assert_eq!(over["errors"][0]["row"], 6, "the row of the sheet, empty ones counted");
+    let found = run.call(&format!("GET {CONTACTS}"), &[], "?query=6591230001", None, 200).await;
+    let one = &found["items"][0];
+    assert_eq!(
+        (&one["firstName"], &one["customAttributes"]["tier"]),
+        (&json!("Ann & Bo <x>"), &json!("gold"))
+    );
+    let national = run.call(&format!("GET {CONTACTS}"), &[], "?query=6591230003", None, 200).await;
+    assert_eq!(national["items"][0]["firstName"], "Chloé");
+    let encrypted = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, 0, 0];
+    let sheet = file.windows(24).position(|name| name == b"xl/worksheets/sheet1.xml").unwrap();
+    let mut spoilt = file.to_vec();
+    spoilt[sheet + 60] ^= 1;
+    for (wrong, code) in [
+        (&encrypted[..], 3010),
+        (&spoilt, 3010),
+        (&file[..file.len() - 30], 3010),
+        (b"PK\x03\x04", 3010),
+        (b"\xff\xfe", 1003),
+    ] {
+        let refused = upload_bytes(&run.gateway, "people.csv", wrong).await;
+        run.check(&format!("POST {CONTACTS}/batches/createContacts"), &refused, 400);
+        assert_eq!(refused.json()["code"], code, "{}", refused.text);
+    }
+}

@@ -117,3 +117,77 @@ async fn recordings() {
     run.call(&format!("POST {SUB}/recording-push-config"), &[], "", Some(config), 422).await;
     assert!(session["record"].as_bool().unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_calls_is_a_file() {
+    let run = with_a_number().await;
+    let session = json!({"a": A, "b": B, "reference": "ride 7"});
+    run.gateway.api("POST", "/v1/masking/sessions", Some(session)).await.expect(201);
+    let base = format!("/voice/api/v1/subaccounts/{}/messages/exports", run.gateway.sub());
+    let exported = async |body: Value, status: &str| {
+        let begun = run.gateway.api("POST", &base, Some(body)).await;
+        run.check("POST /api/v1/subaccounts/{subAccountId}/messages/exports", &begun, 202);
+        let at = format!("{base}/{}", begun.json()["jobId"].as_str().unwrap());
+        for _ in 0..200 {
+            let now = run.gateway.api("GET", &at, None).await;
+            run.check("GET /api/v1/subaccounts/{subAccountId}/messages/exports/{jobId}", &now, 200);
+            if now.json()["status"] == status {
+                return (at, now.json());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("it is never {status}");
+    };
+    exported(json!({}), "empty").await;
+    // A call that went through, one that belongs to nobody's session, one that said something, and a message.
+    for (id, from) in [("c1", A), ("c2", "+6590000001")] {
+        let call = json!({"call_id": id, "from": from, "to": MASK});
+        run.gateway.api("POST", "/v1/masking/calls/route", Some(call)).await.expect(200);
+    }
+    for event in ["answered", "ended"] {
+        run.gateway.advance("30s").await;
+        let body = json!({"call_id": "c1", "event": event});
+        run.gateway.api("POST", "/v1/masking/calls/events", Some(body)).await.expect(204);
+    }
+    let make = json!({"action": "makeCall", "params": {"source": MASK, "destination": B}});
+    let say = json!({"action": "say", "params": {"text": "=cmd", "voiceProfile": "en-GB-Emma"}});
+    let path = format!("/api/v1/subaccounts/{}/callflows", run.gateway.sub());
+    run.gateway.api("POST", &path, Some(json!({"callflow": [make, say]}))).await.expect(200);
+    run.gateway.api("POST", "/v1/messages", Some(json!({"to": B, "text": "x"}))).await.expect(201);
+    run.gateway.phone(B, 2).await;
+    run.gateway.advance("1s").await;
+    let (at, done) = exported(json!({}), "succeeded").await;
+    let url = done["data"][0].as_str().unwrap().to_owned();
+    assert!(url.contains("/voice/api/v1/"), "{url}");
+    let tail = url.split_once("/voice").map(|(_, tail)| format!("/voice{tail}")).unwrap();
+    let file = run.gateway.api("GET", &tail, None).await;
+    assert_eq!(file.status, 200, "{}", file.text);
+    let lines: Vec<Vec<&str>> = file.text.trim_end().lines().map(|line| line.split(',').collect()).collect();
+    assert!(lines.iter().all(|line| line.len() == 35), "{}", file.text);
+    let (status, product) = (30, 21);
+    let shown: Vec<(&str, &str, &str)> =
+        lines[1..].iter().map(|line| (line[4], line[status], line[product])).collect();
+    let masking = "Number Masking";
+    for wanted in [
+        ("inbound", "COMPLETED", masking),
+        ("outbound", "COMPLETED", masking),
+        ("outbound", "COMPLETED", "Voice Messaging"),
+    ] {
+        assert!(shown.contains(&wanted), "{wanted:?} in {shown:?}");
+    }
+    assert_eq!(shown.len(), 3, "{}", file.text);
+    let spoken = lines.iter().find(|line| line[4] == "inbound" && line[status] == "COMPLETED").unwrap();
+    assert_eq!((spoken[20], spoken[16], spoken[12]), ("30", "6531580001", "SG"), "{spoken:?}");
+    for party in [A, B, "6590000001"] {
+        assert!(!file.text.contains(party.trim_start_matches('+')), "{}", file.text);
+    }
+    // Messages and calls do not see each other's exports.
+    run.gateway.api("GET", &at.replace("/voice", ""), None).await.expect(404);
+    run.gateway.api("GET", &tail.replace("/voice", ""), None).await.expect(404);
+    let limited = exported(json!({"limit": 1}), "succeeded").await.1["data"][0].as_str().unwrap().to_owned();
+    let tail = limited.split_once("/voice").map(|(_, tail)| format!("/voice{tail}")).unwrap();
+    assert!(run.gateway.api("GET", &tail, None).await.text.lines().count() <= 3);
+    run.gateway.api("DELETE", &at, None).await.expect(204);
+    run.gateway.api("GET", &at, None).await.expect(404);
+    run.gateway.raw("POST", &base, None, Some("{}"), &[]).await.expect(401);
+}

@@ -28,6 +28,8 @@ pub async fn check(
     let one = get(app, id).await?.ok_or(Refusal::NotFound)?;
     let now = app.now();
     if one.kept.binding.at(now) != State::Pending {
+        let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
+        catch_up(app, &actor, &one.kept.subaccount, &one.kept.user).await?;
         return Err(Refused::Ended(one.kept.binding.at(now)).into());
     }
     let code = match side {
@@ -55,8 +57,18 @@ pub async fn check(
     Ok((checked, one))
 }
 
+/// A crash may have come between the last code and the number: what is bound by the user's last bound binding is then
+/// written now.
+pub(super) async fn catch_up(app: &App, actor: &Actor, subaccount: &str, user: &str) -> Result<(), NotBound> {
+    let all = super::of(app, subaccount, user).await?;
+    let last = all.iter().filter(|one| one.kept.binding.state == State::Bound).max_by_key(|one| one.note.id);
+    // What was written once is not written again: its number may be erased since.
+    let Some(last) = last.filter(|one| !one.kept.written) else { return Ok(()) };
+    finish(app, actor, last).await
+}
+
 /// The number is the user's from now on, and no other is.
-async fn finish(app: &App, actor: &Actor, one: &Stored) -> Result<(), StoreError> {
+async fn finish(app: &App, actor: &Actor, one: &Stored) -> Result<(), NotBound> {
     let (now, directory) = (app.now(), &app.store.directory);
     let kind = number_of(&hashed(app, &one.kept.subaccount, &one.kept.user));
     let bound = Bound {
@@ -70,14 +82,19 @@ async fn finish(app: &App, actor: &Actor, one: &Stored) -> Result<(), StoreError
         number: one.note.number,
         scope: String::new(),
         when: now,
-        body: serde_json::to_string(&bound)?,
+        body: serde_json::to_string(&bound).map_err(StoreError::from)?,
     };
     directory.keep_notes(vec![note]).await?;
     let all = directory.notes(&kind, Page { before: None, limit: STEP }).await?;
     let others = all.iter().filter(|note| note.number != one.note.number).map(|note| note.id).collect();
     directory.drop_notes(&kind, others).await?;
+    change(app, one.note.id, |kept| {
+        kept.written = true;
+        Ok(())
+    })
+    .await?;
     audit(app, actor, "bindings.bound", one, json!({"to": one.note.number.masked()})).await?;
-    tell(app, one, "number_bound", json!({})).await
+    Ok(tell(app, one, "number_bound", json!({})).await?)
 }
 
 /// The user says that the old number is lost: it is told, and after the operator's waiting time the new number alone is

@@ -75,6 +75,9 @@ struct Kept {
     old_codes: u8,
     /// Who took it back, or what.
     because: Option<String>,
+    /// Whether the number that it bound is written.
+    #[serde(default)]
+    written: bool,
 }
 
 /// A binding.

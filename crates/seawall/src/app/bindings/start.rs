@@ -21,6 +21,7 @@ use super::super::audit::Actor;
 use super::super::start_verification::{StartVerification, start_verification};
 use super::super::who::Caller;
 use super::super::{App, Refusal, lookup};
+use super::check::catch_up;
 use super::{
     KIND, Kept, NotBound, OLD, STEP, Stored, audit, bound, cancel, change, due, get, hashed, of_user,
 };
@@ -57,6 +58,8 @@ pub struct Wanted {
 /// Begins a binding, and sends a code to the new number. What the same user had open is taken back.
 pub async fn begin(app: &App, caller: &Caller, wanted: Wanted) -> Result<Stored, NotBound> {
     let now = app.now();
+    let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
+    catch_up(app, &actor, &wanted.subaccount, &wanted.user).await?;
     let had = bound(app, &wanted.subaccount, &wanted.user).await?;
     let (old, since) = match (had, wanted.old) {
         (Some((number, _)), _) if number == wanted.to.msisdn => return Err(NotBound::Already),
@@ -70,7 +73,6 @@ pub async fn begin(app: &App, caller: &Caller, wanted: Wanted) -> Result<Stored,
     let hash = hashed(app, &wanted.subaccount, &wanted.user);
     room(app, &hash, old, now).await?;
     let binding = judged(app, caller, &wanted, old, since, now).await?;
-    let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
     for earlier in super::of(app, &wanted.subaccount, &wanted.user).await? {
         match cancel(app, &actor, earlier.note.id, "replaced").await {
             Ok(_) | Err(NotBound::Step(Refused::Ended(_)) | NotBound::Refusal(Refusal::NotFound)) => {}
@@ -152,6 +154,7 @@ async fn keep(
         old_code: None,
         old_codes: 0,
         because: None,
+        written: false,
     };
     let (number, scope) = (wanted.to.msisdn, id.to_hex());
     let body = serde_json::to_string(&kept).map_err(StoreError::from)?;

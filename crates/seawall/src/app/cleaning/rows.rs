@@ -8,7 +8,8 @@ use seawall_core::msisdn::{Msisdn, MsisdnError, NumberKind, ParsedNumber};
 
 use super::{Counts, Options};
 use crate::app::collections::Wrong;
-use crate::app::lists::csv::rows;
+use crate::app::lists::csv::{self, Broken, Line};
+use crate::app::lists::workbook;
 
 /// Rows of one table.
 pub const MOST_ROWS: usize = 100_000;
@@ -126,15 +127,36 @@ fn columns(header: &[String], options: &Options) -> Result<Columns, Wrong> {
     Ok(Columns { number: number?, country: place("country") })
 }
 
+/// A table as it was sent.
+#[derive(Debug)]
+pub enum Table {
+    /// Comma-separated values.
+    Csv(String),
+    /// A workbook (`.xlsx`).
+    Workbook(Vec<u8>),
+}
+
+impl Table {
+    fn lines(&self) -> Result<Vec<Line>, Broken> {
+        match self {
+            Table::Csv(text) => csv::rows(text),
+            Table::Workbook(file) => workbook::rows(file, MOST_ROWS),
+        }
+    }
+}
+
 /// Reads a table. What is wrong with a number is part of the answer and no error.
-pub(super) fn read(table: &str, options: &Options) -> Result<Vec<Row>, Wrong> {
+pub(super) fn read(table: &Table, options: &Options) -> Result<Vec<Row>, Wrong> {
     let country = |text: &str| Country::parse(text.trim());
     let home = options.country.as_deref().map(|text| {
         country(text).ok_or_else(|| Wrong::field("country", "is two letters by ISO 3166-1, such as SG"))
     });
     let home = home.transpose()?;
-    let broken = |row: usize, problem: &str| Wrong::field("(body)", format!("row {row} {problem}"));
-    let mut lines = rows(table).map_err(|e| broken(e.row, e.problem))?.into_iter();
+    let broken = |Broken { row, problem }| match row {
+        0 => Wrong::field("(body)", problem),
+        row => Wrong::field("(body)", format!("row {row} {problem}")),
+    };
+    let mut lines = table.lines().map_err(broken)?.into_iter();
     let (_, header) = lines.next().ok_or_else(|| Wrong::field("(body)", "is empty"))?;
     let columns = columns(&header, options)?;
     if lines.len() > MOST_ROWS {
@@ -159,7 +181,7 @@ mod tests {
     use super::*;
 
     fn table(text: &str) -> Vec<Row> {
-        read(text, &Options::default()).map_err(|_| "refused").unwrap()
+        read(&Table::Csv(text.to_owned()), &Options::default()).map_err(|_| "refused").unwrap()
     }
 
     #[test]
@@ -184,9 +206,10 @@ mod tests {
     #[test]
     fn a_table_without_numbers_is_refused() {
         for text in ["", "a,b\n1,2\n", "number\n\"1"] {
-            assert!(read(text, &Options::default()).is_err(), "{text}");
+            assert!(read(&Table::Csv(text.to_owned()), &Options::default()).is_err(), "{text}");
         }
         let options = Options { column: Some("Tel".to_owned()), ..Options::default() };
-        assert_eq!(read("tel;x\n+6591234567;1\n", &options).map_err(|_| "refused").unwrap().len(), 1);
+        let tel = Table::Csv("tel;x\n+6591234567;1\n".to_owned());
+        assert_eq!(read(&tel, &options).map_err(|_| "refused").unwrap().len(), 1);
     }
 }

@@ -154,9 +154,14 @@ pub fn new(app: &App, msisdn: Option<Msisdn>, body: Body) -> Result<Contact, Sto
         let id = app.ids.next(app.now())?;
         // More ids of one millisecond than the number has room for: take another.
         if row_of(number_of(id)) == Some(id.row()) {
-            return Ok(Contact { number: number_of(id), msisdn, at: id.at(), body, id });
+            return Ok(numbered(id, msisdn, body));
         }
     }
+}
+
+/// A contact under an id that [`new`] gave to it, or to a row that becomes one.
+fn numbered(id: Id, msisdn: Option<Msisdn>, body: Body) -> Contact {
+    Contact { number: number_of(id), msisdn, at: id.at(), body, id }
 }
 
 /// Keeps a contact; what it newly belongs to, or no longer does, takes effect on its number's opt-outs at once.

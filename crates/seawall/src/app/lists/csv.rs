@@ -14,7 +14,7 @@ pub fn cell(text: &str) -> String {
 }
 
 /// A cell as it was meant: without the apostrophe that [`cell`] put before it.
-fn meant(text: String) -> String {
+pub(super) fn meant(text: String) -> String {
     match text.strip_prefix('\'') {
         Some(rest) if is_formula(unguarded(rest)) => rest.to_owned(),
         _ => text,
@@ -31,6 +31,9 @@ fn is_formula(text: &str) -> bool {
     bare.starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n'])
 }
 
+/// A row with its number, the header being row 1.
+pub type Line = (usize, Vec<String>);
+
 /// Why a text is no table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -41,7 +44,7 @@ pub struct Broken {
 }
 
 /// The rows of a text, the header first; empty lines are left out, and counted. Each row with its number.
-pub fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, Broken> {
+pub fn rows(text: &str) -> Result<Vec<Line>, Broken> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let header = text.lines().next().unwrap_or_default();
     let separator = if header.contains(';') && !header.contains(',') { ';' } else { ',' };

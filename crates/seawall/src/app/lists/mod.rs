@@ -7,6 +7,7 @@ pub mod csv;
 pub mod entries;
 pub mod export;
 pub mod import;
+pub mod workbook;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -209,7 +209,7 @@ fn leg(
 }
 
 /// One name for each of the two legs.
-fn leg_id(call: &CallRecord, direction: &str) -> String {
+pub fn leg_id(call: &CallRecord, direction: &str) -> String {
     let tail = call.id.tail() ^ u64::from(direction == "OUTBOUND");
     seawall_core::id::Id::new(call.id.row(), tail).to_uuid()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::call::{Call, stored};
-use super::contact_table::rows;
+use super::contact_table::{MOST_ROWS, rows};
 use super::contacts::{MOST_GROUPS, actor, counted, open, page};
 use super::error::{Answer, Refusals, Refused};
 use super::fields::Fields;
@@ -20,6 +20,8 @@ use crate::app::audit::Actor;
 use crate::app::contacts;
 use crate::app::contacts::batches::{self, Between, Job, MOST_OPEN, Row, Task, Upload};
 use crate::app::contacts::groups::{self, Group};
+use crate::app::lists::csv::{self, Broken, Line};
+use crate::app::lists::workbook;
 use crate::http::multipart::{self, Part};
 
 /// Bytes of an upload: 8x8's 30 MB, and what is around the file.
@@ -41,7 +43,7 @@ fn shown(job: &Job) -> Value {
         let errors = upload.errors.iter().map(|(row, problem)| json!({"row": row, "problem": problem}));
         let errors: Vec<Value> = errors.collect();
         if let Value::Object(more) = json!({
-            "fileType": "csv", "totalRows": upload.total_rows, "errorRows": upload.error_rows,
+            "fileType": if upload.workbook { "xls" } else { "csv" }, "totalRows": upload.total_rows, "errorRows": upload.error_rows,
             "duplicatedRows": upload.duplicated_rows, "insertedRows": upload.inserted_rows,
             "mergedRows": upload.merged_rows, "contactGroups": upload.contact_groups, "errors": errors,
         }) {
@@ -59,7 +61,8 @@ async fn begin(app: &App, actor: &Actor, task: Task, rows: Vec<Row>) -> Answer<R
     Ok((StatusCode::ACCEPTED, axum::Json(shown(&job))).into_response())
 }
 
-/// Make or merge the contacts of a table (CSV in UTF-8, at most 30 MB and 200,000 rows).
+/// Make or merge the contacts of a table: CSV in UTF-8 or the first sheet of a workbook (`.xlsx`), at most 30 MB and
+/// 200,000 rows.
 #[utoipa::path(
     post,
     path = "/api/v1/accounts/{accountId}/contacts/batches/createContacts",
@@ -110,19 +113,27 @@ fn table(body: &[u8], boundary: &str, all: &[(Group, usize)]) -> Answer<(Vec<Row
         }
         Some(_) => return Err(invalid("fileHasHeader is true or false")),
     };
-    let (rows, mut upload) = rows(table_text(file)?, named, &into, all)?;
+    let (rows, mut upload) = rows(lines(file)?, named, &into, all)?;
+    upload.workbook = workbook::is_workbook(file.data);
     let name = file.file_name.as_deref().and_then(|name| name.rsplit(['/', '\\']).next());
     let name = name.map(|name| name.chars().filter(|c| !c.is_control()).take(200).collect::<String>());
     upload.file_name = name.filter(|name| !name.is_empty());
     Ok((rows, upload))
 }
 
-fn table_text<'a>(file: &Part<'a>) -> Answer<&'a str> {
-    if file.data.starts_with(b"PK\x03\x04") || file.data.starts_with(&[0xd0, 0xcf, 0x11, 0xe0]) {
-        let message = "Invalid file: workbooks are not read; save the sheet as CSV in UTF-8";
-        return Err(Refused::bad(3010, message));
+/// The rows of a file, which says by itself what it is: its name and type are the client's words.
+fn lines(file: &Part<'_>) -> Answer<Vec<Line>> {
+    if workbook::is_workbook(file.data) {
+        return workbook::rows(file.data, MOST_ROWS).map_err(|broken| match broken.row {
+            0 => Refused::bad(3010, format!("Invalid file: it {}", broken.problem)),
+            row => Refused::bad(1000, format!("Invalid file: row {row} {}", broken.problem)),
+        });
     }
-    std::str::from_utf8(file.data).map_err(|_| Refused::bad(1003, "Invalid file: it has to be CSV in UTF-8"))
+    let text = std::str::from_utf8(file.data);
+    let text = text
+        .map_err(|_| Refused::bad(1003, "Invalid file: it has to be CSV in UTF-8, or a workbook (.xlsx)"))?;
+    let broken = |Broken { row, problem }| Refused::bad(1000, format!("Invalid file: row {row} {problem}"));
+    csv::rows(text).map_err(broken)
 }
 
 fn group_ids(text: &str, all: &[(Group, usize)]) -> Answer<Vec<u64>> {

@@ -9,7 +9,7 @@ use super::contacts::{ADDRESSES, understood};
 use super::error::{Answer, Refused};
 use crate::app::contacts::batches::{Row, Upload};
 use crate::app::contacts::groups::Group;
-use crate::app::lists::csv::{self, Broken};
+use crate::app::lists::csv::Line;
 
 /// Rows of one table.
 pub(super) const MOST_ROWS: usize = 200_000;
@@ -71,15 +71,14 @@ fn columns(names: &[String]) -> Answer<Vec<Column>> {
     Err(Refused::bad(1000, message))
 }
 
-/// Reads a table. `named`: its columns, when it has no header. Every contact goes into `groups`, ids of `all`.
+/// Understands a table. `named`: its columns, when it has no header. Every contact goes into `groups`, ids of `all`.
 pub(super) fn rows(
-    text: &str,
+    lines: Vec<Line>,
     named: Option<&str>,
     groups: &[u64],
     all: &[(Group, usize)],
 ) -> Answer<(Vec<Row>, Upload)> {
-    let broken = |Broken { row, problem }| Refused::bad(1000, format!("Invalid file: row {row} {problem}"));
-    let mut lines = csv::rows(text).map_err(broken)?.into_iter();
+    let mut lines = lines.into_iter();
     let columns = match named {
         Some(named) => columns(&named.split(',').map(str::to_owned).collect::<Vec<_>>())?,
         None => columns(&lines.next().map(|(_, cells)| cells).unwrap_or_default())?,
@@ -138,6 +137,17 @@ fn described(columns: &[Column], cells: &[String], groups: &[Value]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::lists::csv;
+
+    fn rows(
+        text: &str,
+        named: Option<&str>,
+        groups: &[u64],
+        all: &[(Group, usize)],
+    ) -> Answer<(Vec<Row>, Upload)> {
+        let lines = csv::rows(text).map_err(|_| Refused::bad(1000, "broken"))?;
+        super::rows(lines, named, groups, all)
+    }
 
     #[test]
     fn columns_are_known_however_they_are_written() {

@@ -14,7 +14,7 @@ use super::sms_manage::status;
 use crate::app::{App, hooks};
 
 /// Messages in memory at a time.
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// 8x8's columns, in its order.
 const HEADER: &str = "umid,subaccountid,direction,country,operator,mcc,mnc,status_value,status_details,\
 status_errorcode,status_errormessage,status_timestamp,msisdn,source,encoding,createdat,smscount,\
@@ -94,7 +94,7 @@ fn line(record: &MessageRecord) -> String {
 
 /// A cell that no spreadsheet runs: what begins like a formula begins with an apostrophe instead, and what
 /// has a separator, a quote or a line end is quoted.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     // Some readers drop leading quotes and spaces before they look.
     let bare = text.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
     let formula = bare.starts_with(['=', '+', '-', '@', '|', '%']) || text.starts_with(['\t', '\r', '\n']);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::voice_export_csv;
 use crate::app::App;
 use crate::app::audit::Actor;
 use crate::app::entities::collection::EXPORTS;
@@ -66,6 +67,9 @@ pub(super) struct Job {
     /// The unguessable part of the download's path.
     pub token: String,
     pub expires: Timestamp,
+    /// Calls, not messages.
+    #[serde(default)]
+    pub voice: bool,
 }
 
 impl Job {
@@ -165,14 +169,21 @@ pub(super) fn work(app: Arc<App>, id: String) {
     });
 }
 
-async fn prepare(app: &App, id: &str) -> Result<(), StoreError> {
+async fn is_empty(app: &Arc<App>, job: &Job) -> Result<bool, StoreError> {
+    if job.voice {
+        return voice_export_csv::is_empty(app.clone(), job).await;
+    }
+    Ok(app.store.ledger.messages(job.filter(), Page { before: None, limit: 1 }).await?.is_empty())
+}
+
+async fn prepare(app: &Arc<App>, id: &str) -> Result<(), StoreError> {
     advance(app, id, JobStatus::Running).await?;
     let Some((_, job)) = all(app).await?.into_iter().find(|(_, job)| job.id == id) else {
         return Ok(());
     };
-    let found = app.store.ledger.messages(job.filter(), Page { before: None, limit: 1 }).await;
+    let found = is_empty(app, &job).await;
     let status = match &found {
-        Ok(rows) if rows.is_empty() => JobStatus::Empty,
+        Ok(true) => JobStatus::Empty,
         Ok(_) => JobStatus::Succeeded,
         Err(_) => JobStatus::Failed,
     };

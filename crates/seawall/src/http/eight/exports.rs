@@ -22,6 +22,7 @@ use super::export_jobs::{self, Job, JobStatus};
 use super::fields::{Bad, Fields};
 use super::iso;
 use super::session_request::NOT_A_NUMBER;
+use super::voice_export_csv;
 use super::wire::{ExportRequest, ExportStarted, ExportStatus};
 use crate::app::App;
 use crate::app::audit::Actor;
@@ -32,6 +33,34 @@ const SPAN: Duration = Duration::from_secs(7 * 24 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Countries in one request.
 const COUNTRIES: usize = 250;
+/// Whose log it is. Both products have these paths: calls are below `/voice`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Product {
+    Sms,
+    Voice,
+}
+
+impl Product {
+    fn scope(self) -> Scope {
+        match self {
+            Product::Sms => Scope::Sms,
+            Product::Voice => Scope::Voice,
+        }
+    }
+
+    /// What its paths begin with.
+    fn prefix(self) -> &'static str {
+        match self {
+            Product::Sms => "",
+            Product::Voice => "/voice",
+        }
+    }
+
+    fn has(self, job: &Job) -> bool {
+        job.voice == (self == Product::Voice)
+    }
+}
+
 /// Downloads at a time.
 static DOWNLOADS: Semaphore = Semaphore::const_new(4);
 
@@ -47,13 +76,13 @@ static DOWNLOADS: Semaphore = Semaphore::const_new(4);
     security(("api_key" = []))
 )]
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Response {
-    begin(&app, request).await.into_response()
+    begin(&app, request, Product::Sms).await.into_response()
 }
 
-async fn begin(app: &Arc<App>, request: Request) -> Answer<Response> {
-    let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
+pub(super) async fn begin(app: &Arc<App>, request: Request, product: Product) -> Answer<Response> {
+    let Entered { mut call, subaccount } = enter(app, request, product.scope()).await?;
     let body = call.optional_json(app.config.server.max_body).await?;
-    let job = read(app, &subaccount.id, &body)?;
+    let job = Job { voice: product == Product::Voice, ..read(app, &subaccount.id, &body)? };
     let id = job.id.clone();
     if !stored(export_jobs::begin(app, &actor(&call), job).await)? {
         let message = format!("Bulk limit reached: {} exports are kept; delete some", export_jobs::AT_MOST);
@@ -91,6 +120,7 @@ fn read(app: &App, subaccount: &str, body: &Value) -> Answer<Job> {
         limit: fields.whole("limit", 0, u64::from(u32::MAX))?.unwrap_or(0),
         token: stored(export_jobs::random_name(app))?,
         expires: export_jobs::expiry(now),
+        voice: false,
     })
 }
 
@@ -130,20 +160,22 @@ fn no_job() -> Refused {
     security(("api_key" = []))
 )]
 pub(super) async fn status(State(app): State<Arc<App>>, request: Request) -> Response {
-    look(&app, request).await.into_response()
+    look(&app, request, Product::Sms).await.into_response()
 }
 
-async fn look(app: &Arc<App>, request: Request) -> Answer<Response> {
-    let Entered { call, subaccount } = enter(app, request, Scope::Sms).await?;
+pub(super) async fn look(app: &Arc<App>, request: Request, product: Product) -> Answer<Response> {
+    let Entered { call, subaccount } = enter(app, request, product.scope()).await?;
     let wanted = call.param("jobId");
-    let found = stored(export_jobs::find(app, &subaccount.id, |job| job.id == wanted).await)?;
+    let is = |job: &Job| job.id == wanted && product.has(job);
+    let found = stored(export_jobs::find(app, &subaccount.id, is).await)?;
     let (_, job) = found.ok_or_else(no_job)?;
     if matches!(job.status, JobStatus::Queued | JobStatus::Running) {
         // Nothing happens if somebody works on it; after a restart nobody does.
         export_jobs::work(app.clone(), job.id.clone());
     }
     let done = job.status == JobStatus::Succeeded;
-    let path = format!("/api/v1/subaccounts/{}/messages/download/{}", subaccount.id, job.token);
+    let (prefix, own) = (product.prefix(), &subaccount.id);
+    let path = format!("{prefix}/api/v1/subaccounts/{own}/messages/download/{}", job.token);
     Ok(axum::Json(ExportStatus {
         status: job.status.as_str().to_owned(),
         data: done.then(|| vec![format!("{}{path}", base(app, &call.headers))]),
@@ -176,13 +208,14 @@ fn base(app: &App, headers: &HeaderMap) -> String {
     security(("api_key" = []))
 )]
 pub(super) async fn delete(State(app): State<Arc<App>>, request: Request) -> Response {
-    remove(&app, request).await.into_response()
+    remove(&app, request, Product::Sms).await.into_response()
 }
 
-async fn remove(app: &App, request: Request) -> Answer<Response> {
-    let Entered { call, subaccount } = enter(app, request, Scope::Sms).await?;
+pub(super) async fn remove(app: &App, request: Request, product: Product) -> Answer<Response> {
+    let Entered { call, subaccount } = enter(app, request, product.scope()).await?;
     let wanted = call.param("jobId");
-    let found = stored(export_jobs::find(app, &subaccount.id, |job| job.id == wanted).await)?;
+    let is = |job: &Job| job.id == wanted && product.has(job);
+    let found = stored(export_jobs::find(app, &subaccount.id, is).await)?;
     let (_, job) = found.ok_or_else(no_job)?;
     let deleted = stored(export_jobs::delete(app, &actor(&call), &job).await)?;
     if deleted { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(no_job()) }
@@ -202,14 +235,17 @@ async fn remove(app: &App, request: Request) -> Answer<Response> {
     security(("api_key" = []))
 )]
 pub(super) async fn download(State(app): State<Arc<App>>, request: Request) -> Response {
-    hand_out(&app, request).await.into_response()
+    hand_out(&app, request, Product::Sms).await.into_response()
 }
 
-async fn hand_out(app: &Arc<App>, request: Request) -> Answer<Response> {
-    let Entered { call, subaccount } = enter(app, request, Scope::Sms).await?;
+pub(super) async fn hand_out(app: &Arc<App>, request: Request, product: Product) -> Answer<Response> {
+    let Entered { call, subaccount } = enter(app, request, product.scope()).await?;
     let token = call.param("token").as_bytes();
-    let right =
-        |job: &Job| bool::from(job.token.as_bytes().ct_eq(token)) && job.status == JobStatus::Succeeded;
+    let right = |job: &Job| {
+        bool::from(job.token.as_bytes().ct_eq(token))
+            && job.status == JobStatus::Succeeded
+            && product.has(job)
+    };
     let (_, job) = stored(export_jobs::find(app, &subaccount.id, right).await)?.ok_or_else(no_job)?;
     let now = app.now();
     let turn =
@@ -219,5 +255,9 @@ async fn hand_out(app: &Arc<App>, request: Request) -> Answer<Response> {
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"messages.csv\"")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Ok((headers, Body::from_stream(export_csv::file(app.clone(), &job, turn))).into_response())
+    let file = match product {
+        Product::Sms => Body::from_stream(export_csv::file(app.clone(), &job, turn)),
+        Product::Voice => Body::from_stream(voice_export_csv::file(app.clone(), &job, turn)),
+    };
+    Ok((headers, file).into_response())
 }

@@ -36,6 +36,8 @@ mod sms_send;
 mod speech_profiles;
 mod terms;
 mod voice_error;
+mod voice_export_csv;
+mod voice_exports;
 mod voice_numbers;
 mod voice_webhooks;
 mod webhooks;
@@ -52,7 +54,10 @@ use crate::app::App;
 pub fn router() -> OpenApiRouter<Arc<App>> {
     let (sms, _) = documented().split_for_parts();
     let (voice, _) = self::voice().split_for_parts();
-    documented().merge(self::voice()).merge(legacy::router().nest("/sms", sms).nest("/voice", voice).into())
+    documented()
+        .merge(self::voice())
+        .merge(voice_logs())
+        .merge(legacy::router().nest("/sms", sms).nest("/voice", voice).into())
 }
 
 fn documented() -> OpenApiRouter<Arc<App>> {
@@ -85,6 +90,14 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(contact_batches::delete_groups))
         .routes(routes!(contact_batches::get))
         .routes(routes!(contact_batches::list))
+}
+
+/// Logs of calls. Without their prefix these paths are those of messages.
+fn voice_logs() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(voice_exports::create))
+        .routes(routes!(voice_exports::status, voice_exports::delete))
+        .routes(routes!(voice_exports::download))
 }
 
 /// The voice products: virtual numbers, voice webhooks, recordings.

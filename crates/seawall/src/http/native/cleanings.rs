@@ -20,12 +20,12 @@ use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
 use super::numbers::LookupType;
 use super::whole::whole;
-use crate::app::cleaning::{self, Cleaning, Form, KEPT, Options, Status};
+use crate::app::cleaning::{self, Cleaning, Form, KEPT, Options, Status, Table};
 use crate::app::entities::Scope;
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal};
 use crate::http::admin::lists::text;
-use crate::http::extract::{Path, Query};
+use crate::http::extract::{Path, Query, body};
 
 /// Bytes of a table at most.
 pub const TABLE_AT_MOST: usize = crate::http::admin::lists::TABLE_AT_MOST;
@@ -116,7 +116,10 @@ impl From<&Cleaning> for CleaningView {
     operation_id = "createCleaning",
     tag = "numbers",
     params(CleaningQuery),
-    request_body(content = String, content_type = "text/csv"),
+    request_body(
+        content((String = "text/csv"), (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")),
+        description = "A table in CSV, or the first sheet of a workbook."
+    ),
     responses((status = 202, description = "It is being read.", body = CleaningView)),
     security(("api_key" = []))
 )]
@@ -128,10 +131,22 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<CleaningView>), Refused> {
     let named = query.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Lookup, app.now()).await?;
-    let table = text(request).await?;
+    let table = table(request).await?;
     let options = Options { depth: query.kind.depth(), country: query.country, column: query.column };
     let begun = whole(async move { cleaning::begin(&app, &subaccount.id, table, options).await }).await?;
     Ok((StatusCode::ACCEPTED, Json(CleaningView::from(&*begun))))
+}
+
+/// What is said to be a workbook has to be one.
+const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+async fn table(request: Request) -> Result<Table, Refused> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).unwrap_or_default();
+    if media.trim().eq_ignore_ascii_case(WORKBOOK) {
+        return Ok(Table::Workbook(body(request, &()).await?.to_vec()));
+    }
+    Ok(Table::Csv(text(request).await?))
 }
 
 /// A cleaning that the caller may see.

@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod batches;
+mod binding_views;
 mod bindings;
 pub mod caller;
 mod cleanings;

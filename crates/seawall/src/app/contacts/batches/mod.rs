@@ -109,6 +109,9 @@ impl Task {
 pub struct Upload {
     /// As the caller named it.
     pub file_name: Option<String>,
+    /// Whether it was a workbook; else it was CSV.
+    #[serde(default)]
+    pub workbook: bool,
     /// Rows below the header.
     pub total_rows: usize,
     /// Rows that were left out.
@@ -222,7 +225,8 @@ pub async fn begin(app: &App, actor: &Actor, task: Task, rows: Vec<Row>) -> Resu
 }
 
 fn noted(app: &App, job: &Job, row: &Row, now: Timestamp) -> Result<Note, StoreError> {
-    let id = app.ids.next(now)?;
+    // A row without a number becomes a contact under its own id: done twice, it is still one.
+    let id = super::new(app, row.msisdn, Body::default())?.id;
     Ok(Note {
         id,
         kind: rows_of(job.id),

@@ -8,7 +8,7 @@ use seawall_store::records::Page;
 use super::super::super::App;
 use super::super::super::audit::Actor;
 use super::super::groups::{self, Group};
-use super::super::{Body, Contact, KIND, by_msisdn, change, get, new, note, read, scopes};
+use super::super::{Body, Contact, KIND, by_msisdn, change, get, new, note, numbered, read, scopes};
 use super::{Between, Job, Task, rows_of};
 
 /// Contacts of one step.
@@ -117,13 +117,14 @@ async fn contact(app: &App, row: &Note) -> Result<(Option<Body>, Contact), Store
     let msisdn = Some(row.number).filter(|number| *number != Msisdn::ERASED);
     let there = match msisdn {
         Some(msisdn) => by_msisdn(app, msisdn).await?,
-        None => None,
+        None => get(app, numbered(row.id, None, Body::default()).number).await?,
     };
     match there {
         Some(there) => {
             let contact = Contact { body: there.body.merged(body), ..there.clone() };
             Ok((Some(there.body), contact))
         }
+        None if msisdn.is_none() => Ok((None, numbered(row.id, None, body))),
         None => Ok((None, new(app, msisdn, body)?)),
     }
 }
