@@ -9,8 +9,8 @@ use crate::Result;
 use crate::line::{Brought, Line, failed};
 use crate::vault::Vault;
 
-/// Groups of one question that are read at the same time.
-const READERS: usize = 2;
+/// Groups of one question that are read at the same time. One: what comes meanwhile makes the next group larger.
+const READERS: usize = 1;
 /// Questions of a group.
 const GROUP: usize = 256;
 

@@ -17,8 +17,8 @@ use crate::line::{Brought, Job, Line, failed};
 use crate::sealed::acceptance::Sealed;
 use crate::{Result, StoreError};
 
-/// Groups that are written at the same time.
-const WRITERS: usize = 4;
+/// Groups that are written at the same time: while one waits for the disk, another gathers and is written.
+const WRITERS: usize = 2;
 /// Acceptances of a group.
 const GROUP: usize = 256;
 

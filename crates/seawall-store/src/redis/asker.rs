@@ -8,8 +8,8 @@ use super::scripts;
 use super::wire::split;
 use crate::line::{Brought, Job, Line, failed};
 
-/// Groups on their way at the same time.
-const ASKERS: usize = 2;
+/// Groups on their way at the same time. One: what comes meanwhile makes the next group larger, and each request cheaper.
+const ASKERS: usize = 1;
 /// Requests of a group: nobody else is served while a script runs.
 const GROUP: usize = 64;
 

@@ -6,9 +6,11 @@
 //! alone holds half of the places at most, two who do so a third each, and a subaccount that asks for little finds one.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use hashbrown::HashMap;
 
 tokio::task_local! {
     /// What the request of this task holds.
@@ -25,7 +27,8 @@ pub struct Room {
 #[derive(Default)]
 struct Held {
     all: usize,
-    by: HashMap<String, usize>,
+    /// By the hash of the name: names that should share one share places.
+    by: HashMap<u64, usize>,
 }
 
 /// There is no room; nothing was done.
@@ -35,7 +38,7 @@ pub struct Full;
 /// A place; dropping it makes room.
 struct Place {
     room: Arc<Room>,
-    of: String,
+    of: u64,
 }
 
 impl Room {
@@ -68,17 +71,15 @@ impl Room {
 
     fn place(self: &Arc<Self>, subaccount: &str) -> Result<Place, Full> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = held.by.get(subaccount).copied().unwrap_or(0);
+        let of = held.by.hasher().hash_one(subaccount);
+        let own = held.by.get(&of).copied().unwrap_or(0);
         if own >= self.most.saturating_sub(held.all) {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Full);
         }
         held.all += 1;
-        match held.by.get_mut(subaccount) {
-            Some(count) => *count += 1,
-            None => drop(held.by.insert(subaccount.to_owned(), 1)),
-        }
-        Ok(Place { room: self.clone(), of: subaccount.to_owned() })
+        *held.by.entry(of).or_insert(0) += 1;
+        Ok(Place { room: self.clone(), of })
     }
 }
 
