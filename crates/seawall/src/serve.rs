@@ -230,6 +230,7 @@ impl Inside {
             tokio::spawn(jobs::follow::run(app(), stopped())),
             tokio::spawn(jobs::evidence::run(app(), stopped())),
             tokio::spawn(jobs::contacts::run(app(), stopped())),
+            tokio::spawn(jobs::cleanings::run(app(), stopped())),
             tokio::spawn(jobs::housekeeping::run(app(), stopped())),
         ]
     }

@@ -1,32 +1,38 @@
 //! Cleaning a user base: a table of numbers in any spelling is read, what is known of each is told free of charge together
 //! with what asking providers about the rest would cost at most; once that is confirmed, they are asked.
 //!
-//! A cleaning lives in the memory of the node that took it, bounded, for a day. What providers answered is kept as for any
-//! lookup, so that after a restart the same table costs only what is still unknown.
+//! A cleaning is kept for a day, sealed; any node tells how it stands, and the one that leads works on it. What was answered is
+//! written row by row, and what providers said is kept as for any lookup, so whoever goes on with it pays for nothing twice.
 
 mod ask;
+mod kept;
 mod known;
 mod report;
 mod rows;
+mod tend;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use seawall_connect::lookup::Depth;
 use seawall_core::id::{Id, IdKind};
-use seawall_core::money::Currency;
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
+use seawall_store::records::Page;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::audit::Actor;
 use super::collections::Wrong;
 use super::who::Caller;
 use super::{App, lookup};
+pub use kept::{Head, Kept, ROWS, delete, find};
 pub use report::{Form, chunk, opening};
 use rows::Row;
-pub use rows::{MOST_ROWS, Table};
+pub use rows::Table;
+pub use tend::tend;
 
 /// Cleanings at a time.
 const MOST: usize = 16;
@@ -36,7 +42,8 @@ const MOST_OF_ONE: usize = 4;
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// How far a cleaning is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
     /// What is known is being read.
     Reading,
@@ -63,16 +70,13 @@ impl Status {
     }
 }
 
-/// One cleaning.
+/// One cleaning that is worked on here.
 pub struct Cleaning {
     /// `cln_…`
-    pub id: Id,
-    /// Whose.
-    pub subaccount: String,
-    /// How much is asked for; `None`: only what is known here.
-    pub depth: Option<Depth>,
-    /// In what it is paid.
-    pub currency: Currency,
+    id: Id,
+    subaccount: String,
+    depth: Option<Depth>,
+    kept: tokio::sync::Mutex<Kept>,
     work: Mutex<Work>,
 }
 
@@ -91,39 +95,23 @@ struct Work {
     reserved: i64,
     waits_until: Option<Timestamp>,
     problem: Option<String>,
-    deleted: bool,
+    /// Somebody else works on it, or nobody shall.
+    left: bool,
 }
 
-/// How a cleaning stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What became of the rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Rows of the table.
     pub rows: usize,
     /// Rows that were read.
     pub read: usize,
     /// Rows by what became of them.
-    pub by_verdict: Vec<(&'static str, usize)>,
+    pub by_verdict: BTreeMap<String, usize>,
     /// Numbers that were taken to another operator.
     pub ported: usize,
     /// Numbers about which a provider is still to be asked.
     pub to_ask: usize,
-}
-
-/// How a cleaning stands, with money.
-#[derive(Clone, Debug)]
-pub struct Standing {
-    /// How far.
-    pub status: Status,
-    /// Of what.
-    pub counts: Counts,
-    /// What asking about the rest costs at most, in micro-units.
-    pub cost_at_most: i64,
-    /// What was spent.
-    pub spent: i64,
-    /// A limit keeps it waiting until then.
-    pub waits_until: Option<Timestamp>,
-    /// Why it stopped.
-    pub problem: Option<String>,
 }
 
 /// How a table is read, and what is asked for.
@@ -137,40 +125,31 @@ pub struct Options {
     pub column: Option<String>,
 }
 
-/// Cleanings by id.
+/// Cleanings that this node works on, by id.
 #[derive(Default)]
-pub struct Cleanings(Mutex<HashMap<Id, Arc<Cleaning>>>);
+pub struct Cleanings {
+    all: Mutex<HashMap<Id, Arc<Cleaning>>>,
+    /// There is something to do.
+    pub wake: Notify,
+}
 
 impl Cleanings {
     fn all(&self) -> MutexGuard<'_, HashMap<Id, Arc<Cleaning>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, cleaning: Arc<Cleaning>, now: Timestamp) -> Result<(), Wrong> {
-        let mut all = self.all();
-        all.retain(|id, old| id.at().plus(KEPT) > now || old.work().status == Status::Running);
-        let own = all.values().filter(|other| other.subaccount == cleaning.subaccount).count();
-        if all.len() >= MOST || own >= MOST_OF_ONE {
-            let say = format!(
-                "{own} cleanings of this subaccount and {} of all are kept, and {MOST_OF_ONE} and {MOST} are the most; \
-                 delete one",
-                all.len()
-            );
-            return Err(Wrong::InUse(say));
-        }
-        all.insert(cleaning.id, cleaning);
-        Ok(())
+    fn add(&self, cleaning: Arc<Cleaning>) {
+        self.all().insert(cleaning.id, cleaning);
     }
 
-    /// One of them.
-    pub fn find(&self, id: Id) -> Option<Arc<Cleaning>> {
-        self.all().get(&id).cloned()
+    fn has(&self, id: Id) -> bool {
+        self.all().contains_key(&id)
     }
 
-    /// Ends and forgets one.
-    pub fn delete(&self, id: Id) {
+    /// Works no longer on one.
+    fn leave(&self, id: Id) {
         if let Some(cleaning) = self.all().remove(&id) {
-            cleaning.work().deleted = true;
+            cleaning.work().left = true;
         }
     }
 
@@ -182,98 +161,106 @@ impl Cleanings {
 }
 
 impl Cleaning {
+    fn new(kept: Kept, work: Work) -> Self {
+        Cleaning {
+            id: kept.id,
+            subaccount: kept.head.subaccount.clone(),
+            depth: kept.head.depth,
+            kept: tokio::sync::Mutex::new(kept),
+            work: Mutex::new(work),
+        }
+    }
+
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How it stands.
-    pub fn standing(&self) -> Standing {
-        let work = self.work();
-        let counts = rows::counts(&work.rows, work.read);
-        let to_ask = i64::try_from(counts.to_ask).unwrap_or(i64::MAX);
-        Standing {
-            status: work.status,
-            cost_at_most: work.price.saturating_mul(to_ask),
-            spent: work.spent,
-            waits_until: work.waits_until,
-            problem: work.problem.clone(),
-            counts,
-        }
-    }
-
-    fn is_deleted(&self) -> bool {
-        self.work().deleted
+    fn is_left(&self) -> bool {
+        self.work().left
     }
 }
 
-/// Reads a table and begins to look at what is known of its numbers.
-pub async fn begin(
-    app: &Arc<App>,
-    subaccount: &str,
-    table: Table,
-    options: Options,
-) -> Result<Arc<Cleaning>, Wrong> {
+/// Refuses more than are kept at a time.
+async fn room(app: &App, subaccount: &str, now: Timestamp) -> Result<(), Wrong> {
+    let notes = app.store.directory.notes(kept::KIND, Page { before: None, limit: 2 * MOST }).await?;
+    let (mut all, mut own) = (0, 0);
+    for note in notes.into_iter().filter(|note| note.when > now) {
+        all += 1;
+        own += usize::from(Kept::read(note)?.head.subaccount == subaccount);
+    }
+    if all < MOST && own < MOST_OF_ONE {
+        return Ok(());
+    }
+    Err(Wrong::InUse(format!(
+        "{own} cleanings of this subaccount and {all} of all are kept, and {MOST_OF_ONE} and {MOST} are the most; delete one"
+    )))
+}
+
+/// Keeps a table; the node that leads begins to look at what is known of its numbers.
+pub async fn begin(app: &App, subaccount: &str, table: Table, options: Options) -> Result<Kept, Wrong> {
     let now = app.now();
     let depth = options.depth;
     // Numbers by the thousand take their time; the threads that answer requests do not spend it.
     let read = tokio::task::spawn_blocking(move || rows::read(&table, &options));
-    let rows = read.await.map_err(|_| Wrong::Busy)??;
-    let work = Work {
-        status: Status::Reading,
-        rows,
-        read: 0,
-        price: 0,
-        most: 0,
-        spent: 0,
-        reserved: 0,
-        waits_until: None,
-        problem: None,
-        deleted: false,
-    };
-    let cleaning = Arc::new(Cleaning {
-        id: app.ids.next(now)?,
+    let mut rows = read.await.map_err(|_| Wrong::Busy)??;
+    room(app, subaccount, now).await?;
+    let id = app.ids.next(now)?;
+    // Notes are read newest first; the first row is to come first.
+    for row in rows.iter_mut().rev() {
+        row.id = app.ids.next(now)?;
+    }
+    let key = |row: Option<&Row>| row.map_or(0, |row| row.id.row());
+    let head = Head {
         subaccount: subaccount.to_owned(),
         depth,
         currency: lookup::currency(app),
-        work: Mutex::new(work),
-    });
-    app.cleanings.add(cleaning.clone(), now)?;
-    tokio::spawn(known::read(app.clone(), cleaning.clone()));
-    Ok(cleaning)
+        status: Status::Reading,
+        received: false,
+        counts: rows::counts(&rows, 0, rows.len()),
+        price: 0,
+        most: 0,
+        spent: 0,
+        waits_until: None,
+        problem: None,
+        confirmed_by: None,
+        between: (key(rows.first()), key(rows.last())),
+    };
+    let mut kept = Kept::new(id, head.clone())?;
+    app.store.directory.keep_notes(vec![kept.note.clone()]).await?;
+    for chunk in rows.chunks(kept::CHUNK) {
+        let notes = chunk.iter().map(|row| row.note(id)).collect::<Result<_, _>>()?;
+        app.store.directory.keep_notes(notes).await?;
+    }
+    if !kept.replace(app, Head { received: true, ..head }).await? {
+        return Err(Wrong::InUse("it was deleted while it came in".to_owned()));
+    }
+    app.cleanings.wake.notify_one();
+    Ok(kept)
 }
 
 /// Begins to ask, if what it may cost is no more than what the caller agreed to.
-pub async fn confirm(
-    app: &Arc<App>,
-    caller: &Caller,
-    cleaning: &Arc<Cleaning>,
-    cost_at_most: i64,
-) -> Result<(), Wrong> {
-    let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
-    let asks = {
-        let mut work = cleaning.work();
-        work.price = price;
-        let asks = work.rows.iter().filter(|row| row.asks()).count();
-        let cost = price.saturating_mul(i64::try_from(asks).unwrap_or(i64::MAX));
-        if !matches!(work.status, Status::Quoted | Status::Stopped) {
-            let say = format!("a cleaning that is {} cannot be confirmed", work.status.as_str());
-            return Err(Wrong::InUse(say));
-        }
-        if cost > cost_at_most {
-            let say = format!("is too little: asking about {asks} numbers costs up to {cost} micro-units");
-            return Err(Wrong::field("cost_at_most", say));
-        }
-        (work.status, work.problem) = (Status::Running, None);
-        work.most = work.spent.saturating_add(cost_at_most);
-        asks
-    };
-    let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
-    let detail = json!({"numbers": asks, "cost_at_most": cost_at_most, "subaccount_id": cleaning.subaccount});
-    let entry = actor.entry(app.now(), "cleanings.confirm", &cleaning.id.show(IdKind::Cleaning), detail);
-    if let Err(error) = app.store.directory.note_audit(entry).await {
-        cleaning.work().status = Status::Quoted;
-        return Err(error.into());
+pub async fn confirm(app: &App, caller: &Caller, mut kept: Kept, cost_at_most: i64) -> Result<Kept, Wrong> {
+    let mut head = kept.head.clone();
+    head.price = head.depth.map_or(0, |depth| lookup::dearest(app, depth));
+    let (asks, cost) = (head.counts.to_ask, head.cost_at_most());
+    if !matches!(head.status, Status::Quoted | Status::Stopped) {
+        let say = format!("a cleaning that is {} cannot be confirmed", head.status.as_str());
+        return Err(Wrong::InUse(say));
     }
-    tokio::spawn(ask::run(app.clone(), caller.clone(), cleaning.clone()));
-    Ok(())
+    if cost > cost_at_most {
+        let say = format!("is too little: asking about {asks} numbers costs up to {cost} micro-units");
+        return Err(Wrong::field("cost_at_most", say));
+    }
+    let actor = Actor { name: caller.key.id.clone(), ip: Some(caller.ip.to_string()) };
+    let detail = json!({"numbers": asks, "cost_at_most": cost_at_most, "subaccount_id": head.subaccount});
+    let entry = actor.entry(app.now(), "cleanings.confirm", &kept.id.show(IdKind::Cleaning), detail);
+    app.store.directory.note_audit(entry).await?;
+    (head.status, head.problem) = (Status::Running, None);
+    head.most = head.spent.saturating_add(cost_at_most);
+    head.confirmed_by = Some((caller.key.id.clone(), caller.ip.to_string()));
+    if !kept.replace(app, head).await? {
+        return Err(Wrong::InUse("it changed just now; look at it again".to_owned()));
+    }
+    app.cleanings.wake.notify_one();
+    Ok(kept)
 }

@@ -28,7 +28,7 @@ enum Kind {
     Note(&'static str),
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Verification,
     Kind::Message,
     Kind::Decision,
@@ -41,6 +41,7 @@ const KINDS: [Kind; 12] = [
     Kind::Note(kind::DUE),
     Kind::Note(kind::ENDS),
     Kind::Note(contacts::KIND),
+    Kind::Note(super::cleaning::ROWS),
 ];
 
 /// One record.

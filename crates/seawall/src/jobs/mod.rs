@@ -1,6 +1,7 @@
 //! What goes on behind the requests: sending (room 7), what comes back (room 9), and housekeeping.
 
 pub mod circuit;
+pub mod cleanings;
 pub mod contacts;
 pub mod counters;
 pub mod echo;

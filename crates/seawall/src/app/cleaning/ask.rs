@@ -1,7 +1,6 @@
 //! Providers are asked about the numbers of a cleaning, a few at a time: within what was confirmed, within the limits of
 //! lookups, within budgets.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -25,15 +24,27 @@ const PAUSE: Duration = Duration::from_millis(500);
 const STORE_PAUSE: Duration = Duration::from_secs(5);
 
 /// Asks until everything is known, or something stands in the way.
-pub(super) async fn run(app: Arc<App>, caller: Caller, cleaning: Arc<Cleaning>) {
+pub(super) async fn run(app: &App, caller: &Caller, cleaning: &Cleaning) {
     let rows = cleaning.work().rows.len();
-    let each = |at: usize| row(&app, &caller, &cleaning, at);
+    let each = |at: usize| row(app, caller, cleaning, at);
     stream::iter(0..rows).map(each).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
-    let mut work = cleaning.work();
-    work.waits_until = None;
-    if work.status == Status::Running {
-        work.status = Status::Done;
+    {
+        let mut work = cleaning.work();
+        work.waits_until = None;
+        if work.left {
+            return;
+        }
+        if work.status == Status::Running {
+            work.status = Status::Done;
+        }
     }
+    cleaning.save(app, true).await;
+}
+
+/// Stops it, and says why.
+pub(super) fn stop(cleaning: &Cleaning, problem: &str) {
+    let mut work = cleaning.work();
+    (work.status, work.problem) = (Status::Stopped, Some(problem.to_owned()));
 }
 
 async fn row(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) {
@@ -41,7 +52,13 @@ async fn row(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) {
         let depth = cleaning.depth;
         let ask = LookUp { depth, listed: true, ..LookUp::free(&cleaning.subaccount, number) };
         let answer = look_up(app, caller, ask).await;
-        let wait = taken(app, cleaning, at, answer).await;
+        let answered = answer.is_ok();
+        let wait = taken(app, cleaning, at, answer);
+        if answered {
+            // In this order: who goes on after a crash pays for no answer twice.
+            cleaning.save_rows(app, at, at + 1).await;
+            cleaning.save(app, false).await;
+        }
         match wait {
             Some(until) => waited(app, cleaning, until).await,
             None => return,
@@ -57,7 +74,9 @@ fn next(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) -> Option<Pa
     let alive =
         |key: &crate::app::entities::ApiKey| key.enabled && key.expires_at.is_none_or(|end| now < end);
     let mut work = cleaning.work();
-    if work.status != Status::Running || work.deleted {
+    // Another node works on it now.
+    work.left |= !app.store.ledger.leads();
+    if work.status != Status::Running || work.left {
         return None;
     }
     let number = work.rows.get(at).filter(|row| row.asks())?.wanted()?;
@@ -77,12 +96,7 @@ fn next(app: &App, caller: &Caller, cleaning: &Cleaning, at: usize) -> Option<Pa
 }
 
 /// Takes an answer in; gives when to try again instead.
-async fn taken(
-    app: &App,
-    cleaning: &Cleaning,
-    at: usize,
-    answer: Result<LookedUp, Refusal>,
-) -> Option<Timestamp> {
+fn taken(app: &App, cleaning: &Cleaning, at: usize, answer: Result<LookedUp, Refusal>) -> Option<Timestamp> {
     let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
     let now = app.now();
     let mut work = cleaning.work();
@@ -153,7 +167,8 @@ fn problem(found: &LookedUp) -> Option<String> {
 /// Waits for room in a limit, by the gateway's clock.
 async fn waited(app: &App, cleaning: &Cleaning, until: Timestamp) {
     cleaning.work().waits_until = Some(until);
-    while app.now() < until && !cleaning.is_deleted() && cleaning.work().status == Status::Running {
+    cleaning.save(app, false).await;
+    while app.now() < until && !cleaning.is_left() && cleaning.work().status == Status::Running {
         tokio::time::sleep(PAUSE).await;
     }
     cleaning.work().waits_until = None;

@@ -1,51 +1,53 @@
 //! What is known of each number before anybody is asked, and whether somebody has to be.
 
-use std::sync::Arc;
-
 use seawall_core::consent::{Category, covering};
 use seawall_core::lookup::format;
 use seawall_core::msisdn::ParsedNumber;
 use seawall_store::StoreError;
 
-use super::rows::{Known, has_phone};
+use super::kept::CHUNK;
+use super::rows::{Known, Row, has_phone};
 use super::{Cleaning, Status};
 use crate::app::App;
 use crate::app::lookup::{self, LookUp};
 
-/// Reads what is known of every row.
-pub(super) async fn read(app: Arc<App>, cleaning: Arc<Cleaning>) {
+/// Reads what is known of every row of which that was not read before.
+pub(super) async fn read(app: &App, cleaning: &Cleaning) {
     let rows = cleaning.work().rows.len();
-    for at in 0..rows {
-        let wanted = {
-            let mut work = cleaning.work();
-            work.read = at;
-            if work.deleted {
-                return;
-            }
-            work.rows.get(at).and_then(|row| row.wanted())
-        };
-        let Some(number) = wanted else { continue };
-        match known(&app, &cleaning, number).await {
-            Ok(known) => {
-                if let Some(row) = cleaning.work().rows.get_mut(at).filter(|row| row.wanted().is_some()) {
-                    row.known = Some(Box::new(known));
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "a cleaning could not be read");
-                let mut work = cleaning.work();
-                work.status = Status::Stopped;
-                work.problem =
-                    Some("the store does not answer; delete it and send the table again".to_owned());
-                return;
+    for from in (0..rows).step_by(CHUNK) {
+        for at in from..rows.min(from + CHUNK) {
+            if let Err(error) = row(app, cleaning, at).await {
+                return cleaning.give_up(&error);
             }
         }
+        cleaning.save_rows(app, from, from + CHUNK).await;
+        cleaning.work().read = rows.min(from + CHUNK);
+        if cleaning.is_left() || !app.store.ledger.leads() {
+            return;
+        }
+        if from + CHUNK < rows {
+            cleaning.save(app, false).await;
+        }
     }
-    let price = cleaning.depth.map_or(0, |depth| lookup::dearest(&app, depth));
-    let mut work = cleaning.work();
-    (work.read, work.price) = (rows, price);
-    let asks = work.rows.iter().any(|row| row.asks());
-    work.status = if asks { Status::Quoted } else { Status::Done };
+    {
+        let price = cleaning.depth.map_or(0, |depth| lookup::dearest(app, depth));
+        let mut work = cleaning.work();
+        work.price = price;
+        work.status = if work.rows.iter().any(|row| row.asks()) { Status::Quoted } else { Status::Done };
+    }
+    let table = cleaning.kept.lock().await.head.counts.rows;
+    cleaning.work().read = table;
+    cleaning.save(app, true).await;
+}
+
+async fn row(app: &App, cleaning: &Cleaning, at: usize) -> Result<(), StoreError> {
+    let wanted = |row: &Row| row.wanted().filter(|_| row.known.is_none());
+    let Some(number) = cleaning.work().rows.get(at).and_then(wanted) else { return Ok(()) };
+    let known = known(app, cleaning, number).await?;
+    if let Some(row) = cleaning.work().rows.get_mut(at).filter(|row| row.wanted().is_some()) {
+        row.known = Some(Box::new(known));
+    }
+    Ok(())
 }
 
 async fn known(app: &App, cleaning: &Cleaning, number: ParsedNumber) -> Result<Known, StoreError> {

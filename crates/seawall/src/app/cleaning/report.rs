@@ -1,14 +1,14 @@
 //! A cleaning as CSV that no spreadsheet runs, or as JSON; some rows at a time.
 
 use seawall_core::intel::OperatorCode;
+use seawall_store::StoreError;
 use serde::Serialize;
 
-use super::Cleaning;
+use super::Kept;
 use super::rows::Row;
+use crate::app::App;
 use crate::app::lists::csv::cell;
 
-/// Rows that are written at a time.
-const CHUNK: usize = 1000;
 const COLUMNS: &str = "row,input,number,verdict,country,type,operator,mccmnc,duplicate_of,ported,reachable,reassigned,\
                        disposable,opted_out,problem,cost\r\n";
 
@@ -105,24 +105,28 @@ pub fn opening(form: Form) -> &'static str {
     }
 }
 
-/// The rows from a place on, and where the next ones begin; `None` behind the end, which then is written too.
-pub fn chunk(cleaning: &Cleaning, form: Form, from: usize) -> (String, Option<usize>) {
-    let work = cleaning.work();
+/// The rows from a place on (`None`: from the first), and where the next ones begin; `None` behind the end, which then is
+/// written too.
+pub async fn chunk(
+    app: &App,
+    cleaning: &Kept,
+    form: Form,
+    from: Option<i64>,
+) -> Result<(String, Option<i64>), StoreError> {
+    let (rows, next) = cleaning.rows(app, from).await?;
     let mut text = String::new();
-    let rows = work.rows.get(from..).unwrap_or_default();
-    for (at, row) in rows.iter().take(CHUNK).enumerate() {
+    for (at, row) in rows.iter().enumerate() {
         let shown = Shown::from(row);
         match form {
             Form::Csv => text.push_str(&shown.csv()),
             Form::Json => {
-                text.push_str(if from + at > 0 { ",\n" } else { "\n" });
+                text.push_str(if from.is_some() || at > 0 { ",\n" } else { "\n" });
                 text.push_str(&serde_json::to_string(&shown).unwrap_or_default());
             }
         }
     }
-    let next = Some(from + CHUNK).filter(|next| *next < work.rows.len());
     if next.is_none() && form == Form::Json {
         text.push_str("\n]}\n");
     }
-    (text, next)
+    Ok((text, next))
 }

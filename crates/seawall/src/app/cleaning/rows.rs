@@ -1,12 +1,16 @@
 //! The rows of a cleaning: read from a table, each with what became of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use seawall_connect::lookup::Network;
 use seawall_core::country::Country;
+use seawall_core::id::Id;
 use seawall_core::msisdn::{Msisdn, MsisdnError, NumberKind, ParsedNumber};
+use seawall_store::StoreError;
+use seawall_store::notes::Note;
+use serde::{Deserialize, Serialize};
 
-use super::{Counts, Options};
+use super::{Counts, Options, ROWS};
 use crate::app::collections::Wrong;
 use crate::app::lists::csv::{self, Broken, Line};
 use crate::app::lists::workbook;
@@ -22,7 +26,7 @@ const VERDICTS: [&str; 8] =
     ["ok", "invalid", "duplicate", "opted_out", "disposable", "reassigned", "unreachable", "unknown"];
 
 /// What is known of a number beside its digits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Known {
     pub opted_out: bool,
     pub disposable: bool,
@@ -38,8 +42,25 @@ pub(super) struct Known {
     pub asks: bool,
 }
 
+/// What is kept of a row beside its number.
+#[derive(Serialize, Deserialize)]
+struct Cells {
+    row: usize,
+    input: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<Box<Known>>,
+}
+
 /// One row.
 pub(super) struct Row {
+    /// Of its note.
+    pub id: Id,
+    /// Of a number in national form.
+    pub country: Option<Country>,
     /// The row of the table; the header is row 1.
     pub row: usize,
     pub input: Box<str>,
@@ -50,6 +71,39 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// As it is kept: about its number, so that an erasure finds it.
+    pub fn note(&self, cleaning: Id) -> Result<Note, StoreError> {
+        let cells = Cells {
+            row: self.row,
+            input: self.input.clone(),
+            country: self.country.map(|country| country.to_string()),
+            duplicate_of: self.duplicate_of,
+            known: self.known.clone(),
+        };
+        Ok(Note {
+            id: self.id,
+            kind: ROWS.to_owned(),
+            number: self.number.map_or(Msisdn::ERASED, |number| number.msisdn),
+            scope: format!("{}-{}", cleaning.to_hex(), self.row),
+            when: self.id.at(),
+            body: serde_json::to_string(&cells)?,
+        })
+    }
+
+    /// Back from [`Row::note`].
+    pub fn read(note: &Note) -> Result<Self, StoreError> {
+        let cells: Cells = serde_json::from_str(&note.body)?;
+        let country = cells.country.as_deref().and_then(Country::parse);
+        let number = if note.number == Msisdn::ERASED {
+            // Why it is none is found out again.
+            Err(Msisdn::parse(&cells.input, country).err().unwrap_or(MsisdnError::Empty))
+        } else {
+            Msisdn::parse(&note.number.to_e164(), None)
+        };
+        let Cells { row, input, duplicate_of, known, .. } = cells;
+        Ok(Row { id: note.id, country, row, input, number, duplicate_of, known })
+    }
+
     /// The number of a row that is looked at: valid, and the first of its kind.
     pub fn wanted(&self) -> Option<ParsedNumber> {
         self.number.ok().filter(|number| number.valid && self.duplicate_of.is_none())
@@ -91,17 +145,19 @@ pub(super) fn has_phone(kind: NumberKind) -> bool {
     matches!(kind, NumberKind::Mobile | NumberKind::FixedLineOrMobile | NumberKind::PersonalNumber)
 }
 
-/// What became of all rows.
-pub(super) fn counts(rows: &[Row], read: usize) -> Counts {
-    let mut by_verdict = VERDICTS.map(|verdict| (verdict, 0));
+/// What became of all rows; `table`: how many it had, some of which may be erased.
+pub(super) fn counts(rows: &[Row], read: usize, table: usize) -> Counts {
+    let mut by_verdict: BTreeMap<String, usize> =
+        VERDICTS.iter().map(|verdict| ((*verdict).to_owned(), 0)).collect();
     let (mut ported, mut to_ask) = (0, 0);
     for row in rows {
-        let verdict = row.verdict();
-        by_verdict.iter_mut().filter(|(known, _)| *known == verdict).for_each(|(_, count)| *count += 1);
+        if let Some(count) = by_verdict.get_mut(row.verdict()) {
+            *count += 1;
+        }
         ported += usize::from(row.known.as_ref().is_some_and(|known| known.ported == Some(true)));
         to_ask += usize::from(row.asks());
     }
-    Counts { rows: rows.len(), read, by_verdict: by_verdict.to_vec(), ported, to_ask }
+    Counts { rows: table, read, by_verdict, ported, to_ask }
 }
 
 /// Where the columns stand.
@@ -167,11 +223,20 @@ pub(super) fn read(table: &Table, options: &Options) -> Result<Vec<Row>, Wrong> 
     for (row, cells) in lines {
         let input = cells.get(columns.number).map(|cell| cell.trim()).unwrap_or_default();
         let own = columns.country.and_then(|at| cells.get(at)).and_then(|cell| country(cell));
-        let number = Msisdn::parse(input, own.or(home));
+        let country = own.or(home);
+        let number = Msisdn::parse(input, country);
         let first = number.ok().map(|number| *seen.entry(number.msisdn).or_insert(row));
         let duplicate_of = first.filter(|first| *first != row);
         let input = input.chars().take(SHOWN).collect::<String>().into();
-        found.push(Row { row, input, number, duplicate_of, known: None });
+        found.push(Row {
+            id: Id::from_bytes([0; 16]),
+            country,
+            row,
+            input,
+            number,
+            duplicate_of,
+            known: None,
+        });
     }
     Ok(found)
 }

@@ -9,10 +9,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use seawall_core::id::{Id, IdKind};
 use seawall_core::money::Currency;
 use seawall_core::time::Timestamp;
+use seawall_store::StoreError;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,7 +21,7 @@ use super::answers::Refused;
 use super::caller::{Known, Posted, enter_chosen};
 use super::numbers::LookupType;
 use super::whole::whole;
-use crate::app::cleaning::{self, Cleaning, Form, KEPT, Options, Status, Table};
+use crate::app::cleaning::{self, Form, KEPT, Kept, Options, Status, Table};
 use crate::app::entities::Scope;
 use crate::app::who::{Caller, enter};
 use crate::app::{App, Refusal};
@@ -60,8 +61,7 @@ pub struct CleaningView {
     /// Rows whose facts were read.
     pub read: usize,
     /// Rows by verdict: `ok`, `invalid`, `duplicate`, `opted_out`, `disposable`, `reassigned`, `unreachable`, `unknown`.
-    #[schema(value_type = std::collections::BTreeMap<String, usize>)]
-    pub verdicts: BTreeMap<&'static str, usize>,
+    pub verdicts: BTreeMap<String, usize>,
     /// Numbers that were taken to another operator.
     pub ported: usize,
     /// Numbers about which a provider is still to be asked.
@@ -85,22 +85,22 @@ pub struct CleaningView {
     pub result_url: String,
 }
 
-impl From<&Cleaning> for CleaningView {
-    fn from(cleaning: &Cleaning) -> Self {
-        let standing = cleaning.standing();
+impl From<&Kept> for CleaningView {
+    fn from(cleaning: &Kept) -> Self {
+        let head = &cleaning.head;
         let id = cleaning.id.show(IdKind::Cleaning);
         CleaningView {
-            status: standing.status.as_str(),
-            rows: standing.counts.rows,
-            read: standing.counts.read,
-            verdicts: standing.counts.by_verdict.into_iter().collect(),
-            ported: standing.counts.ported,
-            to_ask: standing.counts.to_ask,
-            cost_at_most: standing.cost_at_most,
-            spent: standing.spent,
-            currency: cleaning.currency,
-            waits_until: standing.waits_until,
-            problem: standing.problem,
+            status: head.status.as_str(),
+            rows: head.counts.rows,
+            read: head.counts.read,
+            verdicts: head.counts.by_verdict.clone(),
+            ported: head.counts.ported,
+            to_ask: head.counts.to_ask,
+            cost_at_most: head.cost_at_most(),
+            spent: head.spent,
+            currency: head.currency,
+            waits_until: head.waits_until,
+            problem: head.problem.clone(),
             kept_until: cleaning.id.at().plus(KEPT),
             result_url: format!("/v1/numbers/cleanings/{id}/result"),
             id,
@@ -134,7 +134,7 @@ pub async fn create(
     let table = table(request).await?;
     let options = Options { depth: query.kind.depth(), country: query.country, column: query.column };
     let begun = whole(async move { cleaning::begin(&app, &subaccount.id, table, options).await }).await?;
-    Ok((StatusCode::ACCEPTED, Json(CleaningView::from(&*begun))))
+    Ok((StatusCode::ACCEPTED, Json(CleaningView::from(&begun))))
 }
 
 /// What is said to be a workbook has to be one.
@@ -150,14 +150,15 @@ async fn table(request: Request) -> Result<Table, Refused> {
 }
 
 /// A cleaning that the caller may see.
-async fn found(app: &App, caller: &Caller, id: &str) -> Result<Arc<Cleaning>, Refused> {
-    let id = Id::parse(IdKind::Cleaning, id);
-    let cleaning = id.and_then(|id| app.cleanings.find(id)).ok_or(Refusal::NotFound)?;
-    enter(app, caller, &cleaning.subaccount, Scope::Lookup, app.now()).await?;
+async fn found(app: &App, caller: &Caller, id: &str) -> Result<Kept, Refused> {
+    let id = Id::parse(IdKind::Cleaning, id).ok_or(Refusal::NotFound)?;
+    let kept = cleaning::find(app, id).await.map_err(Refusal::from)?;
+    let cleaning = kept.filter(|kept| kept.id.at().plus(KEPT) > app.now()).ok_or(Refusal::NotFound)?;
+    enter(app, caller, &cleaning.head.subaccount, Scope::Lookup, app.now()).await?;
     Ok(cleaning)
 }
 
-/// How far a cleaning is, and what it costs. It is kept for a day on the node that took it.
+/// How far a cleaning is, and what it costs. It is kept for a day.
 #[utoipa::path(
     get,
     path = "/v1/numbers/cleanings/{id}",
@@ -172,7 +173,7 @@ pub async fn get(
     Known(caller): Known,
     Path(id): Path<String>,
 ) -> Result<Json<CleaningView>, Refused> {
-    Ok(Json(CleaningView::from(&*found(&app, &caller, &id).await?)))
+    Ok(Json(CleaningView::from(&found(&app, &caller, &id).await?)))
 }
 
 /// What the caller agrees to.
@@ -202,9 +203,9 @@ pub async fn confirm(
     posted: Posted<Confirmation>,
 ) -> Result<(StatusCode, Json<CleaningView>), Refused> {
     let cleaning = found(&app, &caller, &id).await?;
-    let (most, agreed) = (posted.value.cost_at_most, cleaning.clone());
-    whole(async move { cleaning::confirm(&app, &caller, &agreed, most).await }).await?;
-    Ok((StatusCode::ACCEPTED, Json(CleaningView::from(&*cleaning))))
+    let most = posted.value.cost_at_most;
+    let begun = whole(async move { cleaning::confirm(&app, &caller, cleaning, most).await }).await?;
+    Ok((StatusCode::ACCEPTED, Json(CleaningView::from(&begun))))
 }
 
 /// Forget a cleaning; what is running ends.
@@ -223,7 +224,7 @@ pub async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refused> {
     let cleaning = found(&app, &caller, &id).await?;
-    app.cleanings.delete(cleaning.id);
+    whole(async move { cleaning::delete(&app, &cleaning).await }).await.map_err(Refusal::from)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -265,7 +266,7 @@ pub async fn result(
     Query(query): Query<ResultQuery>,
 ) -> Result<Response, Refused> {
     let cleaning = found(&app, &caller, &id).await?;
-    if cleaning.standing().status == Status::Reading {
+    if cleaning.head.status == Status::Reading {
         let detail = "it is being read; ask again when its status is another".to_owned();
         return Err(crate::app::collections::Wrong::InUse(detail).into());
     }
@@ -273,15 +274,16 @@ pub async fn result(
         ResultForm::Csv => (Form::Csv, "text/csv; charset=utf-8"),
         ResultForm::Json => (Form::Json, "application/json"),
     };
-    let rows = stream::unfold((cleaning, Some(None)), move |(cleaning, from)| async move {
-        let from: Option<usize> = from?;
-        let Some(from) = from else {
-            let opening = Bytes::from_static(cleaning::opening(form).as_bytes());
-            return Some((Ok::<_, std::convert::Infallible>(opening), (cleaning, Some(Some(0)))));
-        };
-        let (text, next) = cleaning::chunk(&cleaning, form, from);
-        Some((Ok(Bytes::from(text)), (cleaning, next.map(Some))))
+    let opening = stream::once(async move { Ok(Bytes::from_static(cleaning::opening(form).as_bytes())) });
+    let rows = stream::try_unfold(Some(None), move |from: Option<Option<i64>>| {
+        let (app, cleaning) = (app.clone(), cleaning.clone());
+        async move {
+            let Some(from) = from else { return Ok::<_, StoreError>(None) };
+            let (text, next) = cleaning::chunk(&app, &cleaning, form, from).await?;
+            Ok(Some((Bytes::from(text), next.map(Some))))
+        }
     });
+    let rows = opening.chain(rows);
     let headers =
         [(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, "attachment; filename=\"numbers\"")];
     Ok((headers, Body::from_stream(rows)).into_response())

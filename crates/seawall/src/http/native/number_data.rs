@@ -23,6 +23,7 @@ use super::message_view::MessageView;
 use super::numbers;
 use super::views::{DecisionView, VerificationView};
 use crate::app::audit::Actor;
+use crate::app::cleaning::ROWS;
 use crate::app::consent::kind;
 use crate::app::number_data::{self, Found, Place};
 use crate::app::{App, Refusal};
@@ -156,6 +157,7 @@ fn of_note(kind: &str) -> IdKind {
     match kind {
         kind::REVIEW => IdKind::Review,
         kind::DUE | kind::CONFIRMED => IdKind::Reconfirmation,
+        ROWS => IdKind::Cleaning,
         _ => IdKind::Consent,
     }
 }
