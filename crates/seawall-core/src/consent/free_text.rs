@@ -257,20 +257,9 @@ mod tests {
 
     #[test]
     fn the_work_on_one_message_is_bounded() {
-        let texts: Vec<&str> = held_out().map(|(_, text)| text).collect();
-        texts.iter().for_each(|text| drop(features(text)));
-        let cost = |texts: &[&str], rounds: u32| {
-            let start = std::time::Instant::now();
-            (0..rounds).for_each(|_| texts.iter().for_each(|text| drop(crate::consent::read(text))));
-            start.elapsed() / (rounds * u32::try_from(texts.len()).unwrap())
-        };
-        let usual = cost(&texts, 10);
-        let (long, huge) = ("unsubscrbie sotp ".repeat(24), "unsubscrbie sotp ".repeat(60_000));
-        let (long, huge) = (cost(&[&long], 20), cost(&[&huge], 20));
-        println!("{usual:?} for a usual message, {long:?} for 400 letters, {huge:?} for a million");
-        // Even unoptimised and beside other tests.
-        assert!(huge < long * 4 + std::time::Duration::from_millis(5), "{long:?} {huge:?}");
-        assert!(usual < std::time::Duration::from_millis(20), "{usual:?}");
+        let pieces = |times: usize| features(&"unsubscrbie sotp ".repeat(times)).len();
+        assert!(pieces(2) < pieces(20), "a long message has more to read");
+        assert_eq!(pieces(60_000), pieces(60), "behind a bound nothing is read");
     }
 
     #[test]

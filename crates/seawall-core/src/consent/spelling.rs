@@ -114,7 +114,7 @@ pub(super) fn as_latin(word: &str) -> Option<String> {
 /// The many ways to write Russian in Latin letters made one.
 fn plain_latin(word: &str) -> String {
     let one = word.replace("shch", "sh").replace("sch", "sh").replace("kh", "h").replace("ts", "c");
-    let one = one.replace('y', "i").replace('j', "i").replace('w', "v").replace('x', "h");
+    let one = one.replace(['y', 'j'], "i").replace('w', "v").replace('x', "h");
     let mut letters: Vec<char> = one.chars().collect();
     letters.dedup();
     letters.into_iter().collect()
