@@ -54,6 +54,11 @@ impl ListKind {
         Self::Device,
     ];
 
+    /// Whether its values may be a person's number, in whatever spelling: they are erased with it.
+    pub fn may_name_a_number(self) -> bool {
+        matches!(self, Self::Msisdn | Self::NumberRange | Self::SenderId | Self::User | Self::Device)
+    }
+
     /// The wire word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@
 
 pub mod plans;
 mod shape;
+pub mod veil;
 
 use std::fmt;
 
@@ -44,6 +45,8 @@ pub struct ParsedNumber {
     pub kind: NumberKind,
     /// Whether the number lies in a range that is known to be assigned.
     pub valid: bool,
+    /// Whether it came encrypted, so that no answer may show it: see [`Msisdn::veiled`].
+    pub veiled: bool,
 }
 
 /// The kind of line that a number belongs to.
@@ -244,7 +247,7 @@ fn written_plainly(input: &str, at_home: bool) -> Option<ParsedNumber> {
 /// What the numbering plans say of the digits behind a `+`. `None` leaves it to the library.
 fn known(digits: &str) -> Option<ParsedNumber> {
     let (value, (country, kind)) = PLANS.find(digits.as_bytes())?;
-    Some(ParsedNumber { msisdn: Msisdn(value), country, kind, valid: true })
+    Some(ParsedNumber { msisdn: Msisdn(value), country, kind, valid: true, veiled: false })
 }
 
 /// The digits of `input` in ASCII, behind a `+` if it had one; everything else is dropped or refused.
@@ -380,27 +383,33 @@ fn read(text: &str, region: Option<Region>) -> Result<ParsedNumber, MsisdnError>
         kind: kind.into(),
         // The library's own definition of valid: the number is of some known type.
         valid: kind != PhoneNumberType::Unknown,
+        veiled: false,
     })
 }
 
 /// The digits of a canonical number as the library keeps them, without reading them anew: no calling code is the
 /// beginning of another one, and zeros after it are significant (Italy).
 fn split(digits: &str) -> Option<PhoneNumber> {
-    let code_of = |length: &usize| {
-        let code: i32 = digits.get(..*length)?.parse().ok()?;
-        PHONE_NUMBER_UTIL.get_region_for_country_code(code).map(|_| code)
-    };
-    let length = (1..=3).find(|length| code_of(length).is_some())?;
+    let length = calling_code(digits)?;
     let national = digits.get(length..)?;
     let zeros = national.len() - national.trim_start_matches('0').len();
     let zeros = i32::try_from(zeros.min(national.len().saturating_sub(1))).ok()?;
     Some(PhoneNumber {
-        country_code: code_of(&length)?,
+        country_code: digits.get(..length)?.parse().ok()?,
         national_number: national.parse().ok()?,
         italian_leading_zero: (zeros > 0).then_some(true),
         number_of_leading_zeros: (zeros > 0).then_some(zeros),
         ..PhoneNumber::default()
     })
+}
+
+/// How many of the digits are the country's calling code.
+fn calling_code(digits: &str) -> Option<usize> {
+    let is_code = |length: &usize| {
+        let code = digits.get(..*length).and_then(|code| code.parse().ok());
+        code.is_some_and(|code| PHONE_NUMBER_UTIL.get_region_for_country_code(code).is_some())
+    };
+    (1..=3).find(is_code)
 }
 
 /// `001` is the library's word for numbers of no country.

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::decision::Verdict;
 use crate::limit::Mode;
+use crate::msisdn::veil::veil;
 
 /// What kind of reason it is. Kinds decide what outranks what, so that no single rule has to know the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -196,6 +197,14 @@ impl Reason {
     /// Whether it counts towards the verdict.
     pub fn in_force(&self) -> bool {
         self.mode == Mode::Enforce && !self.overruled
+    }
+}
+
+/// Hides in reasons where a recipient lies that came encrypted: see [`veil`].
+pub fn veil_reasons(reasons: &mut [Reason], digits: &str) {
+    for reason in reasons {
+        reason.detail = veil(digits, &reason.detail);
+        reason.key = reason.key.as_deref().map(|key| veil(digits, key));
     }
 }
 

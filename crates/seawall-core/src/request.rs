@@ -199,6 +199,8 @@ pub struct Request {
     pub due: Option<Timestamp>,
     /// Decide and record, but send nothing and charge nothing.
     pub dry_run: bool,
+    /// Whether the recipient came encrypted: no answer may show it.
+    pub veiled: bool,
 }
 
 impl Request {
@@ -235,12 +237,14 @@ impl Request {
             route: None,
             due: None,
             dry_run: false,
+            veiled: to.veiled,
         }
     }
 
     /// The recipient with all that its digits say.
     pub fn number(&self) -> ParsedNumber {
-        ParsedNumber { msisdn: self.to, country: self.country, kind: self.kind, valid: self.valid }
+        let Request { to: msisdn, country, kind, valid, veiled, .. } = *self;
+        ParsedNumber { msisdn, country, kind, valid, veiled }
     }
 
     /// What it costs, when price and currency are known.

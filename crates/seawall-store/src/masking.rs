@@ -36,6 +36,8 @@ pub struct MaskRecord {
     pub metadata: BTreeMap<String, String>,
     /// Texts that went through.
     pub messages: u32,
+    /// Whether its parties came encrypted, so that no answer to the app shows them.
+    pub veiled: bool,
     /// Whether its end was noted and told.
     pub over: bool,
     /// Grows with every change.

@@ -200,6 +200,8 @@ pub struct Details {
     pub track: bool,
     /// What kind of message it is, when that was said.
     pub category: Option<Category>,
+    /// Whether its number came encrypted: nothing that is told of it may show the number.
+    pub veiled: bool,
 }
 
 /// An accepted message with everything about it.
@@ -271,6 +273,8 @@ pub struct VerificationRecord {
     pub purpose: Option<String>,
     /// The payment that its code confirms, see [`seawall_core::text::code::Payment::canonical`].
     pub bind: Option<String>,
+    /// Whether its number came encrypted: nothing that is told of it may show the number.
+    pub veiled: bool,
 }
 
 /// A number that was verified.

@@ -144,6 +144,7 @@ fn asked(line: &Line<'_>) -> Option<(Asked, IfSent)> {
         country: request.country,
         kind: request.kind,
         valid: request.valid,
+        veiled: false,
     };
     Some((Asked::of(&request, Some(ip), Some(&number::facts(&parsed)), past, line.t), follows))
 }

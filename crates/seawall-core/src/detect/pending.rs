@@ -110,6 +110,11 @@ impl Outstanding {
         self.messages.remove(&id)
     }
 
+    /// Messages to a number are nobody's from now on.
+    pub(super) fn forget_number(&mut self, number: u64) {
+        self.messages.values_mut().filter(|m| m.number == number).for_each(|m| m.number = 0);
+    }
+
     /// Back after [`Outstanding::remove`]; its checkpoints still stand.
     pub(super) fn put_back(&mut self, id: u64, message: Pending) {
         self.messages.insert(id, message);

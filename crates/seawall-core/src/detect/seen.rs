@@ -113,6 +113,11 @@ impl Seen {
         self.marks.push(Mark::new(now, number, from));
     }
 
+    /// One of its numbers was never seen.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.marks.retain(|mark| mark.number() != number & 0xf_ffff);
+    }
+
     /// Numbers that are remembered; a spread has one more at most.
     pub(super) fn held(&self) -> usize {
         self.marks.len()

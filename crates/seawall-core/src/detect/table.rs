@@ -158,6 +158,13 @@ impl<T: Row> Table<T> {
         }
     }
 
+    /// Removes the row of a key, whose place nothing refers to.
+    pub(super) fn forget(&mut self, key: u64) {
+        if let Some(place) = self.place(key) {
+            self.remove(place);
+        }
+    }
+
     fn remove(&mut self, place: u32) {
         let rows = &self.rows;
         let key = key_at(rows, place);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::{ListEffect, ListHit, ListKind, Matcher, Part, Subject};
 use crate::id::{Id, IdKind};
+use crate::msisdn::Msisdn;
 use crate::time::Timestamp;
 
 /// A list as the index knows it.
@@ -144,6 +145,20 @@ impl ListIndex {
         self.slot(self.place(list)?, part).map(|slot| slot.entry)
     }
 
+    /// Entries that name this number, expired ones included: in lists of numbers and of ranges, as a sender ID, and in
+    /// the name of a user or a device. Gives the list, what the entry says, and the entry.
+    pub fn naming(&self, number: Msisdn) -> Vec<(&List, Part, Id)> {
+        let digits = number.digits();
+        let mut slots: Vec<(Part, Slot)> = Vec::new();
+        let exactly = [ListKind::Msisdn, ListKind::NumberRange, ListKind::SenderId];
+        for part in exactly.into_iter().filter_map(|kind| Part::parse(kind, &format!("+{digits}")).ok()) {
+            self.matcher.of(&part, &mut |slot| slots.push((part.clone(), *slot)));
+        }
+        self.matcher.names_with(&digits, &mut |part, slot| slots.push((part, *slot)));
+        let list = |place: usize| self.lists.get(place)?.as_ref().map(|(list, _)| &**list);
+        slots.into_iter().filter_map(|(part, slot)| Some((list(slot.list)?, part, slot.entry))).collect()
+    }
+
     fn slot(&self, place: usize, part: &Part) -> Option<Slot> {
         let mut found = None;
         self.matcher.of(part, &mut |slot| {
@@ -184,7 +199,6 @@ impl ListIndex {
 mod tests {
     use super::*;
     use crate::client_ip::ClientIp;
-    use crate::msisdn::Msisdn;
     use crate::request::{Operation, Request};
     use std::time::Duration;
 

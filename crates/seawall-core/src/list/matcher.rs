@@ -93,7 +93,7 @@ impl<T: Clone> Matcher<T> {
     pub fn insert(&mut self, part: &Part, said: T) {
         match part {
             Part::Msisdn(number) => self.numbers.insert(number.as_u64(), said),
-            Part::NumberHash(hash) => self.hashes.insert(*hash, said),
+            Part::Hash(hash) => self.hashes.insert(*hash, said),
             Part::NumberRange(range) => {
                 self.range_lengths.add(range.len());
                 self.ranges.insert(range.as_u64(), said);
@@ -120,7 +120,7 @@ impl<T: Clone> Matcher<T> {
     pub fn remove(&mut self, part: &Part, is_it: impl Fn(&T) -> bool) -> bool {
         match part {
             Part::Msisdn(number) => self.numbers.remove(&number.as_u64(), is_it),
-            Part::NumberHash(hash) => self.hashes.remove(hash, is_it),
+            Part::Hash(hash) => self.hashes.remove(hash, is_it),
             Part::NumberRange(range) => {
                 let gone = self.ranges.remove(&range.as_u64(), is_it);
                 if gone {
@@ -156,7 +156,7 @@ impl<T: Clone> Matcher<T> {
     pub fn of(&self, part: &Part, see: &mut dyn FnMut(&T)) {
         match part {
             Part::Msisdn(number) => self.numbers.get(&number.as_u64()).for_each(see),
-            Part::NumberHash(hash) => self.hashes.get(hash).for_each(see),
+            Part::Hash(hash) => self.hashes.get(hash).for_each(see),
             Part::NumberRange(range) => self.ranges.get(&range.as_u64()).for_each(see),
             Part::Ip(IpNet::V4(net)) => {
                 self.v4.get(&v4_key(net.network().to_bits(), net.prefix_len())).for_each(see);
@@ -192,10 +192,26 @@ impl<T: Clone> Matcher<T> {
         // A length that is no longer in use costs a look that finds nothing; counting anew would cost more.
     }
 
+    /// Names of users and devices that hold these digits. Looks at all of them.
+    pub fn names_with(&self, digits: &str, see: &mut dyn FnMut(Part, &T)) {
+        let holds = |name: &str| {
+            let own = name.bytes().filter(u8::is_ascii_digit).map(char::from);
+            name.len() >= digits.len() && own.collect::<String>().contains(digits)
+        };
+        for (name, said) in self.users.iter().filter(|(name, _)| holds(name)) {
+            see(Part::User(name.clone()), said);
+        }
+        for (name, said) in self.devices.iter().filter(|(name, _)| holds(name)) {
+            see(Part::Device(name.clone()), said);
+        }
+    }
+
     /// Everything that is said of any part of a request, in no defined order.
     pub fn each(&self, subject: &Subject<'_>, see: &mut dyn FnMut(&T)) {
         self.numbers.get(&subject.to.as_u64()).for_each(&mut *see);
-        subject.to_hash.iter().for_each(|hash| self.hashes.get(hash).for_each(&mut *see));
+        if !self.hashes.is_empty() {
+            subject.hashes.iter().flatten().for_each(|hash| self.hashes.get(hash).for_each(&mut *see));
+        }
         if !self.ranges.is_empty() {
             for range in self.range_lengths.iter().filter_map(|l| NumberRange::of(subject.to, l)) {
                 self.ranges.get(&range.as_u64()).for_each(&mut *see);
@@ -241,7 +257,7 @@ mod tests {
     fn subject(to: u64, ip: &str) -> Subject<'static> {
         Subject {
             to: Msisdn::from_u64(to).unwrap(),
-            to_hash: None,
+            hashes: [None; 4],
             country: Country::parse("SG").unwrap(),
             operator: None,
             ip: ClientIp::parse(ip),
@@ -310,7 +326,7 @@ mod tests {
         let mut all = subject(6_591_234_567, "203.0.113.9");
         assert_eq!(said(&matcher, &all), ["+6591234567", "SG"]);
         all = Subject {
-            to_hash: Some(7),
+            hashes: [Some(7), None, None, None],
             operator: OperatorCode::parse("52501"),
             asn: Some(64_496),
             ip_country: Country::parse("DE"),

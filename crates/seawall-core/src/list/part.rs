@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{ListKind, NumberRange};
+use crate::blind::BlindIndex;
 use crate::client_ip::ClientIp;
 use crate::country::Country;
 use crate::intel::{IpFacts, NumberFacts, OperatorCode};
@@ -17,16 +18,20 @@ const MAX_NAME: usize = 256;
 /// The prefix of IPv4-mapped IPv6 addresses, `::ffff:0:0/96`.
 const MAPPED_PREFIX: u8 = 96;
 
-/// How the keyed hash of a number begins, 16 hexadecimal digits before its end.
+/// How the keyed hash of an erased value begins, 16 hexadecimal digits before its end.
 const HASH: &str = "hash:";
+/// What keyed hashes are of.
+const SENDER: u8 = b'S';
+const USER: u8 = b'U';
+const DEVICE: u8 = b'D';
 
 /// A value that an entry or a suspension names.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Part {
     /// A number.
     Msisdn(Msisdn),
-    /// A number that was erased: its keyed hash ([`crate::blind::BlindIndex::msisdn`]) is all that is left.
-    NumberHash(u64),
+    /// A value that was erased because it names a person's number: its keyed hash ([`Part::hashed`]) is all that is left.
+    Hash(u64),
     /// Numbers that begin alike.
     NumberRange(NumberRange),
     /// The end user's address or network: truncated, IPv4-mapped IPv6 folded.
@@ -79,11 +84,11 @@ pub enum PartError {
 impl Part {
     /// Reads a value in any usual spelling.
     pub fn parse(kind: ListKind, text: &str) -> Result<Self, PartError> {
+        if let Some(hash) = kind.may_name_a_number().then(|| erased_hash(text)).flatten() {
+            return Ok(Part::Hash(hash));
+        }
         match kind {
-            ListKind::Msisdn => match number_hash(text) {
-                Some(hash) => Ok(Part::NumberHash(hash)),
-                None => Ok(Part::Msisdn(Msisdn::parse(text, None)?.msisdn)),
-            },
+            ListKind::Msisdn => Ok(Part::Msisdn(Msisdn::parse(text, None)?.msisdn)),
             ListKind::NumberRange => {
                 NumberRange::parse(text).map(Part::NumberRange).ok_or(PartError::NumberRange)
             }
@@ -106,7 +111,7 @@ impl Part {
     pub fn text(&self) -> String {
         match self {
             Part::Msisdn(number) => number.to_e164(),
-            Part::NumberHash(hash) => format!("{HASH}{hash:016x}"),
+            Part::Hash(hash) => format!("{HASH}{hash:016x}"),
             Part::NumberRange(range) => range.to_string(),
             Part::Ip(net) => network_text(*net),
             Part::Asn(asn) => asn.to_string(),
@@ -115,6 +120,21 @@ impl Part {
             Part::User(name) | Part::Device(name) => name.to_string(),
             Part::Operator(code) => code.to_string(),
         }
+    }
+
+    /// What stands for it once it is erased, if it may name a person's number.
+    pub fn hashed(&self, blind: &BlindIndex) -> Option<Part> {
+        let digits = |number: Msisdn| Some(blind.msisdn(number));
+        let hash = match self {
+            Part::Msisdn(number) => digits(*number),
+            // As a range it held one number.
+            Part::NumberRange(range) => Msisdn::from_u64(range.as_u64()).and_then(digits),
+            Part::SenderId(id) => Some(blind.text(SENDER, &folded(id.as_str()))),
+            Part::User(name) => Some(blind.text(USER, name)),
+            Part::Device(name) => Some(blind.text(DEVICE, name)),
+            _ => None,
+        };
+        hash.map(Part::Hash)
     }
 
     /// The text by which two spellings of the same value are told to be one.
@@ -151,7 +171,7 @@ pub(super) fn folded(sender: &str) -> String {
     sender.strip_prefix('+').unwrap_or(sender).to_ascii_lowercase()
 }
 
-fn number_hash(text: &str) -> Option<u64> {
+fn erased_hash(text: &str) -> Option<u64> {
     let digits = text.trim().strip_prefix(HASH)?;
     let whole = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
     whole.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
@@ -195,13 +215,16 @@ fn name(text: &str) -> Result<Box<str>, PartError> {
     if fits && !text.chars().any(char::is_control) { Ok(text.into()) } else { Err(PartError::Name) }
 }
 
+/// What entries of erased values are found by: of the recipient, the sender ID, the user and the device.
+pub type Hashes = [Option<u64>; 4];
+
 /// What a request offers to be named.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The recipient.
     pub to: Msisdn,
-    /// The recipient's keyed hash, for entries of numbers that were erased.
-    pub to_hash: Option<u64>,
+    /// Keyed hashes, for entries of values that were erased.
+    pub hashes: Hashes,
     /// The recipient's country.
     pub country: Country,
     /// The operator that the recipient's range was given to.
@@ -221,11 +244,22 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// The same with what entries of erased values are found by.
+    pub fn hashed(mut self, blind: &BlindIndex) -> Self {
+        self.hashes = [
+            Some(blind.msisdn(self.to)),
+            self.sender.map(|sender| blind.text(SENDER, &folded(sender))),
+            self.user.map(|user| blind.text(USER, user)),
+            self.device.map(|device| blind.text(DEVICE, device)),
+        ];
+        self
+    }
+
     /// From a request and what tables say of its address and number.
     pub fn of(request: &'a Request, ip: Option<&IpFacts>, number: Option<&NumberFacts>) -> Self {
         Subject {
             to: request.to,
-            to_hash: None,
+            hashes: Hashes::default(),
             country: request.country,
             operator: number.and_then(|facts| facts.mccmnc),
             ip: request.client.ip,

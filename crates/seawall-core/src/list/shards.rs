@@ -48,6 +48,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Shards<K, V> {
         same.filter(move |(k, _)| k.borrow() == key).map(|(_, value)| value)
     }
 
+    /// Everything, in no defined order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.shards.iter().flat_map(|shard| shard.iter().map(|(key, value)| (key, value)))
+    }
+
     pub(super) fn insert(&mut self, key: K, value: V) {
         if self.shards.is_empty() {
             self.shards.resize_with(usize::try_from(SHARDS).unwrap_or(1), Arc::default);

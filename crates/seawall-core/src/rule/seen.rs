@@ -230,7 +230,8 @@ impl Seen<'_> {
     fn local_hour(&self) -> Option<u8> {
         let Recorded { country, number_type: kind, number_in_plan: valid, .. } = self.facts;
         let msisdn = Msisdn::from_u64(self.range.block.saturating_mul(OPEN))?;
-        local_time::offsets(&ParsedNumber { msisdn, country, kind, valid }, self.at)?.hour(self.at)
+        local_time::offsets(&ParsedNumber { msisdn, country, kind, valid, veiled: false }, self.at)?
+            .hour(self.at)
     }
 }
 

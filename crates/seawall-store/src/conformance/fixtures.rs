@@ -69,6 +69,7 @@ pub fn decision(verdict: Verdict, reason: Option<ReasonCode>) -> Result<Decision
         sent: verdict == Verdict::Allow,
         verification: None,
         count: None,
+        veiled: false,
     })
 }
 
@@ -128,6 +129,7 @@ pub fn verification(ms: i64, n: u64) -> Result<(VerificationRecord, MessageRecor
         revision: 1,
         purpose: Some("login".to_owned()),
         bind: None,
+        veiled: false,
     };
     message.verification = Some(verification.id);
     message.expires_at = Some(verification.lifecycle.expires_at);

@@ -33,6 +33,7 @@ fn record(ms: i64, a: u64, b: u64) -> Result<MaskRecord> {
         reference: Some("order 7".to_owned()),
         metadata: BTreeMap::from([("driver".to_owned(), "12".to_owned())]),
         messages: 0,
+        veiled: true,
         over: false,
         revision: 0,
     })

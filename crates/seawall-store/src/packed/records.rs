@@ -50,9 +50,10 @@ packed!(DecisionBody {
     sent,
     verification,
     count,
+    veiled,
 });
 packed!(Reason { code, detail, value, limit, window, key, mode, overruled });
-packed!(Details { source, client_message_id, client_batch_id, callback_url, voice, track, category });
+packed!(Details { source, client_message_id, client_batch_id, callback_url, voice, track, category, veiled });
 packed!(VoiceWish { language, profile, speed, repetition });
 packed!(Price { per_segment, total, currency });
 packed!(Attempt { provider, at, outcome, reference, detail });

@@ -4,6 +4,7 @@ use seawall_core::client_ip::ClientIp;
 use seawall_core::decision::Verdict;
 use seawall_core::id::Id;
 use seawall_core::msisdn::Msisdn;
+use seawall_core::msisdn::veil::veil;
 use seawall_core::reason::{Reason, ReasonCode};
 use seawall_core::request::Operation;
 use seawall_core::time::Timestamp;
@@ -90,12 +91,15 @@ pub struct DecisionBody {
     pub verification: Option<Id>,
     /// For an aggregate of refusals: how many it stands for.
     pub count: Option<u64>,
+    /// Whether the recipient came encrypted: who asked for it is not shown its range.
+    pub veiled: bool,
 }
 
 impl DecisionBody {
     /// The recipient, masked, as [`Msisdn::masked`] spells it.
     pub fn to(&self) -> String {
-        format!("+{}xxxx", self.block)
+        let masked = format!("+{}xxxx", self.block);
+        if self.veiled { veil(&self.block.to_string(), &masked) } else { masked }
     }
 }
 

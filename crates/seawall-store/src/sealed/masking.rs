@@ -44,6 +44,8 @@ struct MaskBody {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, String>,
     messages: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    veiled: bool,
 }
 
 /// Seals a session.
@@ -62,6 +64,7 @@ pub(crate) fn seal_mask(vault: &Vault, record: &MaskRecord) -> Result<Vec<u8>> {
         reference: record.reference.clone(),
         metadata: record.metadata.clone(),
         messages: record.messages,
+        veiled: record.veiled,
     };
     vault.seal(Place::new(MASK, record.id.row()), &serde_json::to_vec(&body)?)
 }
@@ -95,6 +98,7 @@ pub(crate) fn open_mask(vault: &Vault, columns: Columns, over: bool, body: &[u8]
         reference: body.reference,
         metadata: body.metadata,
         messages: body.messages,
+        veiled: body.veiled,
         over,
         revision: columns.revision.cast_unsigned(),
     })

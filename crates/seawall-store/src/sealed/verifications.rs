@@ -27,6 +27,7 @@ pub(super) struct Verification {
     message: Id,
     purpose: Option<String>,
     bind: Option<String>,
+    veiled: bool,
 }
 
 packed!(Verification {
@@ -39,14 +40,15 @@ packed!(Verification {
     callback_url,
     message,
     purpose,
-    bind
+    bind,
+    veiled
 });
 
 /// The same, as it is written.
 pub(super) fn pack_verification(record: &VerificationRecord, out: &mut Vec<u8>) {
     #[rustfmt::skip]
     let VerificationRecord {
-        id, subaccount: _, to, lifecycle, shape, key_id, given_code, callback_url, message, revision: _, purpose, bind,
+        id, subaccount: _, to, lifecycle, shape, key_id, given_code, callback_url, message, revision: _, purpose, bind, veiled,
     } = record;
     id.tail().pack(out);
     to.pack(out);
@@ -58,6 +60,7 @@ pub(super) fn pack_verification(record: &VerificationRecord, out: &mut Vec<u8>) 
     message.pack(out);
     purpose.pack(out);
     bind.pack(out);
+    veiled.pack(out);
 }
 
 impl Verification {
@@ -75,6 +78,7 @@ impl Verification {
             revision: revision.cast_unsigned(),
             purpose: self.purpose,
             bind: self.bind,
+            veiled: self.veiled,
         }
     }
 }

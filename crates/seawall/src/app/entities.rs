@@ -61,6 +61,8 @@ pub mod collection {
     pub const RULES: &str = "rules";
     /// Trained models.
     pub const MODELS: &str = "models";
+    /// Pairs of keys that numbers in requests are encrypted with.
+    pub const NUMBER_KEYS: &str = "number-keys";
     /// Export jobs.
     pub const EXPORTS: &str = "exports";
 }

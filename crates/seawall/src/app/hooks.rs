@@ -58,7 +58,7 @@ impl SessionView {
         SessionView {
             verify_uri: format!("/api/v2/subaccounts/{}/sessions/{session_id}", v.subaccount),
             session_id,
-            destination: v.to.to_e164(),
+            destination: v.to.shown(v.veiled),
             status: match v.lifecycle.at(now) {
                 VerificationState::Pending => "WAITING",
                 VerificationState::Verified => "VERIFIED",
@@ -317,7 +317,7 @@ fn receipt(about: &About<'_>, status: &Status<'_>) -> Value {
         client_batch_id: about.details.client_batch_id.as_deref(),
         sub_account_id: about.subaccount,
         source: about.details.source.as_deref(),
-        destination: about.to.to_e164(),
+        destination: about.to.shown(about.details.veiled),
         status: shown,
         price: about.price.map(price),
         sms_count: about.segments,

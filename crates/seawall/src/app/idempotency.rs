@@ -9,7 +9,7 @@ use seawall_core::time::Timestamp;
 use seawall_store::records::Idempotent;
 use tokio::sync::Notify;
 
-use super::{App, Refusal};
+use super::{App, Refusal, number_keys};
 
 /// Keys of requests under way.
 #[derive(Clone, Default)]
@@ -101,7 +101,7 @@ pub async fn begin<T>(
 ) -> Result<Found<T>, Refusal> {
     let key = format!("{scope}\u{1f}{key}");
     let hold = app.under_way.hold(&key).ok_or(Refusal::UnderWay)?;
-    let fingerprint = app.store.vault.index().hash(b'q', body);
+    let fingerprint = app.store.vault.index().hash(b'q', &number_keys::written_out(app, body));
     match app.store.ledger.idempotent(&key).await? {
         Some(kept) if kept.fingerprint != fingerprint => Err(Refusal::KeyReused),
         Some(kept) => Ok(Found::Replay(kept)),
@@ -118,7 +118,7 @@ pub async fn same<T>(
     window: Duration,
     render: Render<T>,
 ) -> Result<Found<T>, Refusal> {
-    let fingerprint = app.store.vault.index().hash(b'q', said);
+    let fingerprint = app.store.vault.index().hash(b'q', &number_keys::written_out(app, said));
     let name = format!("{scope}\u{1f}same\u{1f}{fingerprint:016x}");
     let hold = app.under_way.held(&name).await;
     // A key holds for one stretch as long as the window, so an answer that still counts is in this stretch or in

@@ -1,6 +1,8 @@
 //! A data directory becomes an installation: account, subaccount, first key, admin token, built-in limits
 //! and a sandbox, so that the first code can be sent at once.
 
+use std::time::Duration;
+
 use seawall_connect::Kind;
 use seawall_core::id::IdKind;
 use seawall_core::policy::{SubaccountPolicy, built_in_limits};
@@ -13,11 +15,13 @@ use serde_json::{Value, json};
 use super::audit::Actor;
 use super::collections::subaccounts::SUBACCOUNT_RULE;
 use super::entities::{Account, ApiKey, Provider, Route, RouteMatch, Settings, Subaccount, collection};
+use super::number_keys;
 use super::secrets::{SecretKind, hash_hex, last6, new_secret};
 use crate::ids::IdSource;
 
 /// Collections that [`init`] writes to, in that order; the account comes last.
-const WRITTEN: [&str; 6] = [
+const WRITTEN: [&str; 7] = [
+    collection::NUMBER_KEYS,
     collection::SUBACCOUNTS,
     collection::API_KEYS,
     collection::LIMITS,
@@ -87,6 +91,7 @@ pub async fn init(
         admin_token: new_secret(SecretKind::Admin, &store.vault)?,
         console_url: None,
     };
+    number_keys::add(store, &Actor::system(), 1, now, Duration::ZERO).await?;
     for (collection, id, name, body) in documents(ids, now, &made, &store.vault)? {
         write(store, now, collection, id, name, body).await?;
     }

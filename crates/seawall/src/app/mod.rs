@@ -37,6 +37,7 @@ pub mod masking;
 pub mod models;
 pub mod number_data;
 pub mod number_history;
+pub mod number_keys;
 pub mod outbox;
 pub mod outcome;
 pub mod phone;
@@ -204,6 +205,11 @@ pub enum Refusal {
         field: &'static str,
         /// What was wrong and what would be right.
         problem: String,
+    },
+    /// A number is encrypted with a key that is not in use: which field.
+    NumberKey {
+        /// Field in the native API's spelling.
+        field: &'static str,
     },
     /// No such thing of this subaccount.
     NotFound,

@@ -196,7 +196,7 @@ async fn entries(app: &App, number: Msisdn) -> Result<Vec<Value>> {
         }
     }
     // What an earlier erasure left.
-    let (index, hash) = (app.lists.index(), Part::NumberHash(app.store.vault.index().msisdn(number)));
+    let (index, hash) = (app.lists.index(), Part::Hash(app.store.vault.index().msisdn(number)));
     for list in index.lists() {
         if let Some(id) = index.find(&list.id, &hash) {
             shown.push(

@@ -18,6 +18,7 @@ use super::collections::plans::Plan;
 use super::collections::suspensions::StoredSuspension;
 use super::entities::{ApiKey, Provider, Route, Subaccount, TestNumber, collection};
 use super::masking::inventory::Inventory;
+use super::number_keys::NumberKeys;
 use super::plans::put_into;
 use super::snapshot::{RunningProvider, Snapshot};
 
@@ -109,6 +110,7 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
             read(app, collection::NUMBER_POOLS).await?,
             read(app, collection::VIRTUAL_NUMBERS).await?,
         ),
+        number_keys: NumberKeys::of(read(app, collection::NUMBER_KEYS).await?),
         templates: read(app, collection::TEMPLATES).await?,
         test_numbers: by_number(read(app, collection::TEST_NUMBERS).await?),
         lists: read(app, collection::LISTS).await?,

@@ -15,6 +15,7 @@ use seawall_core::message::Channel;
 use seawall_core::model::Opinion;
 use seawall_core::policy::Policy;
 use seawall_core::reason::ReasonCode;
+use seawall_core::reason::{Reason, veil_reasons};
 use seawall_core::recorded::Recorded;
 use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
@@ -454,7 +455,17 @@ impl Screened {
             sent,
             verification,
             count: None,
+            veiled: self.request.veiled,
         }
+    }
+
+    /// The reasons for whoever asked: without the range of a recipient that came encrypted.
+    pub fn told_reasons(&self) -> Vec<Reason> {
+        let mut reasons = self.decision.reasons.clone();
+        if self.request.veiled {
+            veil_reasons(&mut reasons, &self.request.to.digits());
+        }
+        reasons
     }
 
     fn shown_facts(&self) -> Json {

@@ -20,6 +20,7 @@ use super::entities::{
     Webhook,
 };
 use super::masking::inventory::{Inventory, VoiceEvent, VoiceWebhook};
+use super::number_keys::NumberKeys;
 use super::rules::RunningRules;
 
 /// What requests see of the directory.
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub voice_webhooks: Vec<VoiceWebhook>,
     /// Virtual numbers and their pools.
     pub masking: Inventory,
+    /// Keys that numbers in requests are encrypted with.
+    pub number_keys: NumberKeys,
     /// Numbers with a code of their own.
     pub test_numbers: HashMap<String, TestNumber>,
     /// Saved templates.

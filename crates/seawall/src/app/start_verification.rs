@@ -236,6 +236,7 @@ fn begun(
         revision: 1,
         purpose: ask.purpose.clone(),
         bind: bound(ask),
+        veiled: ask.to.veiled,
     })
 }
 
@@ -262,6 +263,8 @@ fn resent(
         open.callback_url.clone_from(&ask.callback_url);
     }
     open.message = screened.id;
+    // Whoever carried the first request may carry this one.
+    open.veiled |= ask.to.veiled;
     open
 }
 
@@ -297,6 +300,7 @@ fn message(
             source: ask.source.clone(),
             callback_url: ask.callback_url.clone(),
             voice: ask.voice.clone(),
+            veiled: verification.veiled,
             ..Details::default()
         },
         price: price(app, ask.to.country, sized.segments),

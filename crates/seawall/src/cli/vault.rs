@@ -41,11 +41,25 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
+    /// The keys that apps encrypt numbers with, so that no proxy sees them; --rotate makes a new pair.
+    NumberKeys {
+        /// Publish a new pair; the one before opens until --grace is over.
+        #[arg(long)]
+        rotate: bool,
+        /// For how long, such as 24h; 0s if the pair before is known to others.
+        #[arg(long, requires = "rotate")]
+        grace: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 pub(super) async fn run(args: VaultArgs) -> Result<(), Failure> {
     let common = match &args.what {
-        What::Show { common } | What::Rewrap { common, .. } | What::Rotate { common, .. } => common,
+        What::Show { common }
+        | What::Rewrap { common, .. }
+        | What::Rotate { common, .. }
+        | What::NumberKeys { common, .. } => common,
     };
     let answer = common.through(async |admin| ask(&args.what, admin).await).await?;
     let shown = if common.json { output::json(&answer) } else { show(&answer) };
@@ -57,6 +71,11 @@ async fn ask(what: &What, admin: &Admin) -> Result<Value, String> {
         What::Show { .. } => admin.call(Method::GET, "keys", None).await?,
         What::Rewrap { new, .. } => {
             admin.call(Method::POST, "keys/rewrap", Some(json!({ "new": new }))).await?
+        }
+        What::NumberKeys { rotate: false, .. } => admin.call(Method::GET, "number-keys", None).await?,
+        What::NumberKeys { grace, .. } => {
+            let body = grace.as_ref().map_or_else(|| json!({}), |grace| json!({ "grace": grace }));
+            admin.call(Method::POST, "number-keys/rotate", Some(body)).await?
         }
         What::Rotate { wait, .. } => {
             let mut answer = admin.call(Method::POST, "keys/rotate", Some(json!({}))).await?;
@@ -87,6 +106,9 @@ fn progress(answer: &Value) -> String {
 }
 
 fn show(answer: &Value) -> Result<(), String> {
+    if let Some(pairs) = answer.get("data").and_then(Value::as_array) {
+        return output::objects(&["generation", "state", "made_at", "retires_at", "kids"], pairs.iter());
+    }
     let names = answer.get("kek_keys").and_then(Value::as_array).into_iter().flatten();
     let names: Vec<&str> = names.filter_map(Value::as_str).collect();
     let kek = answer.get("kek").and_then(Value::as_str).unwrap_or_default();

@@ -12,11 +12,12 @@ use crate::http::extract::Path;
 use crate::http::problem::Problem;
 
 /// Every page by its name.
-const PAGES: [(&str, &str); 17] = [
+const PAGES: [(&str, &str); 18] = [
     ("8x8", include_str!("../../../../docs/8x8.md")),
     ("attributes", include_str!("../../../../docs/attributes.md")),
     ("configuration", include_str!("../../../../docs/configuration.md")),
     ("detection", include_str!("../../../../docs/detection.md")),
+    ("encrypted", include_str!("../../../../docs/encrypted.md")),
     ("erasure", include_str!("../../../../docs/erasure.md")),
     ("explain", include_str!("../../../../docs/explain.md")),
     ("keys", include_str!("../../../../docs/keys.md")),
@@ -43,7 +44,7 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
     path = "/docs/{page}",
     operation_id = "readDocs",
     tag = "operation",
-    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `erasure`, `explain`, `keys`, `learning`, `limits`, `lists`, `lookup`, `providers`, `texts` or `8x8`.")),
+    params(("page" = String, Path, description = "`problems`, `reasons`, `rules`, `attributes`, `configuration`, `detection`, `encrypted`, `erasure`, `explain`, `keys`, `learning`, `limits`, `lists`, `lookup`, `providers`, `texts` or `8x8`.")),
     responses((status = 200, description = "The page.", body = String, content_type = "text/markdown"))
 )]
 async fn page(Path(page): Path<String>) -> Result<Response, Problem> {

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use crate::app::detection::Forget;
 use crate::app::signals::alerts as signals;
 use crate::app::{
-    App, alarms, bindings, consent, detection, erasure, hits, incidents, keys, lists, masking, recorder,
+    App, alarms, bindings, consent, detection, erasure, hits, incidents, keys, lists, masking, number_keys,
+    recorder,
 };
 
 /// Every so many seconds, key uses are written.
@@ -65,6 +66,9 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         end_masks(&app).await;
         if let Err(error) = keys::tend(&app).await {
             tracing::error!(%error, "data keys cannot be tended; it is tried again");
+        }
+        if let Err(error) = number_keys::tend(&app).await {
+            tracing::error!(%error, "keys for numbers cannot be tended; it is tried again");
         }
         // What a restart or a message under way interrupted.
         erase(&app).await;

@@ -180,6 +180,63 @@ async fn a_deny_entry_of_an_erased_number_stays_in_force_as_a_keyed_hash() {
     }
 }
 
+/// A number may be the name of a user or a device, a sender ID, or a range of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_other_lists_that_name_an_erased_number_go_or_stay_in_force_as_a_keyed_hash() {
+    let gateway = Gateway::without_detection().await;
+    let entries = |effect: &str, kind: &str| format!("/admin/v1/lists/{effect}-{kind}/entries");
+    let user = format!("tel:{TO}");
+    let denied = [
+        ("user", user.as_str(), json!({"to": "+6591111111", "text": "x", "client": {"user_id": user}})),
+        ("device", TO, json!({"to": "+6591111112", "text": "x", "client": {"fingerprint": TO}})),
+        ("sender_id", &TO[1..], json!({"to": "+6591111113", "text": "x", "source": TO})),
+        ("number_range", TO, json!({"to": TO, "text": "x"})),
+    ];
+    let send =
+        async |gateway: &Gateway, body: &Value| gateway.api("POST", "/v1/messages", Some(body.clone())).await;
+    for (kind, value, body) in &denied {
+        let entry = json!({"value": value, "note": "quokka fraud", "expires_at": "never"});
+        gateway.admin("POST", &entries("deny", kind), Some(entry.clone())).await.expect(201);
+        assert_eq!(send(&gateway, body).await.expect(403)["code"], "deny-entry", "{kind}");
+        gateway.admin("POST", &entries("allow", kind), Some(entry)).await.expect(201);
+    }
+    // Another user's name is no business of this erasure.
+    let other = json!({"value": "tel:+6598765433"});
+    gateway.admin("POST", &entries("deny", "user"), Some(other)).await.expect(201);
+    let mut job = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
+    while job["status"] != "done" {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        job = gateway.api("GET", job["url"].as_str().unwrap(), None).await.expect(200);
+    }
+    let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
+    let receipt = verified(&keys, job["receipt"].as_str().unwrap());
+    assert_eq!(receipt["erased"]["allow_entries"], 4, "{receipt}");
+    let kept =
+        receipt["kept"].as_array().unwrap().iter().find(|kept| kept["what"] == "deny entries").unwrap();
+    assert_eq!(kept["count"], 4);
+    let mut gateway = gateway;
+    for restart in [false, true] {
+        if restart {
+            gateway = gateway.restart().await;
+        }
+        for (kind, value, body) in &denied {
+            let shown = gateway.admin("GET", &entries("deny", kind), None).await.expect(200);
+            let mine =
+                shown["data"].as_array().unwrap().iter().find(|entry| entry["note"].is_null()).unwrap();
+            assert!(mine["value"].as_str().unwrap().starts_with("hash:"), "{shown}");
+            assert!(!shown.to_string().contains(DIGITS) && !shown.to_string().contains("quokka"), "{shown}");
+            assert_eq!(send(&gateway, body).await.expect(403)["code"], "deny-entry", "{kind}");
+            let path = format!("{}?value={}", entries("deny", kind), value.replace('+', "%2B"));
+            let found = gateway.admin("GET", &path, None).await.expect(200);
+            assert_eq!(found["data"][0]["id"], mine["id"], "an operator finds it by what it was");
+            let gone = gateway.admin("GET", &entries("allow", kind), None).await.expect(200);
+            assert_eq!(gone["data"], json!([]));
+        }
+        let other = json!({"to": "+6591111114", "text": "x", "client": {"user_id": "tel:+6598765432x"}});
+        assert_eq!(send(&gateway, &other).await.status, 201);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restricted_key_erases_nothing() {
     let gateway = Gateway::new().await;

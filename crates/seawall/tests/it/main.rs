@@ -36,6 +36,7 @@ mod eight_sessions;
 mod eight_sms;
 mod eight_voice;
 mod eight_webhooks;
+mod encrypted;
 mod erasure;
 mod explain;
 mod faults;

@@ -38,6 +38,9 @@ pub struct OptIn {
     /// What was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
+    /// Whether its number came encrypted, so that no answer shows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub veiled: bool,
 }
 
 /// An opt-in as it is stored.
@@ -96,8 +99,16 @@ pub async fn ask(
 ) -> Result<Stored, Refusal> {
     let settings = app.snapshot.load().settings.consent.clone();
     let text = text.unwrap_or(settings.question);
-    let question =
-        say::say(app, &opt_in.subaccount, number, &text, sender, Category::Transactional, "consent").await?;
+    let question = say::say(
+        app,
+        &opt_in.subaccount,
+        say::Addressee { number, veiled: opt_in.veiled },
+        &text,
+        sender,
+        Category::Transactional,
+        "consent",
+    )
+    .await?;
     opt_in.question = Some(question.show(IdKind::Message));
     opt_in.proof = opt_in.proof.or(Some(text));
     let ends = app.now().plus(settings.question_valid);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use seawall_core::client_ip::ClientIp;
 use seawall_core::consent::Category;
 use seawall_core::id::Id;
-use seawall_core::msisdn::Msisdn;
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::{EncodingChoice, segment};
 use seawall_store::records::Details;
@@ -19,23 +19,39 @@ use super::super::{App, Refusal};
 /// The key that decisions about such messages name.
 pub const OWN_KEY: &str = "gateway";
 
+/// Whom it writes to.
+pub struct Addressee {
+    /// The number.
+    pub number: Msisdn,
+    /// Whether the app named it encrypted, so that what is told of the message must not show it.
+    pub veiled: bool,
+}
+
+impl From<Msisdn> for Addressee {
+    fn from(number: Msisdn) -> Self {
+        Addressee { number, veiled: false }
+    }
+}
+
 /// Sends a text of the gateway's own, or one that it passes on. Gives the message's id; a refusal has its decision.
 pub async fn say(
     app: &App,
     subaccount: &str,
-    to: Msisdn,
+    to: impl Into<Addressee>,
     text: &str,
     source: Option<String>,
     category: Category,
     purpose: &str,
 ) -> Result<Id, Refusal> {
-    let to = Msisdn::parse(&to.to_e164(), None).map_err(|_| Refusal::NotFound)?;
+    let Addressee { number, veiled } = to.into();
+    let parsed = Msisdn::parse(&number.to_e164(), None).map_err(|_| Refusal::NotFound)?;
+    let to = ParsedNumber { veiled, ..parsed };
     let sized = segment(text, EncodingChoice::Auto)
         .map_err(|e| Refusal::Invalid { field: "text", problem: e.to_string() })?;
     let default_source =
         || app.snapshot.load().subaccounts.get(subaccount).and_then(|s| s.default_source.clone());
-    let details =
-        Details { source: source.or_else(default_source), category: Some(category), ..Details::default() };
+    let source = source.or_else(default_source);
+    let details = Details { source, category: Some(category), veiled, ..Details::default() };
     let ask = SendMessage {
         steps: Vec::new(),
         to,

@@ -100,5 +100,8 @@ fn read(app: &App, header: &[String], cells: &[String]) -> Result<(Msisdn, OptIn
         return Err("has an `ip` that is no address".to_owned());
     }
     let source = need("source")?.chars().take(64).collect();
-    Ok((number.msisdn, OptIn { subaccount, category, source, proof, ip, at, question: None, answer: None }))
+    Ok((
+        number.msisdn,
+        OptIn { subaccount, category, source, proof, ip, at, question: None, answer: None, veiled: false },
+    ))
 }

@@ -49,6 +49,9 @@ pub struct Body {
     pub custom_attributes: BTreeMap<String, Value>,
     /// Ids of its groups.
     pub groups: Vec<u64>,
+    /// Whether its number came encrypted, so that no answer shows it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub veiled: bool,
 }
 
 impl Body {
@@ -64,6 +67,7 @@ impl Body {
         merged.groups.extend(new.groups);
         merged.groups.sort_unstable();
         merged.groups.dedup();
+        merged.veiled |= new.veiled;
         merged
     }
 }

@@ -88,7 +88,7 @@ impl Intel {
     /// What is known of a request's number and of its end user's address.
     pub fn gather(&self, request: &Request, facts: &mut Facts) {
         let Request { to: msisdn, country, kind, valid, .. } = *request;
-        facts.number = Some(self.number(&ParsedNumber { msisdn, country, kind, valid }));
+        facts.number = Some(self.number(&ParsedNumber { msisdn, country, kind, valid, veiled: false }));
         facts.ip = request.client.ip.map(|ip| self.ip(ip));
     }
 

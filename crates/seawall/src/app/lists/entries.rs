@@ -1,7 +1,7 @@
 //! Entries of lists, one at a time.
 
 use seawall_core::id::{Id, IdKind};
-use seawall_core::list::{List, ListEffect, ListKind, Part};
+use seawall_core::list::{List, ListEffect, Part};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_store::lists::{EntryBody, Hits, ListEntry};
@@ -24,8 +24,8 @@ const NOTE: usize = 200;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntryInput {
-    /// A number, range, address or whatever the list's kind says, in any usual spelling. Cannot be changed. An erased
-    /// number is `hash:` and its keyed hash.
+    /// A number, range, address or whatever the list's kind says, in any usual spelling. Cannot be changed. One
+    /// that named an erased number is `hash:` and its keyed hash.
     #[serde(deserialize_with = "text")]
     #[schema(example = "+6591234567")]
     pub value: String,
@@ -209,7 +209,8 @@ pub async fn of_value(app: &App, list: &str, value: &str) -> Result<Vec<EntryVie
     let part = Part::parse(list.kind, value).map_err(|e| Wrong::field("value", e.to_string()))?;
     let index = app.lists.index();
     // What an erasure left of a number's entry is found by the number, too.
-    let found = index.find(&list.id, &part).or_else(|| index.find(&list.id, &hashed(app, &part)?));
+    let found =
+        index.find(&list.id, &part).or_else(|| index.find(&list.id, &part.hashed(app.store.vault.index())?));
     let Some(id) = found else { return Ok(Vec::new()) };
     let found = app.store.directory.entry(&list.id, id).await?;
     views(app, &list, found.as_slice()).await
@@ -294,27 +295,18 @@ pub async fn delete(app: &App, actor: &Actor, list: &str, id: &str) -> Result<()
     Ok(())
 }
 
-/// What stands for a number that is erased.
-fn hashed(app: &App, part: &Part) -> Option<Part> {
-    match part {
-        Part::Msisdn(number) => Some(Part::NumberHash(app.store.vault.index().msisdn(*number))),
-        _ => None,
-    }
-}
-
-/// Entries of lists of numbers that name a number, expired ones included: the list and the entry.
+/// Entries that name a number, expired ones included: the list and the entry.
 pub fn of_number(app: &App, number: Msisdn) -> Vec<(List, Id)> {
-    let (index, part) = (app.lists.index(), Part::Msisdn(number));
-    let of = |list: &&List| list.kind == ListKind::Msisdn;
-    index.lists().filter(of).filter_map(|list| Some((list.clone(), index.find(&list.id, &part)?))).collect()
+    let index = app.lists.index();
+    index.naming(number).into_iter().map(|(list, _, entry)| (list.clone(), entry)).collect()
 }
 
-/// An entry forgets its number and its note, and stays in force by a keyed hash.
+/// An entry forgets its value and its note, and stays in force by a keyed hash.
 pub async fn forget(app: &App, list: &List, id: Id) -> Result<(), Wrong> {
     let _writing = app.lists.writing.lock().await;
     let Some(mut entry) = app.store.directory.entry(&list.id, id).await? else { return Ok(()) };
     let part = part(list, &entry)?;
-    let Some(hash) = hashed(app, &part) else { return Ok(()) };
+    let Some(hash) = part.hashed(app.store.vault.index()) else { return Ok(()) };
     entry.body = EntryBody { value: hash.text(), note: None, ..entry.body };
     let detail = audited(list, &part, entry.body.expires_at);
     let audit = Actor::system().entry(app.now(), "entries.erase", &id.show(IdKind::Entry), detail);

@@ -56,8 +56,7 @@ impl Lists {
     /// Entries that name a part of a request.
     pub fn hits(&self, blind: &BlindIndex, request: &Request, facts: &Facts, now: Timestamp) -> Vec<ListHit> {
         let subject = Subject::of(request, facts.ip.as_ref(), facts.number.as_ref());
-        let subject = Subject { to_hash: Some(blind.msisdn(request.to)), ..subject };
-        self.index.load().hits(&subject, now)
+        self.index.load().hits(&subject.hashed(blind), now)
     }
 
     /// Changes a copy and puts it in force.

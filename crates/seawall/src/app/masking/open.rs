@@ -29,6 +29,8 @@ pub struct OpenMask {
     pub a: Msisdn,
     /// The second.
     pub b: Msisdn,
+    /// Whether either came encrypted, so that no answer shows them.
+    pub veiled: bool,
     /// Who may begin.
     pub direction: Direction,
     /// Until when; absent: until it is ended.
@@ -93,6 +95,7 @@ pub async fn open(app: &App, ask: OpenMask, wish: Option<Wish<MaskRecord>>) -> R
         reference: ask.reference,
         metadata: ask.metadata,
         messages: 0,
+        veiled: ask.veiled,
         over: false,
         revision: 0,
     };

@@ -60,6 +60,8 @@ pub fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::show))
         .routes(routes!(keys::rewrap))
         .routes(routes!(keys::rotate))
+        .routes(routes!(keys::show_number_keys))
+        .routes(routes!(keys::rotate_number_keys))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(verifications::list))

@@ -11,7 +11,7 @@ use seawall_core::callflow::{self, Step};
 use seawall_core::decision::Verdict;
 use seawall_core::id::IdKind;
 use seawall_core::message::Channel;
-use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::msisdn::ParsedNumber;
 use seawall_core::segments::spoken;
 use seawall_core::time::Timestamp;
 use seawall_store::records::{Details, VoiceWish};
@@ -26,6 +26,7 @@ use super::terms;
 use crate::app::App;
 use crate::app::entities::Scope;
 use crate::app::masking::inventory::VoiceEvent;
+use crate::app::number_keys::{self, Unread};
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
 use crate::http::door::RequestId;
 use crate::http::native::whole;
@@ -103,7 +104,7 @@ async fn made(app: &App, request: Request) -> Result<Response, NotCreated> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Voice).await?;
     let (body, _) = call.json(app.config.server.max_body).await?;
     let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
-    let flow = flow(&body, Rules::of(&app.config))?;
+    let flow = flow(app, &body, Rules::of(&app.config))?;
     feasible(app, &subaccount.id, &flow)?;
     let ask = SendMessage { client, terms, ..understood(&body, flow, app.now())? };
     let until = ask.expires_at;
@@ -153,7 +154,7 @@ fn unfit(unfit: Unfit) -> NotCreated {
     NotCreated::new(status, unfit.code, unfit.message)
 }
 
-fn flow(body: &Value, rules: Rules) -> Result<Flow, NotCreated> {
+fn flow(app: &App, body: &Value, rules: Rules) -> Result<Flow, NotCreated> {
     let malformed = NotCreated::new(StatusCode::BAD_REQUEST, -1001, "$.callflow has to be an array");
     let all = body.get("callflow").and_then(Value::as_array).filter(|flow| !flow.is_empty());
     let (call, rest) = all.and_then(|all| all.split_first()).ok_or(malformed)?;
@@ -164,8 +165,11 @@ fn flow(body: &Value, rules: Rules) -> Result<Flow, NotCreated> {
         let why = "Multiple destination phone numbers found in the request; number masking joins two parties";
         return Err(NotCreated::unfit(-1011, why));
     }
-    let to = text(call, "destination").and_then(|to| Msisdn::parse(to, None).ok());
-    let to = to.ok_or_else(|| NotCreated::unfit(-1017, "Invalid MSISDN format in Destination"))?;
+    let to = number_keys::read(app, text(call, "destination").unwrap_or_default(), None);
+    let to = to.map_err(|why| match why {
+        Unread::Number(_) => NotCreated::unfit(-1017, "Invalid MSISDN format in Destination"),
+        encrypted => NotCreated::unfit(-1017, format!("Invalid MSISDN in Destination: {encrypted}")),
+    })?;
     let source = text(call, "source").map(|source| source.trim_start_matches('+'));
     let number =
         |source: &&str| (7..=15).contains(&source.len()) && source.bytes().all(|b| b.is_ascii_digit());
@@ -220,6 +224,7 @@ fn understood(body: &Value, flow: Flow, now: Timestamp) -> Result<SendMessage, N
         voice: Some(voice(&flow.steps)),
         client_message_id: named(body, "clientRequestId")?,
         client_batch_id: named(body, "clientBatchId")?,
+        veiled: flow.to.veiled,
         ..Details::default()
     };
     Ok(SendMessage {

@@ -6,7 +6,6 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seawall_core::id::Id;
-use seawall_core::msisdn::Msisdn;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -15,13 +14,13 @@ use super::contact_table::{MOST_ROWS, rows};
 use super::contacts::{MOST_GROUPS, actor, counted, open, page};
 use super::error::{Answer, Refusals, Refused};
 use super::fields::Fields;
-use crate::app::App;
 use crate::app::audit::Actor;
 use crate::app::contacts;
 use crate::app::contacts::batches::{self, Between, Job, MOST_OPEN, Row, Task, Upload};
 use crate::app::contacts::groups::{self, Group};
 use crate::app::lists::csv::{self, Broken, Line};
 use crate::app::lists::workbook;
+use crate::app::{App, number_keys};
 use crate::http::multipart::{self, Part};
 
 /// Bytes of an upload: 8x8's 30 MB, and what is around the file.
@@ -196,7 +195,7 @@ async fn unwanted(app: &App, body: &Value) -> Answer<Option<Vec<u64>>> {
     }
     let mut all = ids;
     for (at, value) in msisdns.iter().enumerate() {
-        let number = value.as_str().and_then(|text| Msisdn::parse(text, None).ok());
+        let number = value.as_str().and_then(|text| number_keys::read(app, text, None).ok());
         let number =
             number.ok_or_else(|| Refused::bad(1002, format!("Invalid MSISDN format: msisdns[{at}]")))?;
         all.extend(stored(contacts::by_msisdn(app, number.msisdn).await)?.map(|contact| contact.number));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::contacts::{ADDRESSES, understood};
 use super::error::{Answer, Refused};
+use super::numbers;
 use crate::app::contacts::batches::{Row, Upload};
 use crate::app::contacts::groups::Group;
 use crate::app::lists::csv::Line;
@@ -90,7 +91,7 @@ pub(super) fn rows(
     let into: Vec<Value> = groups.iter().map(|id| json!({"id": id})).collect();
     let (mut found, mut seen) = (Vec::<Row>::new(), HashMap::<Msisdn, usize>::new());
     for (number, cells) in lines {
-        match understood(&described(&columns, &cells, &into), all) {
+        match understood(numbers::written, &described(&columns, &cells, &into), all) {
             Err(refused) => {
                 upload.error_rows += 1;
                 if upload.errors.len() < SHOWN {

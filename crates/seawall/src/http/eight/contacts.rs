@@ -7,19 +7,21 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use seawall_core::country::Country;
-use seawall_core::msisdn::Msisdn;
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use serde_json::{Map, Value, json};
 
 use super::call::{Call, enter_account, stored};
 use super::error::{Answer, Refusals, Refused};
-use super::fields::Fields;
+use super::fields::{Bad, Fields};
 use super::groups::shown as group_shown;
 use super::json_patch;
+use super::numbers;
 use crate::app::App;
 use crate::app::audit::Actor;
 use crate::app::contacts::groups::{self, Group};
 use crate::app::contacts::{self, Body, Contact};
 use crate::app::entities::Scope;
+use crate::app::number_keys::Unread;
 
 /// Addresses other than the number, and how long each may be.
 pub(super) const ADDRESSES: [(&str, usize); 6] = [
@@ -57,7 +59,7 @@ fn shown(contact: &Contact, groups: &[(Group, usize)]) -> Value {
     let mut addresses: Map<String, Value> =
         body.addresses.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     if let Some(msisdn) = contact.msisdn {
-        addresses.insert("msisdn".to_owned(), msisdn.digits().into());
+        addresses.insert("msisdn".to_owned(), spelled(msisdn, body.veiled).into());
     }
     let mine = groups.iter().filter(|(group, _)| body.groups.contains(&group.id));
     let mut view = json!({
@@ -82,6 +84,16 @@ fn shown(contact: &Contact, groups: &[(Group, usize)]) -> Value {
     view
 }
 
+/// Reads numbers of bodies, written out or encrypted.
+fn read_by(app: &App) -> impl Fn(&str, Option<Country>) -> Result<ParsedNumber, Unread> {
+    |text, country| numbers::read(app, text, country)
+}
+
+/// Digits without `+`, as 8x8 writes them.
+fn spelled(msisdn: Msisdn, veiled: bool) -> String {
+    msisdn.shown(veiled).trim_start_matches('+').to_owned()
+}
+
 /// Groups with how many contacts each has.
 pub(super) async fn counted(app: &App) -> Answer<Vec<(Group, usize)>> {
     let (all, _) = stored(contacts::list(app, |contact| !contact.body.groups.is_empty()).await)?;
@@ -90,8 +102,12 @@ pub(super) async fn counted(app: &App) -> Answer<Vec<(Group, usize)>> {
     Ok(groups.into_iter().map(|group| (group.clone(), members(group.id))).collect())
 }
 
-/// A contact as a request describes it.
-pub(super) fn understood(body: &Value, groups: &[(Group, usize)]) -> Answer<(Option<Msisdn>, Body)> {
+/// A contact as a request describes it. `read`: what becomes of its number.
+pub(super) fn understood(
+    read: impl Fn(&str, Option<Country>) -> Result<ParsedNumber, Unread>,
+    body: &Value,
+    groups: &[(Group, usize)],
+) -> Answer<(Option<Msisdn>, Body)> {
     let fields = Fields::of(body, "")?;
     let label = |name, most| fields.label(name, most, 1000);
     let country = fields.short("country", 2, 1009)?.map(str::to_owned);
@@ -101,11 +117,11 @@ pub(super) fn understood(body: &Value, groups: &[(Group, usize)]) -> Answer<(Opt
     }
     let nothing = json!({});
     let given = Fields::of(fields.get("addresses").unwrap_or(&nothing), "addresses.")?;
-    let invalid = |_| Refused::bad(1002, "Invalid MSISDN format (not E.164 international number)");
-    let msisdn = match given.text("msisdn")? {
+    let number = match given.text("msisdn")? {
         None => None,
-        Some(text) => Some(Msisdn::parse(text, known.flatten()).map_err(invalid)?.msisdn),
+        Some(text) => Some(read(text, known.flatten()).map_err(Bad::from)?),
     };
+    let msisdn = number.map(|number| number.msisdn);
     let mut addresses = BTreeMap::new();
     for (name, most) in ADDRESSES {
         if let Some(text) = given.label(name, most, 1000)?.filter(|text| !text.is_empty()) {
@@ -123,6 +139,7 @@ pub(super) fn understood(body: &Value, groups: &[(Group, usize)]) -> Answer<(Opt
         addresses,
         custom_attributes: attributes(fields.get("customAttributes"))?,
         groups: group_ids(fields.get("groups"), groups)?,
+        veiled: number.is_some_and(|number| number.veiled),
     };
     Ok((msisdn, body))
 }
@@ -173,7 +190,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
 async fn make(app: &App, request: Request) -> Answer<Response> {
     let mut call = open(app, request).await?;
     let (body, _) = call.json(app.config.server.max_body).await?;
-    let (msisdn, body) = understood(&body, &counted(app).await?)?;
+    let (msisdn, body) = understood(read_by(app), &body, &counted(app).await?)?;
     let before = match msisdn {
         Some(msisdn) => stored(contacts::by_msisdn(app, msisdn).await)?,
         None => None,
@@ -250,7 +267,11 @@ fn speaks_of(contact: &Contact, text: &str) -> bool {
     let names = [&body.first_name, &body.last_name, &body.external_id];
     let mut words = names.into_iter().flatten().chain(body.addresses.values());
     words.any(|word| word.to_lowercase().contains(text))
-        || contact.msisdn.is_some_and(|msisdn| msisdn.digits().contains(text.trim_start_matches('+')))
+        || contact.msisdn.is_some_and(|msisdn| {
+            let wanted = text.trim_start_matches('+');
+            // A part of a number that came encrypted finds nothing: who asks again and again would read it so.
+            if body.veiled { msisdn.digits() == wanted } else { msisdn.digits().contains(wanted) }
+        })
 }
 
 async fn found(app: &App, id: String) -> Answer<Contact> {
@@ -324,11 +345,12 @@ async fn changed(app: &App, request: Request) -> Answer<Response> {
     let mut wanted = json_patch::apply(&shown(&before, &groups), &patch)?;
     // Shown without `+`, it could be taken for a national number of the contact's country.
     if let (Some(same), Some(text)) = (before.msisdn, wanted.pointer_mut("/addresses/msisdn"))
-        && text.as_str() == Some(&same.digits())
+        && text.as_str() == Some(&spelled(same, before.body.veiled))
     {
         *text = same.to_e164().into();
     }
-    let (msisdn, body) = understood(&wanted, &groups)?;
+    let (msisdn, mut body) = understood(read_by(app), &wanted, &groups)?;
+    body.veiled |= before.body.veiled && msisdn == before.msisdn;
     if let Some(msisdn) = msisdn.filter(|_| msisdn != before.msisdn)
         && stored(contacts::by_msisdn(app, msisdn).await)?.is_some()
     {

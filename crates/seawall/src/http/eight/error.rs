@@ -13,6 +13,7 @@ use serde::Serialize;
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ApiResponse, ResponseBuilder};
 
+use crate::app::number_keys::Unread;
 use crate::app::screen::Screened;
 use crate::app::who::Stranger;
 use crate::app::{App, Refusal};
@@ -184,6 +185,7 @@ pub(super) fn refusal(why: Refusal) -> Refused {
         Refusal::Decided(screened) => decided(&screened),
         Refusal::Unavailable(error) => store(&error),
         Refusal::Invalid { field, problem } => invalid(field, &problem),
+        Refusal::NumberKey { .. } => Refused::bad(1002, format!("Invalid MSISDN: {}", Unread::UnknownKey)),
         Refusal::NotFound => Refused::message_not_found(),
         Refusal::UnderWay => Refused {
             retry_after: Some(1),

@@ -76,7 +76,7 @@ fn line(record: &MessageRecord) -> String {
         status.error_message.unwrap_or_default(),
         status.timestamp,
         // Without `+`, which a spreadsheet would take for the start of a formula.
-        record.to.masked().trim_start_matches('+').to_owned(),
+        record.to.masked_or(record.details.veiled).trim_start_matches('+').to_owned(),
         record.details.source.clone().unwrap_or_default(),
         hooks::encoding(record.encoding).to_owned(),
         record.id.at().to_rfc3339(),

@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 
 use super::error::Refused;
 use super::iso;
+use super::session_request::NOT_A_NUMBER;
+use crate::app::number_keys::Unread;
 use crate::jobs::egress;
 
 /// Why a field does not fit.
@@ -31,6 +33,15 @@ impl Bad {
             code: 1000,
             message: format!("Invalid parameter: {place}{name} has to be {wanted}"),
             shape: true,
+        }
+    }
+}
+
+impl From<Unread> for Bad {
+    fn from(why: Unread) -> Self {
+        match why {
+            Unread::Number(_) => Bad::value(1002, NOT_A_NUMBER),
+            encrypted => Bad::value(1002, format!("Invalid MSISDN: {encrypted}")),
         }
     }
 }

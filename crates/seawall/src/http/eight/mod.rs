@@ -23,6 +23,7 @@ mod groups;
 mod iso;
 mod json_patch;
 mod legacy;
+mod numbers;
 mod once;
 mod phones;
 mod pii;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use seawall_core::code::{CodeShape, CodeType};
 use seawall_core::message::Channel;
-use seawall_core::msisdn::{Msisdn, ParsedNumber};
+use seawall_core::msisdn::ParsedNumber;
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::EncodingChoice;
 use seawall_core::text::code::CodeLines;
@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::error::{Answer, Refused};
 use super::fields::{Bad, Fields};
+use super::numbers;
 use crate::app::App;
 use crate::app::entities::{Subaccount, Template, TemplateKind};
 use crate::app::start_verification::StartVerification;
@@ -54,7 +55,7 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
     let ttl = fields.whole("codeValidity", 30, 7200)?.map(Duration::from_secs);
     Ok(StartVerification {
         subaccount: subaccount.id.clone(),
-        to: destination(&fields)?,
+        to: destination(app, &fields)?,
         channel,
         shape: shape(app, &fields)?,
         free_length: fields.whole("codeLength", 3, 10)?.is_none(),
@@ -77,10 +78,10 @@ pub(super) fn read(app: &App, subaccount: &Subaccount, body: &Value) -> Answer<S
 }
 
 /// The number in any usual spelling.
-fn destination(fields: &Fields<'_>) -> Result<ParsedNumber, Bad> {
+fn destination(app: &App, fields: &Fields<'_>) -> Result<ParsedNumber, Bad> {
     let text = fields.text("destination")?.unwrap_or_default();
     let country = fields.country()?;
-    Msisdn::parse(text, country).map_err(|_| Bad::value(1002, NOT_A_NUMBER))
+    numbers::read(app, text, country).map_err(Bad::from)
 }
 
 fn channel(fields: &Fields<'_>) -> Answer<Channel> {

@@ -19,11 +19,10 @@ use super::sms_request::{self, Around, Shared};
 use super::sms_send::{report, respond};
 use super::terms;
 use super::wire::{BatchRequest, BatchResponse, SmsResponse, SmsStatus};
-use crate::app::App;
 use crate::app::entities::Scope;
-use crate::app::hooks;
 use crate::app::plans::allow_terms;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
+use crate::app::{App, hooks, number_keys};
 use crate::http::native::whole;
 use crate::http::rate_limit::RateLimit;
 use crate::jobs::egress::Rules;
@@ -45,18 +44,18 @@ const ECHO: usize = 32;
     security(("api_key" = []))
 )]
 pub(super) async fn send(State(app): State<Arc<App>>, request: Request) -> Response {
-    whole(async move { many(&app, request).await }).await.into_response()
+    whole(async move { send_many(&app, request).await }).await.into_response()
 }
 
-async fn many(app: &App, request: Request) -> Answer<Response> {
+async fn send_many(app: &App, request: Request) -> Answer<Response> {
     let Entered { mut call, subaccount } = enter(app, request, Scope::Sms).await?;
     let key = idempotency_key(&call.headers)?;
     let (body, raw) = call.json(app.config.server.max_batch_body).await?;
     let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
     allow_terms(app, &call.caller, &subaccount, &terms).map_err(|e| stranger(app, e))?;
     let (rules, now) = (Rules::of(&app.config), app.now());
-    let around = Around { subaccount: &subaccount, rules, now, client: &client, terms: &terms };
-    let batch = read(app, around, &body)?;
+    let around = Around { app, subaccount: &subaccount, rules, now, client: &client, terms: &terms };
+    let batch = number_keys::aside(many(&body), || read(app, around, &body))?;
     let (asks, plan) = batch.split();
     let plan = Arc::new(plan);
     let kept = plan.clone();
@@ -76,6 +75,12 @@ async fn many(app: &App, request: Request) -> Answer<Response> {
     let mut response = axum::Json(plan.answer(&sent)).into_response();
     RateLimit::note(RateLimit::of_all(&sent), response.headers_mut());
     Ok(response)
+}
+
+/// How many messages a request has.
+fn many(body: &Value) -> usize {
+    let list = body.get("messages").or_else(|| body.get("destinations")).and_then(Value::as_array);
+    list.map_or(0, Vec::len)
 }
 
 /// A request that was read.

@@ -89,7 +89,7 @@ fn of_message(app: &App, record: &MessageRecord) -> MessageDetails {
         direction: "outbound",
         country: Some(record.country.to_string()),
         status: status(record),
-        msisdn: record.to.masked(),
+        msisdn: record.to.masked_or(record.details.veiled),
         source: record.details.source.clone().unwrap_or_default(),
         body: "**MASKED**",
         encoding: hooks::encoding(record.encoding),

@@ -12,10 +12,11 @@ use seawall_core::time::Timestamp;
 use seawall_store::records::Details;
 
 use super::fields::{Bad, Fields};
+use super::numbers;
 use super::session_request::NOT_A_NUMBER;
 use crate::app::entities::Subaccount;
 use crate::app::send_messages::SendMessage;
-use crate::app::texts;
+use crate::app::{App, number_keys, texts};
 use crate::jobs::egress::Rules;
 
 /// Messages are scheduled at most so far ahead.
@@ -26,6 +27,7 @@ const BEHIND: Duration = Duration::from_secs(60);
 /// What goes for every message of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'a> {
+    pub app: &'a App,
     pub subaccount: &'a Subaccount,
     pub rules: Rules,
     pub now: Timestamp,
@@ -54,8 +56,8 @@ pub(super) fn read(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> 
         Some(_) => fields.encoding()?,
         None => shared.encoding.unwrap_or_default(),
     };
-    let to = number(fields.text("destination")?.unwrap_or_default(), fields.country()?)?;
-    let details = details(around, fields, shared)?;
+    let to = number(around.app, fields.text("destination")?.unwrap_or_default(), fields.country()?)?;
+    let details = Details { veiled: to.veiled, ..details(around, fields, shared)? };
     let due = fields.time("scheduled", 1011)?.or(shared.scheduled);
     let expires_at = fields.time("expiry", 1006)?.or(shared.expiry);
     check_times(due, expires_at, around.now)?;
@@ -74,7 +76,9 @@ pub(super) fn read(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> 
 
 /// A message of a batch that has only destinations: everything else is shared.
 pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) -> Result<SendMessage, Bad> {
+    let to = number(around.app, destination, None)?;
     let details = Details {
+        veiled: to.veiled,
         source: shared.source.clone().or_else(|| around.subaccount.default_source.clone()),
         client_batch_id: shared.client_batch_id.clone(),
         callback_url: shared.callback_url.clone(),
@@ -84,7 +88,7 @@ pub(super) fn shared_to(around: Around<'_>, destination: &str, shared: &Shared) 
     let choice = shared.encoding.unwrap_or_default();
     let times = (shared.scheduled, shared.expiry);
     let client = Client { ip: shared.client_ip, ..around.client.clone() };
-    message(around, number(destination, None)?, shared.text.as_deref(), choice, details, times, client)
+    message(around, to, shared.text.as_deref(), choice, details, times, client)
 }
 
 fn message(
@@ -123,17 +127,22 @@ fn details(around: Around<'_>, fields: &Fields<'_>, shared: &Shared) -> Result<D
         voice: None,
         track: fields.choice("track", &TRACK, 1000)?.unwrap_or(false),
         category: None,
+        veiled: false,
     })
 }
 
 /// Stricter than for codes: digits with an optional `+`, as 8x8's pattern says; national with a country.
-fn number(text: &str, country: Option<Country>) -> Result<ParsedNumber, Bad> {
+fn number(app: &App, text: &str, country: Option<Country>) -> Result<ParsedNumber, Bad> {
+    number_keys::read_with(app, text, |text| written(text, country))
+}
+
+fn written(text: &str, country: Option<Country>) -> Result<ParsedNumber, Bad> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let least = if country.is_some() { 3 } else { 7 };
     let plain = (least..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     let international = country.is_some() || !digits.starts_with('0');
     let bad = || Bad::value(1002, NOT_A_NUMBER);
-    let read = if plain && international { Msisdn::parse(text, country).ok() } else { None };
+    let read = if plain && international { numbers::written(text, country).ok() } else { None };
     read.filter(|number| possible(number.msisdn)).ok_or_else(bad)
 }
 

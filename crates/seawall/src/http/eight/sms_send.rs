@@ -49,7 +49,7 @@ async fn one(app: &App, request: Request) -> Answer<Response> {
     let (client, terms) = (client::read(&call.headers, None)?, terms::read(&call.headers)?);
     allow_terms(app, &call.caller, &subaccount, &terms).map_err(|e| stranger(app, e))?;
     let (rules, now) = (Rules::of(&app.config), app.now());
-    let around = Around { subaccount: &subaccount, rules, now, client: &client, terms: &terms };
+    let around = Around { app, subaccount: &subaccount, rules, now, client: &client, terms: &terms };
     let ask = sms_request::read(around, &Fields::of(&body, "")?, &Shared::default())?;
     let (details, encoding) = (ask.details.clone(), ask.sized.encoding);
     let kept = details.clone();
@@ -108,10 +108,14 @@ pub(super) fn respond(screened: &Screened, details: &Details, encoding: Encoding
     SmsResponse {
         umid: screened.id.to_uuid(),
         client_message_id: details.client_message_id.clone(),
-        destination: screened.request.to.digits(),
+        destination: shown_digits(screened),
         encoding: hooks::encoding(encoding),
         status,
     }
+}
+
+fn shown_digits(screened: &Screened) -> String {
+    screened.request.to.shown(screened.request.veiled).trim_start_matches('+').to_owned()
 }
 
 fn why(screened: &Screened) -> String {

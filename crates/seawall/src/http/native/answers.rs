@@ -12,6 +12,7 @@ use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
 
 use crate::app::Refusal;
+use crate::app::number_keys::Unread;
 use crate::app::screen::Screened;
 use crate::app::who::Stranger;
 use crate::http::problem::Problem;
@@ -69,6 +70,7 @@ pub fn refused(refusal: Refusal) -> Problem {
         Refusal::Decided(screened) => decided(&screened),
         Refusal::Unavailable(error) => unavailable(&error),
         Refusal::Invalid { field, problem } => Problem::field(field, problem),
+        Refusal::NumberKey { field } => number_key(field),
         Refusal::NotFound => not_found(),
         Refusal::UnderWay => {
             let detail = "A request with this Idempotency-Key is under way; ask again when it has ended.";
@@ -81,17 +83,22 @@ pub fn refused(refusal: Refusal) -> Problem {
     }
 }
 
+fn number_key(field: &str) -> Problem {
+    let detail = format!("In `{field}`, {}.", Unread::UnknownKey);
+    Problem::new(StatusCode::BAD_REQUEST, "number-key-unknown", detail).with("field", field)
+}
+
 /// A decision not to.
 pub fn decided(screened: &Screened) -> Problem {
     let leading = screened.leading_reason();
     let code = leading.map_or("refused", ReasonCode::as_str);
-    let reasons = &screened.decision.reasons;
+    let reasons = screened.told_reasons();
     let said = reasons.iter().find(|r| r.in_force() && Some(r.code) == leading).map(|r| r.detail.as_str());
     let remedy = leading.map_or("", ReasonCode::remedy);
     let detail = format!("{}. {remedy}", said.unwrap_or("Refused").trim_end_matches('.'));
     let problem = Problem::new(status(screened, leading), code, detail.trim())
         .titled("The request was refused")
-        .decided(screened.id.show(IdKind::Decision), reasons.clone())
+        .decided(screened.id.show(IdKind::Decision), reasons)
         .limited(RateLimit::of(screened));
     match screened.decision.retry_at {
         Some(at) => problem.retry_after(wait(at, screened.at)),

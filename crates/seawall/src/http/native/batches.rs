@@ -17,7 +17,7 @@ use super::{messages, read};
 use crate::app::entities::{Scope, Subaccount};
 use crate::app::plans::allow_terms;
 use crate::app::send_messages::{SendMessage, Sent, send_messages};
-use crate::app::{App, Refusal};
+use crate::app::{App, Refusal, number_keys};
 use crate::http::rate_limit::RateLimit;
 
 const MESSAGES_AT_MOST: usize = 10_000;
@@ -42,7 +42,8 @@ pub async fn send(
     let named = posted.value.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Sms, app.now()).await?;
     let batch = app.ids.next(app.now())?;
-    let (asks, rows) = understood(&app, &subaccount, posted.value)?;
+    let many = posted.value.messages.len();
+    let (asks, rows) = number_keys::aside(many, || understood(&app, &subaccount, posted.value))?;
     for ask in &asks {
         allow_terms(&app, &caller, &subaccount, &ask.terms)?;
     }

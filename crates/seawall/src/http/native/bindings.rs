@@ -51,11 +51,11 @@ pub async fn begin(
     let named = request.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Verify, app.now()).await?;
     let user = read::bounded("user", Some(request.user), 256)?.unwrap_or_default();
-    let old = request.old.as_deref().map(|old| read::number(old, None)).transpose();
+    let old = request.old.as_deref().map(|old| read::written_out("old", old, None)).transpose();
     let wanted = start::Wanted {
         subaccount: subaccount.id.clone(),
         user,
-        to: read::number(&request.to, request.country.as_deref())?,
+        to: read::written_out("to", &request.to, request.country.as_deref())?,
         old: old.map_err(|_| read::invalid("old", "`old` is the number that the user has, in E.164"))?,
         client: read::client(request.client)?,
     };

@@ -29,7 +29,7 @@ use crate::http::extract::{Path, Query};
 #[serde(deny_unknown_fields)]
 pub struct ConsentRequest {
     /// Whose.
-    #[schema(example = "+6591234567", max_length = 64)]
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// To which messages; marketing when absent.
     pub category: Option<CategoryWord>,
@@ -95,7 +95,7 @@ impl From<Stored> for ConsentView {
         let opt_in = stored.opt_in;
         ConsentView {
             id: stored.id.show(IdKind::Consent),
-            to: stored.number.to_e164(),
+            to: stored.number.shown(opt_in.veiled),
             subaccount_id: opt_in.subaccount,
             category: opt_in.category.as_str().to_owned(),
             status: if stored.waits_until.is_some() { "pending" } else { "given" },
@@ -137,6 +137,7 @@ fn understood(app: &App, subaccount: &str, request: &ConsentRequest) -> Result<O
         at,
         question: None,
         answer: None,
+        veiled: false,
     })
 }
 
@@ -159,8 +160,9 @@ pub async fn create(
     let request = posted.value;
     let named = request.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Contacts, app.now()).await?;
-    let number = read::number(&request.to, None)?.msisdn;
-    let opt_in = understood(&app, &subaccount.id, &request)?;
+    let number = read::number(&app, "to", &request.to, None)?;
+    let opt_in = OptIn { veiled: number.veiled, ..understood(&app, &subaccount.id, &request)? };
+    let number = number.msisdn;
     let text = read::bounded("text", request.text, 480)?;
     let sender = read::source(request.sender)?;
     let work = async move {
@@ -210,7 +212,7 @@ pub async fn list(
 ) -> Result<Json<Consents>, Refused> {
     let named = query.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Contacts, app.now()).await?;
-    let number = read::number(&query.to, None)?.msisdn;
+    let number = read::written_out("to", &query.to, None)?.msisdn;
     let all = opt_in::of_number(&app, number).await?.into_iter();
     let data = all.filter(|one| one.opt_in.subaccount == subaccount.id).map(Into::into).collect();
     let scopes = app.store.directory.opted_out(number).await?;
@@ -269,7 +271,7 @@ pub async fn withdraw(
 #[serde(deny_unknown_fields)]
 pub struct OptOutRequest {
     /// Whose.
-    #[schema(example = "+6591234567", max_length = 64)]
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// From messages of one category only.
     pub category: Option<CategoryWord>,
@@ -301,7 +303,7 @@ pub async fn record_opt_out(
     let request = posted.value;
     let named = request.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Contacts, app.now()).await?;
-    let number = read::number(&request.to, None)?.msisdn;
+    let number = read::number(&app, "to", &request.to, None)?.msisdn;
     let scope = OptOutScope {
         category: request.category.map(Into::into),
         sender: read::source(request.sender)?,

@@ -47,9 +47,9 @@ pub async fn decide(
     let subaccount = enter_chosen(&app, &caller, named, scope(operation), app.now()).await?;
     let own = subaccount.policy.consent.default_category;
     let category = posted.value.category.map_or(own, Into::into);
-    let ask = DecideOnly { category, ..asked(subaccount.id.clone(), operation, posted.value)? };
+    let ask = DecideOnly { category, ..asked(&app, subaccount.id.clone(), operation, posted.value)? };
     allow_terms(&app, &caller, &subaccount, &ask.terms)?;
-    Ok(Json(shown(&mut *decide_only(&app, &caller, ask).await?)))
+    Ok(Json(shown(&*decide_only(&app, &caller, ask).await?)))
 }
 
 fn operation(request: &DecisionRequest) -> Operation {
@@ -69,13 +69,18 @@ fn scope(operation: Operation) -> Scope {
     }
 }
 
-fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> Result<DecideOnly, Refusal> {
+fn asked(
+    app: &App,
+    subaccount: String,
+    operation: Operation,
+    request: DecisionRequest,
+) -> Result<DecideOnly, Refusal> {
     let client = read::client(request.client)?;
     let sized = request.text.as_deref().map(|text| sized(text, EncodingChoice::Auto)).transpose()?;
     Ok(DecideOnly {
         subaccount,
         operation,
-        to: read::number(&request.to, None)?,
+        to: read::number(app, "to", &request.to, None)?,
         category: Category::Transactional,
         channel: request.channel.into(),
         segments: sized.map_or(1, |sized| sized.segments),
@@ -87,14 +92,14 @@ fn asked(subaccount: String, operation: Operation, request: DecisionRequest) -> 
 }
 
 /// Takes the reasons along: what is screened is large, and was recorded already.
-fn shown(screened: &mut Screened) -> DecisionAnswer {
+fn shown(screened: &Screened) -> DecisionAnswer {
     let retry_at = screened.decision.retry_at;
     DecisionAnswer {
         id: screened.id.show(IdKind::Decision),
         verdict: screened.decision.verdict.as_str(),
         risk: screened.decision.risk,
         retry_after: retry_at.map(|at| seconds(wait(at, screened.at))),
-        reasons: std::mem::take(&mut screened.decision.reasons),
+        reasons: screened.told_reasons(),
         mode: if screened.request.dry_run { "dry_run" } else { "enforce" },
     }
 }
@@ -178,7 +183,7 @@ pub async fn outcome_of_number(
     let asked = posted.value;
     let named = asked.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Verify, app.now()).await?;
-    let to = read::number(&asked.to, None)?.msisdn;
+    let to = read::number(&app, "to", &asked.to, None)?.msisdn;
     let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
     let within = read::duration("within", Some(&asked.within), bounds, Duration::ZERO)?;
     let since = app.now().minus(within);

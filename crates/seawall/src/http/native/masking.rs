@@ -42,7 +42,7 @@ const METADATA: usize = 20;
 #[serde(deny_unknown_fields)]
 pub struct MaskRequest {
     /// The first party, E.164. Of a one-way session the one who may call.
-    #[schema(example = "+6591234567", max_length = 64)]
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub a: String,
     /// The second party.
     #[schema(example = "+6598765432", max_length = 64)]
@@ -98,19 +98,17 @@ fn metadata(given: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, 
     Ok(given)
 }
 
-fn party(field: &'static str, text: &str) -> Result<seawall_core::msisdn::Msisdn, Refusal> {
-    let number = read::number(text, None).map_err(|refusal| match refusal {
-        Refusal::Invalid { problem, .. } => Refusal::Invalid { field, problem },
-        other => other,
-    })?;
-    Ok(number.msisdn)
+fn party(text: &str) -> Result<seawall_core::msisdn::Msisdn, Refusal> {
+    Ok(read::written_out("party", text, None)?.msisdn)
 }
 
 fn understood(app: &App, subaccount: &str, request: MaskRequest) -> Result<OpenMask, Refusal> {
+    let (a, b) = (read::number(app, "a", &request.a, None)?, read::number(app, "b", &request.b, None)?);
     Ok(OpenMask {
         subaccount: subaccount.to_owned(),
-        a: party("a", &request.a)?,
-        b: party("b", &request.b)?,
+        a: a.msisdn,
+        b: b.msisdn,
+        veiled: a.veiled || b.veiled,
         pool: read::bounded("pool", request.pool, 64)?,
         direction: request.direction.map_or(Direction::TwoWay, Into::into),
         expires_at: expiry(request.expires_in.as_deref(), request.expires_at.as_deref(), app.now())?,
@@ -232,7 +230,7 @@ pub async fn list(
     let before = row(&app, "masks", query.cursor.as_deref())?;
     let filter = MaskFilter {
         subaccount: Some(subaccount.id.clone()),
-        party: query.party.as_deref().map(|text| party("party", text)).transpose()?,
+        party: query.party.as_deref().map(party).transpose()?,
         open: query.open,
     };
     let found = app.store.directory.masks(filter, Page { before, limit: limit + 1 }).await?;

@@ -128,8 +128,8 @@ impl MaskView {
             subaccount_id: record.subaccount.clone(),
             number: session.mask.to_e164(),
             pool: record.pool.clone(),
-            a: session.a.to_e164(),
-            b: session.b.to_e164(),
+            a: session.a.shown(record.veiled),
+            b: session.b.shown(record.veiled),
             direction: match session.direction {
                 Direction::TwoWay => DirectionWord::TwoWay,
                 Direction::OneWay => DirectionWord::OneWay,

@@ -136,7 +136,7 @@ impl From<MessageRecord> for MessageView {
             umid: m.id.to_uuid(),
             state: m.state.as_str(),
             subaccount_id: m.subaccount,
-            to: m.to.to_e164(),
+            to: m.to.shown(m.details.veiled),
             country: m.country.as_str().to_owned(),
             channel: m.channel.as_str(),
             source: m.details.source,

@@ -83,7 +83,9 @@ pub(super) fn asked(
     let client = read::client(request.client.unwrap_or_default())?;
     let (scheduled, expires) = (request.scheduled_at.as_deref(), request.expires_at.as_deref());
     let (due, expires_at) = read::schedule(scheduled, expires, app.now())?;
+    let to = read::number(app, "to", &request.to, request.country.as_deref())?;
     let details = Details {
+        veiled: to.veiled,
         source: read::source(request.source)?.or_else(|| subaccount.default_source.clone()),
         client_message_id: read::bounded("client_message_id", request.client_message_id, 255)?,
         callback_url: read::callback_url(app, request.callback_url)?,
@@ -94,7 +96,7 @@ pub(super) fn asked(
     let text = texts::as_sent(&subaccount.policy.text, choice, request.text);
     Ok(SendMessage {
         steps: Vec::new(),
-        to: read::number(&request.to, request.country.as_deref())?,
+        to,
         sized: sized(&text, choice)?,
         text,
         details,

@@ -9,6 +9,7 @@ use seawall_core::id::IdKind;
 use seawall_core::lookup::RiskReason;
 use seawall_core::money::Currency;
 use seawall_core::msisdn::ParsedNumber;
+use seawall_core::msisdn::veil::veil;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -114,9 +115,9 @@ pub struct NumberView {
     /// E.164.
     #[schema(example = "+6591234567")]
     pub number: String,
-    /// As people there write it.
+    /// As people there write it; `null` if it came encrypted.
     #[schema(example = "9123 4567")]
-    pub national: String,
+    pub national: Option<String>,
     /// Whether it is in its country's plan.
     pub valid: bool,
     /// `mobile`, `fixed_line`, …
@@ -170,14 +171,24 @@ pub struct NumberView {
     pub decision_id: String,
 }
 
+/// Reasons may name the range of a number.
+fn told(mut reasons: Vec<RiskReason>, number: &ParsedNumber) -> Vec<RiskReason> {
+    if number.veiled {
+        let digits = number.msisdn.digits();
+        reasons.iter_mut().for_each(|reason| reason.detail = veil(&digits, &reason.detail));
+    }
+    reasons
+}
+
 impl From<LookedUp> for NumberView {
     fn from(found: LookedUp) -> Self {
         let LookedUp { format, state, risk, .. } = found;
+        let veiled = format.number.veiled;
         let (original, operator) = (original(&format, &state), carrier(&format, &state));
         NumberView {
-            number: format.number.msisdn.to_e164(),
+            number: format.number.msisdn.shown(veiled),
             ported: state.ported.or(format.ported()),
-            national: format.national,
+            national: (!veiled).then_some(format.national),
             valid: format.number.valid,
             r#type: format.number.kind.as_str(),
             country: format.number.country.to_string(),
@@ -191,7 +202,7 @@ impl From<LookedUp> for NumberView {
             reassigned_at: state.reassigned_at,
             call_forwarding: state.call_forwarding,
             disposable: format.disposable,
-            risk: LookupRisk { score: risk.score, reasons: risk.reasons },
+            risk: LookupRisk { score: risk.score, reasons: told(risk.reasons, &format.number) },
             opted_out: found.opted_out,
             last_confirmed_at: found.last_confirmed_at,
             asked_at: found.asked_at,
@@ -205,12 +216,9 @@ impl From<LookedUp> for NumberView {
     }
 }
 
-/// A number in a path or a body.
+/// A number in a path.
 pub fn number(text: &str, country: Option<&str>) -> Result<ParsedNumber, Refusal> {
-    read::number(text, country).map_err(|refusal| match refusal {
-        Refusal::Invalid { field: "to", problem } => Refusal::Invalid { field: "msisdn", problem },
-        other => other,
-    })
+    read::written_out("msisdn", text, country)
 }
 
 /// Look a number up. Unknown numbers and those that only other subaccounts used answer alike.
@@ -312,7 +320,7 @@ pub async fn batch(
     let subaccount = enter_chosen(&app, &caller, named, Scope::Lookup, app.now()).await?;
     let mut data = Vec::with_capacity(asked.numbers.len());
     for (position, text) in asked.numbers.iter().enumerate() {
-        let found = match number(text, asked.country.as_deref()) {
+        let found = match read::number(&app, "msisdn", text, asked.country.as_deref()) {
             Ok(number) => {
                 let ask = LookUp { depth: asked.kind.depth(), ..LookUp::free(&subaccount.id, number) };
                 let (app, caller) = (app.clone(), caller.clone());

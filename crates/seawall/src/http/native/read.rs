@@ -18,6 +18,7 @@ use seawall_core::time::{Timestamp, span};
 use super::requests::{BoundAppRequest, PaymentRequest};
 use super::words::RiskCheckWord;
 
+use crate::app::number_keys::{self, Unread};
 use crate::app::{App, Refusal};
 
 type Read<T> = Result<T, Refusal>;
@@ -35,11 +36,25 @@ pub fn invalid(field: &'static str, problem: impl Into<String>) -> Refusal {
     Refusal::Invalid { field, problem: format!("{sentence}{stop}") }
 }
 
-/// The recipient.
-pub fn number(to: &str, country: Option<&str>) -> Read<ParsedNumber> {
+/// A number of a body, written out or encrypted.
+pub fn number(app: &App, field: &'static str, text: &str, country: Option<&str>) -> Read<ParsedNumber> {
+    number_keys::read(app, text, home(country)?).map_err(|why| match why {
+        Unread::UnknownKey => Refusal::NumberKey { field },
+        why => invalid(field, why.to_string()),
+    })
+}
+
+/// A number where encrypted ones are not taken: in URLs, which are kept in logs, and where the answers have to name it.
+pub fn written_out(field: &'static str, text: &str, country: Option<&str>) -> Read<ParsedNumber> {
+    if number_keys::is_encrypted(text) {
+        return Err(invalid(field, format!("`{field}` takes no encrypted number; write it out")));
+    }
+    Msisdn::parse(text, home(country)?).map_err(|error| invalid(field, error.to_string()))
+}
+
+fn home(country: Option<&str>) -> Read<Option<Country>> {
     let wrong = || invalid("country", "`country` is two letters by ISO 3166-1, such as SG");
-    let country = country.map(|text| Country::parse(text).ok_or_else(wrong)).transpose()?;
-    Msisdn::parse(to, country).map_err(|error| invalid("to", error.to_string()))
+    country.map(|text| Country::parse(text).ok_or_else(wrong)).transpose()
 }
 
 /// Who stands behind a request.
@@ -282,9 +297,9 @@ mod tests {
         assert_eq!(ip("203.0.113.7:80"), "client.ip");
         assert_eq!(ip("0.0.0.0"), "client.ip");
         assert_eq!(ip("224.0.0.1"), "client.ip");
-        assert_eq!(field(number("+6591234567", None)), "fine");
-        assert_eq!(field(number("91234567", Some("Singapore"))), "country");
-        assert_eq!(field(number("hello", None)), "to");
+        assert_eq!(field(written_out("to", "+6591234567", None)), "fine");
+        assert_eq!(field(written_out("to", "91234567", Some("Singapore"))), "country");
+        assert_eq!(field(written_out("to", "hello", None)), "to");
         assert_eq!(field(source(Some("a name too long".to_owned()))), "source");
         let seconds = Duration::from_secs(10)..=Duration::from_secs(60);
         assert_eq!(field(duration("ttl", Some("9s"), seconds.clone(), Duration::ZERO)), "ttl");
@@ -307,7 +322,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,80}") {
-            let _ = number(&text, Some(&text));
+            let _ = written_out("to", &text, Some(&text));
             let _ = source(Some(text.clone()));
             let _ = schedule(Some(&text), Some(&text), Timestamp::default());
         }

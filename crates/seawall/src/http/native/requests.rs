@@ -37,8 +37,8 @@ pub struct Client {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionRequest {
-    /// The recipient in international form.
-    #[schema(example = "+6591234567", max_length = 64)]
+    /// The recipient in international form, or encrypted (`/docs/encrypted`).
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// What it is for; `message` asks about a message, anything else about a code.
     #[schema(example = "login", max_length = 64)]
@@ -77,8 +77,8 @@ pub struct DecisionRequest {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerificationRequest {
-    /// The number to verify.
-    #[schema(example = "+6591234567", max_length = 64)]
+    /// The number to verify, written out or encrypted (`/docs/encrypted`).
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// ISO 3166-1 alpha-2, for a number in national form.
     #[schema(example = "SG", max_length = 2)]
@@ -200,8 +200,8 @@ pub struct ApproveRequest {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MessageRequest {
-    /// To whom.
-    #[schema(example = "+6591234567", max_length = 64)]
+    /// To whom; a number, written out or encrypted (`/docs/encrypted`).
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// ISO 3166-1 alpha-2, for a number in national form.
     #[schema(example = "SG", max_length = 2)]
@@ -254,7 +254,7 @@ pub struct MessageRequest {
 #[serde(deny_unknown_fields)]
 pub struct BatchMessage {
     /// To whom. Not among the defaults.
-    #[schema(example = "+6591234567", max_length = 64)]
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: Option<String>,
     /// ISO 3166-1 alpha-2, for a number in national form.
     #[schema(max_length = 2)]
@@ -355,7 +355,7 @@ pub struct OutcomeRequest {
 #[serde(deny_unknown_fields)]
 pub struct NumberOutcomeRequest {
     /// The number.
-    #[schema(example = "+6591234567", max_length = 64)]
+    #[schema(example = "+6591234567", max_length = 1024)]
     pub to: String,
     /// Not older than this, `1s` to `24h`.
     #[schema(example = "10m")]

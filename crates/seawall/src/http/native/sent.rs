@@ -127,7 +127,7 @@ impl Prepared {
             id: screened.id.show(IdKind::Message),
             umid: screened.id.to_uuid(),
             state: if later { "scheduled" } else { "queued" },
-            to: screened.request.to.to_e164(),
+            to: screened.request.to.shown(screened.request.veiled),
             segments: self.sized.segments,
             encoding: encoding(self.sized.encoding),
             price: self.price.clone(),
@@ -145,7 +145,7 @@ impl Prepared {
         let problem = answers::decided(&sent.screened);
         let error = MessageError {
             decision_id: Some(sent.screened.id.show(IdKind::Decision)),
-            reasons: sent.screened.decision.reasons.clone(),
+            reasons: sent.screened.told_reasons(),
             retry_after: sent
                 .screened
                 .decision

@@ -100,7 +100,7 @@ fn asked(
     let shape = CodeShape::new(request.code_type.into(), length);
     Ok(StartVerification {
         subaccount: subaccount.id.clone(),
-        to: read::number(&request.to, request.country.as_deref())?,
+        to: read::number(app, "to", &request.to, request.country.as_deref())?,
         channel,
         shape: shape.map_err(|error| read::invalid("code_length", error.to_string()))?,
         free_length: request.code_length.is_none(),

@@ -1,10 +1,11 @@
 //! Decisions and verifications as the native API shows them.
 
 use seawall_core::id::IdKind;
-use seawall_core::reason::Reason;
+use seawall_core::msisdn::veil::veil;
+use seawall_core::reason::{Reason, veil_reasons};
 use seawall_core::time::Timestamp;
 use seawall_core::verification::VerificationState;
-use seawall_store::records::{DecisionRecord, VerificationRecord};
+use seawall_store::records::{DecisionBody, DecisionRecord, VerificationRecord};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -111,6 +112,7 @@ pub struct DecisionView {
 impl From<DecisionRecord> for DecisionView {
     fn from(record: DecisionRecord) -> Self {
         let DecisionRecord { id, body } = record;
+        let (body, facts) = veiled(body);
         DecisionView {
             id: id.show(IdKind::Decision),
             at: id.at(),
@@ -124,7 +126,7 @@ impl From<DecisionRecord> for DecisionView {
             enforced: body.enforced,
             risk: body.risk,
             reasons: body.reasons,
-            facts: body.facts.value(),
+            facts,
             policy_version: body.policy_version,
             dry_run: body.dry_run,
             retry_at: body.retry_at,
@@ -132,6 +134,26 @@ impl From<DecisionRecord> for DecisionView {
             verification_id: body.verification.map(|id| id.show(IdKind::Verification)),
             count: body.count,
         }
+    }
+}
+
+/// What is known, without the range of a recipient that came encrypted.
+fn veiled(mut body: DecisionBody) -> (DecisionBody, Value) {
+    let mut facts = body.facts.value();
+    if body.veiled {
+        let digits = body.block.to_string();
+        veil_reasons(&mut body.reasons, &digits);
+        veil_texts(&mut facts, &digits);
+    }
+    (body, facts)
+}
+
+fn veil_texts(value: &mut Value, digits: &str) {
+    match value {
+        Value::String(text) => *text = veil(digits, text),
+        Value::Array(all) => all.iter_mut().for_each(|one| veil_texts(one, digits)),
+        Value::Object(fields) => fields.values_mut().for_each(|one| veil_texts(one, digits)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -188,7 +210,7 @@ impl VerificationView {
         VerificationView {
             id: record.id.show(IdKind::Verification),
             status: life.at(now).as_str(),
-            to: record.to.to_e164(),
+            to: record.to.shown(record.veiled),
             channel: life.channel.as_str(),
             purpose: record.purpose.clone(),
             subaccount_id: record.subaccount.clone(),

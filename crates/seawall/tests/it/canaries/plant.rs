@@ -1,6 +1,7 @@
 //! Canaries through every interface, a function each.
 
 mod bad;
+mod more;
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ pub async fn everything(w: &World) {
     w.calm().await;
     settings(w).await;
     lists(w).await;
+    more::listed(w).await;
     native(w).await;
     checks(w).await;
     consents(w).await;
@@ -22,6 +24,8 @@ pub async fn everything(w: &World) {
     eight_contacts(w).await;
     providers(w).await;
     inbound(w).await;
+    more::twilio(w).await;
+    more::encrypted(w).await;
     bad::odd_places(w).await;
     bad::wrong(w).await;
 }

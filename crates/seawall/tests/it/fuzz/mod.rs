@@ -3,6 +3,7 @@
 //!
 //! `SEAWALL_FUZZ="TARGET EXECUTIONS SEED"` (`all` for every target, `60s` for a minute) looks for more; `cargo xtask fuzz` sets it.
 
+mod encrypted;
 mod targets;
 
 use std::fmt::Write;

@@ -79,6 +79,7 @@ pub fn all() -> Vec<Known> {
         json_bodies(),
         forms(),
         tokens(),
+        super::encrypted::numbers(),
         cursors(),
         rules(),
         traces(),

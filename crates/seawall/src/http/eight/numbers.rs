@@ -1,0 +1,59 @@
+//! Numbers as 8x8's clients write them: with `+` or without, and national ones beside a `country`.
+
+use seawall_core::country::Country;
+use seawall_core::msisdn::{Msisdn, ParsedNumber};
+
+use crate::app::App;
+use crate::app::number_keys::{self, Unread};
+
+/// Reads a number of a body, written out or encrypted.
+pub(super) fn read(app: &App, text: &str, country: Option<Country>) -> Result<ParsedNumber, Unread> {
+    number_keys::read_with(app, text, |text| written(text, country))
+}
+
+/// Beside a country, digits without `+` are international if they are a whole number of that country with its calling
+/// code, and national otherwise. Answers and contacts show numbers so, and national numbers are written with their zero
+/// wherever there is one; read the other way round, a German mobile would become a landline in Leer.
+pub(super) fn written(text: &str, country: Option<Country>) -> Result<ParsedNumber, Unread> {
+    let own = |home| international(text).filter(|number| number.valid && number.country == home);
+    match country.and_then(own) {
+        Some(number) => Ok(number),
+        None => Ok(Msisdn::parse(text, country)?),
+    }
+}
+
+fn international(text: &str) -> Option<ParsedNumber> {
+    let bare = text.starts_with(|c: char| ('1'..='9').contains(&c));
+    bare.then(|| Msisdn::parse(text, None).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_with_the_countrys_code_are_international_and_others_national() {
+        let read = |text: &str, country: &str| {
+            written(text, Country::parse(country)).map(|n| n.msisdn.to_e164()).unwrap_or_default()
+        };
+        for (text, country, number) in [
+            ("491512345678", "DE", "+491512345678"),
+            ("4915112345678", "DE", "+4915112345678"),
+            ("04915123456", "DE", "+494915123456"),
+            ("015112345678", "DE", "+4915112345678"),
+            ("6591234567", "SG", "+6591234567"),
+            // A landline that begins like the calling code.
+            ("65123456", "SG", "+6565123456"),
+            ("91234567", "SG", "+6591234567"),
+            ("12025550123", "US", "+12025550123"),
+            ("2025550123", "US", "+12025550123"),
+            ("79161234567", "RU", "+79161234567"),
+            ("9161234567", "RU", "+79161234567"),
+            // Of another country: only its own code counts.
+            ("4915112345678", "SG", "+4915112345678"),
+            ("+6591234567", "DE", "+6591234567"),
+        ] {
+            assert_eq!(read(text, country), number, "{text} {country}");
+        }
+    }
+}
