@@ -201,7 +201,7 @@ async fn entries_of_other_lists_that_name_an_erased_number_go_or_stay_in_force_a
         gateway.admin("POST", &entries("allow", kind), Some(entry)).await.expect(201);
     }
     // Another user's name is no business of this erasure.
-    let other = json!({"value": "tel:+6598765433"});
+    let other = json!({"value": "tel:+6598765433", "note": "another"});
     gateway.admin("POST", &entries("deny", "user"), Some(other)).await.expect(201);
     let mut job = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
     while job["status"] != "done" {

@@ -11,12 +11,15 @@ use serde_json::json;
 
 use super::super::App;
 use super::super::audit::Actor;
+use super::say::Addressee;
 use super::{not_me, opt_in, reconfirm, reviews, say, tell};
 
 /// An answer of a number to what a subaccount wrote.
 pub struct Answer<'a> {
     /// Who wrote.
     pub from: Msisdn,
+    /// Whether the app named it, encrypted.
+    pub veiled: bool,
     /// To whose conversation it belongs.
     pub subaccount: &'a str,
     /// The sender ID that was answered.
@@ -39,7 +42,7 @@ pub async fn take(
 ) -> Result<(), StoreError> {
     let actor = Actor { name: format!("inbound:{provider}"), ip: None };
     let (sender, text) = (inbound.to.as_str(), inbound.text.reveal());
-    let answer = Answer { from, subaccount, sender, text, actor: &actor, at: app.now() };
+    let answer = Answer { from, veiled: false, subaccount, sender, text, actor: &actor, at: app.now() };
     let Some(reading) = read(text).0 else { return Ok(()) };
     if matches!(reading.intent, Intent::Yes | Intent::No | Intent::NotMe) {
         let still = reading.intent == Intent::Yes;
@@ -110,7 +113,7 @@ pub async fn opt_out(
     let audit = answer.actor.entry(at, "opt-outs.create", &entry.id.show(IdKind::OptOut), detail.clone());
     app.store.directory.add_opt_out(entry, audit).await?;
     opt_in::withdraw_all(app, answer.from, "opted out").await?;
-    tell(app, sub, "opted_out", answer.from, detail, at).await
+    tell(app, sub, "opted_out", Addressee { number: answer.from, veiled: answer.veiled }, detail, at).await
 }
 
 async fn start(app: &App, answer: &Answer<'_>, intent: Intent) -> Result<(), StoreError> {

@@ -15,12 +15,12 @@ pub mod settings;
 pub mod shapes;
 pub mod table;
 
-use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
 use serde_json::{Value, json};
 
 use super::{App, hooks};
+use say::Addressee;
 
 /// Kinds of notes that are kept about numbers.
 pub mod kind {
@@ -43,12 +43,13 @@ pub async fn tell(
     app: &App,
     subaccount: &str,
     event: &str,
-    msisdn: Msisdn,
+    whose: impl Into<Addressee>,
     more: Value,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let Addressee { number, veiled } = whose.into();
     let mut payload =
-        json!({"subAccountId": subaccount, "msisdn": msisdn.to_e164(), "timestamp": now.to_rfc3339()});
+        json!({"subAccountId": subaccount, "msisdn": number.shown(veiled), "timestamp": now.to_rfc3339()});
     if let (Value::Object(fields), Value::Object(more)) = (&mut payload, more) {
         fields.extend(more);
     }

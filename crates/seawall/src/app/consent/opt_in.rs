@@ -13,6 +13,7 @@ use serde_json::json;
 use super::super::audit::Actor;
 use super::super::{App, Refusal};
 use super::inbound::{Answer, reply};
+use super::say::Addressee;
 use super::{kind, say, tell};
 
 /// What is kept of an opt-in. Sealed.
@@ -41,6 +42,13 @@ pub struct OptIn {
     /// Whether its number came encrypted, so that no answer shows it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub veiled: bool,
+}
+
+impl OptIn {
+    /// Whose it is, as the app named it.
+    pub fn whose(&self, number: Msisdn) -> Addressee {
+        Addressee { number, veiled: self.veiled }
+    }
 }
 
 /// An opt-in as it is stored.
@@ -83,7 +91,7 @@ pub async fn give(app: &App, actor: &Actor, all: Vec<(Msisdn, OptIn)>) -> Result
     app.store.directory.note_audit(audit).await?;
     for (number, opt_in) in &all {
         let more = json!({"category": opt_in.category, "by": opt_in.source});
-        tell(app, &opt_in.subaccount, "opted_in", *number, more, now).await?;
+        tell(app, &opt_in.subaccount, "opted_in", opt_in.whose(*number), more, now).await?;
     }
     kept.iter().map(stored).collect()
 }
@@ -102,7 +110,7 @@ pub async fn ask(
     let question = say::say(
         app,
         &opt_in.subaccount,
-        say::Addressee { number, veiled: opt_in.veiled },
+        opt_in.whose(number),
         &text,
         sender,
         Category::Transactional,
@@ -157,7 +165,7 @@ pub async fn decline(app: &App, answer: &Answer<'_>, asked: Vec<Note>) -> Result
         app.store.directory.drop_note(kind::ASKED, one.id).await?;
         let opt_in: OptIn = serde_json::from_str(&one.body)?;
         let more = json!({"category": opt_in.category});
-        tell(app, &opt_in.subaccount, "opt_in_declined", answer.from, more, answer.at).await?;
+        tell(app, &opt_in.subaccount, "opt_in_declined", opt_in.whose(answer.from), more, answer.at).await?;
     }
     Ok(())
 }
@@ -204,7 +212,8 @@ pub async fn withdraw(app: &App, actor: &Actor, one: &Stored) -> Result<(), Stor
         let audit = actor.entry(now, "consents.delete", &one.id.show(IdKind::Consent), json!({}));
         app.store.directory.note_audit(audit).await?;
         let more = json!({"category": one.opt_in.category});
-        tell(app, &one.opt_in.subaccount, "consent_withdrawn", one.number, more, now).await?;
+        tell(app, &one.opt_in.subaccount, "consent_withdrawn", one.opt_in.whose(one.number), more, now)
+            .await?;
     }
     Ok(())
 }
@@ -225,7 +234,7 @@ pub async fn expire(app: &App) -> Result<usize, StoreError> {
         app.store.directory.drop_note(kind::ASKED, one.id).await?;
         let opt_in: OptIn = serde_json::from_str(&one.body)?;
         let more = json!({"category": opt_in.category});
-        tell(app, &opt_in.subaccount, "opt_in_expired", one.number, more, app.now()).await?;
+        tell(app, &opt_in.subaccount, "opt_in_expired", opt_in.whose(one.number), more, app.now()).await?;
     }
     Ok(ended.len())
 }

@@ -124,7 +124,7 @@ pub async fn decide(app: &App, actor: &Actor, id: Id, ruling: Ruling) -> Result<
     if matches!(ruling, Ruling::OptOut) {
         let scope = app.snapshot.load().settings.consent.stop_scope.scope(&kept.subaccount, &kept.sender);
         let (subaccount, sender, text) = (kept.subaccount.as_str(), kept.sender.as_str(), kept.text.as_str());
-        let answer = Answer { from: note.number, subaccount, sender, text, actor, at };
+        let answer = Answer { from: note.number, veiled: false, subaccount, sender, text, actor, at };
         opt_out(app, &answer, scope, "review", format!("looked at by a person; {}", kept.because)).await?;
     }
     app.store.directory.drop_note(kind::REVIEW, id).await?;

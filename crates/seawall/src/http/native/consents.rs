@@ -303,7 +303,7 @@ pub async fn record_opt_out(
     let request = posted.value;
     let named = request.subaccount_id.as_deref();
     let subaccount = enter_chosen(&app, &caller, named, Scope::Contacts, app.now()).await?;
-    let number = read::number(&app, "to", &request.to, None)?.msisdn;
+    let number = read::number(&app, "to", &request.to, None)?;
     let scope = OptOutScope {
         category: request.category.map(Into::into),
         sender: read::source(request.sender)?,
@@ -313,7 +313,15 @@ pub async fn record_opt_out(
     let work = async move {
         let actor = actor(&caller);
         let (subaccount, at) = (subaccount.id.as_str(), app.now());
-        let answer = Answer { from: number, subaccount, sender: "", text: "", actor: &actor, at };
+        let answer = Answer {
+            from: number.msisdn,
+            veiled: number.veiled,
+            subaccount,
+            sender: "",
+            text: "",
+            actor: &actor,
+            at,
+        };
         opt_out(&app, &answer, scope, "api", note).await
     };
     whole(work).await?;

@@ -256,7 +256,7 @@ async fn whatever_is_wrong_with_a_token_the_answer_is_the_same() {
     wrong.extend(change.map(|change| jwe_with(&set, TO, change)));
     wrong.push(hpke_for(&set, TO, "another purpose"));
     // What opens is no number: text of any kind, another token, nothing at all.
-    for plain in ["", "hello", "+65", "91234567", &good, "+6598765432;ext=1"] {
+    for plain in ["", "hello", "+65", "1", &good, "+6598765432;ext=1"] {
         wrong.push(jwe(&set, plain));
         wrong.push(hpke(&set, plain));
     }
