@@ -12,19 +12,21 @@ pub(super) fn read(app: &App, text: &str, country: Option<Country>) -> Result<Pa
 }
 
 /// Beside a country, digits without `+` are international if they are a whole number of that country with its calling
-/// code, and national otherwise. Answers and contacts show numbers so, and national numbers are written with their zero
-/// wherever there is one.
+/// code, or of any country where they are no number of that one; national otherwise. Answers and contacts show numbers so,
+/// and national numbers are written with their zero wherever there is one.
 pub(super) fn written(text: &str, country: Option<Country>) -> Result<ParsedNumber, Unread> {
-    let own = |home| international(text).filter(|number| number.valid && number.country == home);
-    match country.and_then(own) {
-        Some(number) => Ok(number),
-        None => Ok(Msisdn::parse(text, country)?),
+    let abroad = country.and_then(|_| international(text));
+    match (abroad, Msisdn::parse(text, country)) {
+        (Some(abroad), _) if Some(abroad.country) == country => Ok(abroad),
+        (Some(abroad), Ok(home)) if !home.valid => Ok(abroad),
+        (Some(abroad), Err(_)) => Ok(abroad),
+        (_, home) => Ok(home?),
     }
 }
 
 fn international(text: &str) -> Option<ParsedNumber> {
     let bare = text.starts_with(|c: char| ('1'..='9').contains(&c));
-    bare.then(|| Msisdn::parse(text, None).ok()).flatten()
+    bare.then(|| Msisdn::parse(text, None).ok()).flatten().filter(|number| number.valid)
 }
 
 #[cfg(test)]
@@ -48,7 +50,7 @@ mod tests {
             ("2025550123", "US", "+12025550123"),
             ("79161234567", "RU", "+79161234567"),
             ("9161234567", "RU", "+79161234567"),
-            // Of another country: only its own code counts.
+            // Too long for the country, and whole for another.
             ("4915112345678", "SG", "+4915112345678"),
             ("+6591234567", "DE", "+6591234567"),
         ] {
