@@ -71,6 +71,7 @@ impl<'a> Found<'a> {
         let dry_run = bool::unpack(from)?;
         Option::<Timestamp>::unpack(from)?;
         let (sent, verification, count) = (bool::unpack(from)?, Option::unpack(from)?, Option::unpack(from)?);
+        let _veiled = bool::unpack(from)?;
         Some(Found {
             operation,
             subaccount,
