@@ -206,18 +206,25 @@ pub fn norm(features: usize) -> f32 {
 mod tests {
     use super::*;
 
-    /// The phrases of some parts, or of a file that is one part: whether each asks to stop, and the phrase.
+    /// The phrases of some parts: whether each asks to stop, and the phrase.
     fn phrases(parts: &'static [&str]) -> impl Iterator<Item = (bool, &'static str)> {
         let all = include_str!("../../../../data/opt_out/phrases.tsv").lines();
         let rows = all.filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
         rows.filter(|row| parts.contains(&row[1])).map(|row| (row[2] == "stop", row[3]))
     }
 
-    fn held_out() -> impl Iterator<Item = (bool, &'static str)> {
-        let all = include_str!("../../../../data/opt_out/held_out_c.tsv").lines();
-        let rows = all.filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
-        rows.map(|row| (row[1] == "out", row[2]))
+    /// Those of a file that is one part.
+    fn part(file: &'static str) -> impl Iterator<Item = (bool, &'static str)> {
+        let all = file.lines().filter(|line| !line.starts_with('#'));
+        all.map(|line| line.split('\t').collect::<Vec<_>>()).map(|row| (row[1] == "out", row[2]))
     }
+
+    const WRITTEN: &str = include_str!("../../../../data/opt_out/written.tsv");
+    const HELD_OUT: [&str; 3] = [
+        include_str!("../../../../data/opt_out/held_out_c.tsv"),
+        include_str!("../../../../data/opt_out/held_out_d.tsv"),
+        include_str!("../../../../data/opt_out/held_out_e.tsv"),
+    ];
 
     /// Recall and precision.
     fn measured(phrases: impl Iterator<Item = (bool, &'static str)>) -> (f64, f64) {
@@ -241,17 +248,21 @@ mod tests {
     #[test]
     fn the_weights_are_those_of_the_phrases() {
         let learnt = &["trained", "development", "development-a", "development-b"];
-        let (recall, precision) = measured(phrases(learnt));
-        assert!(recall >= 0.97 && precision >= 0.97, "{recall} {precision}");
+        for (recall, precision) in [measured(phrases(learnt)), measured(part(WRITTEN))] {
+            assert!(recall >= 0.97 && precision >= 0.97, "{recall} {precision}");
+        }
     }
 
-    /// What was reached, not what is wanted: 95 % of the opt-outs at 90 %. A reader that does better raises it.
+    /// The first set was written by somebody who knew the reader, and is harder.
     #[test]
     fn phrases_never_trained_on_are_understood_too() {
-        let (recall, precision) = measured(held_out());
-        assert!(recall >= 0.866 && precision >= 0.928, "{recall} {precision}");
+        for (file, least) in HELD_OUT.into_iter().zip([0.92, 0.95, 0.95]) {
+            let (recall, precision) = measured(part(file));
+            assert!(recall >= least && precision >= 0.90, "{recall} {precision}");
+        }
         // What is not understood is shown to a person.
-        let unseen = held_out().filter(|(stop, text)| *stop && crate::consent::read(text).0.is_none());
+        let held_out = HELD_OUT.into_iter().flat_map(part);
+        let unseen = held_out.filter(|(stop, text)| *stop && crate::consent::read(text).0.is_none());
         assert!(unseen.count() <= 6);
     }
 
