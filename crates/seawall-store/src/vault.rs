@@ -23,6 +23,7 @@ use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 
 pub use command::Command;
+pub(crate) use kek::hex;
 pub use kek::{KEY_FILE, KekSource};
 pub use keyring::{KeyState, WrappedKey};
 use random::{Pool, new_key};

@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    /// The first set was written by somebody who knew the reader, and is harder.
+    /// The first set was made with knowledge of the reader, and is harder.
     #[test]
     fn phrases_never_trained_on_are_understood_too() {
         for (file, least) in HELD_OUT.into_iter().zip([0.92, 0.95, 0.95]) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::audit::AuditChain;
 use crate::records::AuditEntry;
-use crate::vault::{Place, Vault};
+use crate::vault::{Place, Vault, hex};
 
 const AUDIT: [u8; 2] = *b"au";
 /// Name of the mark of the newest entry among the values of the database.
@@ -41,10 +41,6 @@ struct Point {
 pub(crate) struct Written {
     pub(crate) body: Vec<u8>,
     pub(crate) end: Vec<u8>,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key(vault: &Vault) -> Result<Key> {

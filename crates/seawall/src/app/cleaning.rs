@@ -93,6 +93,8 @@ struct Work {
     spent: i64,
     /// Of questions under way.
     reserved: i64,
+    /// Answers that came in here.
+    answers: usize,
     waits_until: Option<Timestamp>,
     problem: Option<String>,
     /// Somebody else works on it, or nobody shall.

@@ -23,6 +23,21 @@ pub fn verified(keys: &Value, jws: &str) -> Value {
     serde_json::from_slice(&decode(payload)).unwrap()
 }
 
+/// Erases the number; the job as it is when nothing is left to do.
+async fn erase(gateway: &Gateway) -> Value {
+    let erased = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
+    let mut job = erased.clone();
+    for _ in 0..100 {
+        if job["status"] == "done" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        job = gateway.api("GET", erased["url"].as_str().unwrap(), None).await.expect(200);
+    }
+    assert_eq!((&job["status"], &job["id"]), (&json!("done"), &erased["id"]), "{job}");
+    job
+}
+
 async fn plant(gateway: &Gateway) -> String {
     let sub = gateway.sub();
     let text = json!({"to": TO, "text": "quokka text", "client": {"ip": "203.0.113.77"}});
@@ -97,18 +112,10 @@ async fn an_erased_number_is_nowhere_and_the_receipt_says_what_was_where() {
     let gateway = Gateway::without_detection().await;
     plant(&gateway).await;
     assert!(answers(&gateway).await.contains(DIGITS), "the test plants what it looks for");
-    let erased = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
-    let mut job = erased.clone();
-    for _ in 0..100 {
-        if job["status"] == "done" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        job = gateway.api("GET", erased["url"].as_str().unwrap(), None).await.expect(200);
-    }
+    let job = erase(&gateway).await;
     let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
     let receipt = verified(&keys, job["receipt"].as_str().unwrap_or_else(|| panic!("{job}")));
-    assert_eq!((&receipt["number"], &receipt["id"]), (&json!("+659876xxxx"), &erased["id"]));
+    assert_eq!((&receipt["number"], &receipt["id"]), (&json!("+659876xxxx"), &job["id"]));
     let count = |what: &str| receipt["erased"][what].as_u64().unwrap();
     assert!(count("messages") >= 3, "{receipt}");
     for what in [
@@ -145,11 +152,7 @@ async fn a_deny_entry_of_an_erased_number_stays_in_force_as_a_keyed_hash() {
     let entries = "/admin/v1/lists/deny-msisdn/entries";
     let entry = json!({"value": TO, "note": "quokka fraud"});
     let made = gateway.admin("POST", entries, Some(entry)).await.expect(201);
-    let mut job = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
-    while job["status"] != "done" {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        job = gateway.api("GET", job["url"].as_str().unwrap(), None).await.expect(200);
-    }
+    let job = erase(&gateway).await;
     let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
     let receipt = verified(&keys, job["receipt"].as_str().unwrap());
     let kept =
@@ -203,11 +206,7 @@ async fn entries_of_other_lists_that_name_an_erased_number_go_or_stay_in_force_a
     // Another user's name is no business of this erasure.
     let other = json!({"value": "tel:+6598765433", "note": "another"});
     gateway.admin("POST", &entries("deny", "user"), Some(other)).await.expect(201);
-    let mut job = gateway.api("DELETE", &format!("/v1/numbers/65{DIGITS}/data"), None).await.expect(202);
-    while job["status"] != "done" {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        job = gateway.api("GET", job["url"].as_str().unwrap(), None).await.expect(200);
-    }
+    let job = erase(&gateway).await;
     let keys = gateway.raw("GET", "/.well-known/jwks.json", None, None, &[]).await.expect(200);
     let receipt = verified(&keys, job["receipt"].as_str().unwrap());
     assert_eq!(receipt["erased"]["allow_entries"], 4, "{receipt}");

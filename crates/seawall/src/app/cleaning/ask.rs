@@ -101,6 +101,7 @@ fn taken(app: &App, cleaning: &Cleaning, at: usize, answer: Result<LookedUp, Ref
     let now = app.now();
     let mut work = cleaning.work();
     work.reserved = (work.reserved - price).max(0);
+    work.answers += 1;
     match answer {
         Ok(found) => {
             work.spent += found.cost;

@@ -58,6 +58,7 @@ async fn load(app: &App, kept: Kept) -> Result<Arc<Cleaning>, StoreError> {
         most: head.most,
         spent: head.spent,
         reserved: 0,
+        answers: 0,
         waits_until: None,
         problem: None,
         left: false,
