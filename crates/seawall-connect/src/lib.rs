@@ -22,12 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use seawall_core::callflow::Step;
 use seawall_core::message::Channel;
 use seawall_core::segments::Encoding;
 use seawall_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use error_class::ErrorClass;
 pub use redact::Secret;
@@ -159,12 +160,24 @@ pub struct Inbound {
 }
 
 /// An echo and the provider that it came from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Echoed {
     /// Name of the provider.
     pub provider: String,
     /// What came back.
     pub echo: Echo,
+    /// To be told when what it changes is kept. Dropped untold: it is not, and shall come again.
+    pub kept: oneshot::Sender<()>,
+}
+
+impl Echoed {
+    /// An echo to queue, and what tells whether it is kept. A provider is answered after that, not before: until then
+    /// it is the only one who has it.
+    #[must_use]
+    pub fn new(provider: &str, echo: Echo) -> (Self, impl Future<Output = bool> + Send + use<>) {
+        let (kept, told) = oneshot::channel();
+        (Echoed { provider: provider.to_owned(), echo, kept }, told.map(|told| told.is_ok()))
+    }
 }
 
 /// A voice of a provider.

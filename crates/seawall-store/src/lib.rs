@@ -40,9 +40,9 @@ use tokio::sync::watch;
 use crate::audit::AuditChain;
 pub use crate::counters::Counters;
 use crate::records::{
-    Acceptance, Allowed, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document, Erasing,
-    ErasureJob, HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, OptOut,
-    Page, Recovery, Retention, VerificationFilter, VerificationRecord, Visit,
+    Acceptance, Allowed, Allows, AuditEntry, Census, Change, DecisionFilter, DecisionRecord, Document,
+    Erasing, ErasureJob, HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved,
+    OptOut, Page, Recovery, Retention, VerificationFilter, VerificationRecord, Visit,
 };
 
 /// Why a store did not do what was asked.
@@ -190,7 +190,7 @@ pub trait Ledger: keys::DataKeys + Send + Sync {
     async fn checkpoint(&self, charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> Result<()>;
 
     /// Writes allows that were given without a send, and forgets those older than `forget_before`.
-    async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()>;
+    async fn record_allows(&self, allows: Allows, forget_before: Timestamp) -> Result<()>;
 
     /// Allows given without a send since an instant that no message has redeemed.
     async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>>;

@@ -22,7 +22,7 @@ use seawall_core::verification::{Lifecycle, VerificationState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use allowed::Allowed;
+pub use allowed::{AllowBatch, Allowed, Allows};
 pub use decision::{DecisionBody, DecisionFilter, DecisionRecord, Json};
 pub use erasing::{Cursor, Erased, Erasing, ErasureJob};
 pub use scan::{Later, Scanned, ScannedReason, Visit};

@@ -115,19 +115,37 @@ async fn enquire_link_goes_both_ways_and_silence_reconnects() {
 }
 
 #[tokio::test]
-async fn a_full_echo_queue_holds_answers_back_but_not_submissions() {
+async fn what_is_not_kept_holds_answers_back_but_not_submissions() {
     let (mut smsc, connector, mut echoes) = connected(Script::default(), json!({})).await;
     for sequence in 1..=65 {
         smsc.send(deliver(sequence, 0x04, b"id:1 stat:DELIVRD"));
     }
-    for _ in 1..=64 {
-        smsc.next(CommandId::DeliverSmResp).await;
-    }
     assert_eq!(connector.submit(&message("hi")).await, accepted("id-1"));
     let wait = Duration::from_millis(100);
     assert!(tokio::time::timeout(wait, smsc.next(CommandId::DeliverSmResp)).await.is_err());
+    for sequence in 1..=65 {
+        echo(&mut echoes).await;
+        let answered = smsc.next(CommandId::DeliverSmResp).await;
+        assert_eq!((answered.sequence_number(), answered.status()), (sequence, CommandStatus::EsmeRok));
+    }
+}
+
+#[tokio::test]
+async fn the_smsc_is_asked_to_try_again_what_is_not_kept() {
+    let (mut smsc, _connector, mut echoes) = connected(Script::default(), json!({})).await;
+    let later = CommandStatus::EsmeRxTAppn;
+    smsc.send(deliver(1, 0, b"STOP"));
+    smsc.send(deliver(2, 0, b"STOP"));
+    let first = echoes.recv().await.unwrap();
     echo(&mut echoes).await;
-    assert_eq!(smsc.next(CommandId::DeliverSmResp).await.sequence_number(), 65);
+    let answered = smsc.next(CommandId::DeliverSmResp).await;
+    assert_eq!((answered.sequence_number(), answered.status()), (2, CommandStatus::EsmeRok));
+    drop(first);
+    let answered = smsc.next(CommandId::DeliverSmResp).await;
+    assert_eq!((answered.sequence_number(), answered.status()), (1, later));
+    drop(echoes);
+    smsc.send(deliver(3, 0, b"STOP"));
+    assert_eq!(smsc.next(CommandId::DeliverSmResp).await.status(), later, "a gateway that stops");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::deliver::Deliver;
 use super::text::decode;
-use crate::{Inbound, Secret};
+use crate::{Echo, Inbound, Secret};
 
 const UDHI: u8 = 0x40;
 const CONCATENATED_8_BIT: u8 = 0x00;
@@ -23,13 +23,16 @@ struct Part {
     number: u8,
 }
 
-/// A message of which parts are missing.
+/// A message in parts, until it is kept whole.
 struct Join {
+    id: u64,
     from: String,
     to: String,
     reference: u16,
     parts: Vec<Option<String>>,
     since: Instant,
+    /// The part that completed it, while nobody knows whether it is kept. 0: given up with its gaps.
+    handed: Option<u8>,
 }
 
 impl Join {
@@ -40,21 +43,39 @@ impl Join {
             && self.to == deliver.destination
     }
 
-    fn inbound(self) -> Inbound {
-        let text: String = self.parts.into_iter().flatten().collect();
-        Inbound { from: Secret::new(self.from), to: self.to, text: Secret::new(text) }
+    fn hand(&mut self, part: u8) -> Ready {
+        self.handed = Some(part);
+        let text: String = self.parts.iter().flatten().map(String::as_str).collect();
+        let inbound =
+            Inbound { from: Secret::new(self.from.clone()), to: self.to.clone(), text: Secret::new(text) };
+        Ready { join: Some(self.id), inbound }
+    }
+}
+
+/// A message to hand on.
+pub(super) struct Ready {
+    /// Whose parts it is made of; [`Joiner::settle`] wants to know whether they are kept.
+    pub(super) join: Option<u64>,
+    pub(super) inbound: Inbound,
+}
+
+impl Ready {
+    pub(super) fn echo(self) -> (Option<u64>, Echo) {
+        (self.join, Echo::Inbound(self.inbound))
     }
 }
 
 /// Joins parts. What never completes is handed on with its gaps rather than lost: it may say STOP.
 #[derive(Default)]
 pub(super) struct Joiner {
+    /// The longest waiting first.
     joins: VecDeque<Join>,
+    last: u64,
 }
 
 impl Joiner {
     /// Takes a message or a part; gives what is complete, or was given up to make room.
-    pub(super) fn take(&mut self, deliver: &Deliver, now: Instant) -> Vec<Inbound> {
+    pub(super) fn take(&mut self, deliver: &Deliver, now: Instant) -> Vec<Ready> {
         let (part, text) = open(deliver);
         let whole = || Inbound {
             from: Secret::new(deliver.source.clone()),
@@ -65,37 +86,52 @@ impl Joiner {
             Some(part) if part.total <= PARTS_AT_MOST && (1..=part.total).contains(&part.number) => {
                 self.join(deliver, part, text, now)
             }
-            _ => vec![whole()],
+            _ => vec![Ready { join: None, inbound: whole() }],
         }
     }
 
     /// What has waited too long, with its gaps.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Inbound> {
-        let mut ended = Vec::new();
-        while self.joins.front().is_some_and(|join| now.saturating_duration_since(join.since) >= WAIT) {
-            ended.extend(self.joins.pop_front().map(Join::inbound));
-        }
-        ended
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Ready> {
+        let waiting = self.joins.iter_mut().filter(|join| join.handed.is_none());
+        waiting
+            .take_while(|join| now.saturating_duration_since(join.since) >= WAIT)
+            .map(|join| join.hand(0))
+            .collect()
     }
 
-    fn join(&mut self, deliver: &Deliver, part: Part, text: String, now: Instant) -> Vec<Inbound> {
+    /// Whether what was handed on is kept. What is not is joined again: the last part comes once more.
+    pub(super) fn settle(&mut self, id: u64, kept: bool) {
+        let Some(at) = self.joins.iter().position(|join| join.id == id) else { return };
+        if kept {
+            self.joins.remove(at);
+        } else if let Some(join) = self.joins.get_mut(at)
+            && let Some(number) = join.handed.take()
+            && let Some(slot) = join.parts.get_mut(usize::from(number).wrapping_sub(1))
+        {
+            *slot = None;
+        }
+    }
+
+    fn join(&mut self, deliver: &Deliver, part: Part, text: String, now: Instant) -> Vec<Ready> {
         let mut ended = self.overdue(now);
-        let at = match self.joins.iter().position(|join| join.is_of(deliver, part)) {
-            Some(at) => at,
-            None => {
-                if self.joins.len() >= JOINS_AT_MOST {
-                    ended.extend(self.joins.pop_front().map(Join::inbound));
-                }
-                self.joins.push_back(Join {
-                    from: deliver.source.clone(),
-                    to: deliver.destination.clone(),
-                    reference: part.reference,
-                    parts: vec![None; usize::from(part.total)],
-                    since: now,
-                });
-                self.joins.len() - 1
+        let waiting = |join: &Join| join.handed.is_none();
+        let found = self.joins.iter().position(|join| join.is_of(deliver, part));
+        if found.is_none() {
+            if self.joins.iter().filter(|join| waiting(join)).count() >= JOINS_AT_MOST {
+                ended.extend(self.joins.iter_mut().find(|join| waiting(join)).map(|join| join.hand(0)));
             }
-        };
+            self.last += 1;
+            self.joins.push_back(Join {
+                id: self.last,
+                from: deliver.source.clone(),
+                to: deliver.destination.clone(),
+                reference: part.reference,
+                parts: vec![None; usize::from(part.total)],
+                since: now,
+                handed: None,
+            });
+        }
+        let at = found.unwrap_or(self.joins.len() - 1);
         let Some(join) = self.joins.get_mut(at) else {
             return ended;
         };
@@ -103,7 +139,7 @@ impl Joiner {
             *slot = Some(text);
         }
         if join.parts.iter().all(Option::is_some) {
-            ended.extend(self.joins.remove(at).map(Join::inbound));
+            ended.push(join.hand(part.number));
         }
         ended
     }
@@ -158,8 +194,30 @@ mod tests {
         }
     }
 
-    fn texts(inbound: Vec<Inbound>) -> Vec<String> {
-        inbound.iter().map(|inbound| inbound.text.reveal().to_owned()).collect()
+    fn texts(ready: Vec<Ready>) -> Vec<String> {
+        ready.iter().map(|ready| ready.inbound.text.reveal().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_not_kept_is_joined_again_with_its_last_part() {
+        let (mut joiner, now) = (Joiner::default(), Instant::now());
+        assert!(joiner.take(&part(1, 2, 1, "ST"), now).is_empty());
+        let ready = joiner.take(&part(1, 2, 2, "OP"), now);
+        joiner.settle(ready[0].join.unwrap(), false);
+        let ready = joiner.take(&part(1, 2, 2, "OP"), now);
+        let join = ready[0].join.unwrap();
+        assert_eq!(texts(ready), ["STOP"]);
+        // A repeat before anybody knows whether it is kept is handed on again, not acknowledged for nothing.
+        assert_eq!(texts(joiner.take(&part(1, 2, 2, "OP"), now)), ["STOP"]);
+        joiner.settle(join, true);
+        joiner.settle(join, true);
+        assert!(joiner.joins.is_empty());
+
+        assert!(joiner.take(&part(3, 2, 1, "STOP"), now).is_empty());
+        let given_up = joiner.overdue(now + WAIT);
+        assert!(joiner.overdue(now + WAIT).is_empty(), "handed on already");
+        joiner.settle(given_up[0].join.unwrap(), false);
+        assert_eq!(texts(joiner.overdue(now + WAIT)), ["STOP"]);
     }
 
     #[test]
@@ -201,7 +259,6 @@ mod tests {
             assert!(joiner.take(&first, now).is_empty());
         }
         assert_eq!(texts(joiner.take(&part(1, 2, 1, "x"), now)), ["STOP"]);
-        assert_eq!(joiner.joins.len(), JOINS_AT_MOST);
         assert_eq!(joiner.overdue(now + WAIT).len(), JOINS_AT_MOST);
         assert_eq!(texts(joiner.take(&part(1, 99, 1, "too many"), now)), ["too many"]);
         assert_eq!(texts(joiner.take(&part(1, 2, 0, "no such part"), now)), ["no such part"]);

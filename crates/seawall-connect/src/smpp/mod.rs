@@ -130,7 +130,7 @@ pub(crate) fn fuzz_deliver(bytes: &[u8], now: std::time::Instant) -> Result<u64,
         return Err("a reference is longer than an id can be".to_owned());
     }
     let mut joiner = inbound::Joiner::default();
-    let texts: usize = joiner.take(&deliver, now).iter().map(|one| one.text.reveal().len()).sum();
+    let texts: usize = joiner.take(&deliver, now).iter().map(|one| one.inbound.text.reveal().len()).sum();
     // A septet or an octet becomes four bytes of UTF-8 at most.
     if texts > 8 * rest.len() + 16 {
         return Err(format!("{} bytes became a text of {texts}", rest.len()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use rusmpp::pdus::DeliverSmResp;
 use rusmpp::{Command, CommandId, CommandStatus, Pdu};
@@ -247,13 +247,19 @@ async fn dispatch(session: &Session, frame: Frame, bind: Bind, delivers: &mpsc::
     }
 }
 
-/// `deliver_sm_resp` goes out only after the echo is in the queue: a crash before leaves it with the SMSC.
+/// `deliver_sm_resp` goes out only after what it brought is kept: a crash before leaves it with the SMSC.
 async fn deliver(session: &Session, echoes: &Echoes, mut delivered: mpsc::Receiver<Frame>) -> &'static str {
-    while let Some(frame) = delivered.recv().await {
-        let status = echoes.take(frame.body).await;
-        session.answer_deliver(frame.sequence, status).await;
+    let mut waiting = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some((sequence, status)) = waiting.next() => session.answer_deliver(sequence, status).await,
+            frame = delivered.recv(), if waiting.len() < DELIVERS_AT_MOST => {
+                let Some(Frame { sequence, body, .. }) = frame else { return "closed" };
+                let taken = echoes.take(body).await;
+                waiting.push(async move { (sequence, taken.status().await) });
+            }
+        }
     }
-    "closed"
 }
 
 async fn keep(session: &Session, echoes: &Echoes, every: Duration) -> &'static str {

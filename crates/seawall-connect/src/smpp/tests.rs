@@ -44,7 +44,9 @@ pub(super) async fn until(condition: impl Fn() -> bool) {
 }
 
 pub(super) async fn echo(echoes: &mut mpsc::Receiver<Echoed>) -> Echo {
-    tokio::time::timeout(Duration::from_secs(8), echoes.recv()).await.unwrap().unwrap().echo
+    let echoed = tokio::time::timeout(Duration::from_secs(8), echoes.recv()).await.unwrap().unwrap();
+    echoed.kept.send(()).unwrap();
+    echoed.echo
 }
 
 pub(super) fn accepted(reference: &str) -> Submission {

@@ -318,7 +318,7 @@ pub(super) async fn allows_are_charged_until_they_are_redeemed(ledger: &Arc<dyn 
     for n in 0..40u8 {
         let two = vec![allow(i64::from(n) * 10, u64::from(n)), allow(i64::from(n) * 10 + 5, 1000)];
         given.extend(two.clone());
-        ledger.record_allows(two, at(-5)).await?;
+        ledger.record_allows(two.into_iter().collect(), at(-5)).await?;
     }
     let redeemed = given.first().map(|allow| allow.id).unwrap_or_else(|| id(0));
     let mut sent = message(500, 1, "x")?;
@@ -338,7 +338,7 @@ pub(super) async fn allows_are_charged_until_they_are_redeemed(ledger: &Arc<dyn 
     assert_eq!(seen.len(), 80, "79 allows and the message that redeemed one");
     assert_eq!(seen.first().map(|(at, ..)| *at), Some(at(0)), "charged when the allow was given");
     assert!(seen.contains(&(at(70), true, 7)) && seen.contains(&(at(80), false, 8)));
-    ledger.record_allows(vec![allow(600, 1)], at(395)).await?;
+    ledger.record_allows([allow(600, 1)].into_iter().collect(), at(395)).await?;
     assert_eq!(ledger.past_allows(at(0)).await?.len(), 3, "what no window needs is forgotten");
     Ok(())
 }

@@ -6,10 +6,9 @@ use seawall_core::time::Timestamp;
 use tokio_postgres::Row;
 
 use super::conn::{Conn, Db};
-use crate::records::Allowed;
+use crate::records::{AllowBatch, Allowed};
 use crate::sealed::charges::{
-    Confirmed, LONGEST_VERIFICATION, Send, of_allow, pack_allows, pack_checkpoint, unpack_allows,
-    unpack_checkpoint,
+    Confirmed, LONGEST_VERIFICATION, Send, of_allow, pack_checkpoint, unpack_allows, unpack_checkpoint,
 };
 use crate::sealed::dims;
 use crate::{PastCharge, Result};
@@ -110,12 +109,14 @@ pub(super) async fn past_checkpoints(db: &Db, since: Timestamp) -> Result<Vec<(u
     Ok(found)
 }
 
-/// Writes allows, under the key of the newest; forgets batches that are older than any window.
-pub(super) async fn record_allows(db: &Db, allows: &[Allowed], forget_before: Timestamp) -> Result<()> {
-    let Some(newest) = allows.iter().map(|allow| allow.id.row()).max() else { return Ok(()) };
+/// Writes batches, under the keys of their newest; forgets batches that are older than any window.
+pub(super) async fn record_allows(db: &Db, batches: &[AllowBatch], forget_before: Timestamp) -> Result<()> {
     let mut conn = db.soon().await?;
     conn.begin().await?;
-    conn.run("INSERT INTO allows (key, body) VALUES ($1, $2)", &[&newest, &pack_allows(allows)]).await?;
+    let (keys, bodies): (Vec<i64>, Vec<&[u8]>) =
+        batches.iter().map(|b| (b.newest, b.body.as_slice())).unzip();
+    let sql = "INSERT INTO allows (key, body) SELECT * FROM unnest($1::bigint[], $2::bytea[])";
+    conn.run(sql, &[&keys, &bodies]).await?;
     conn.run("DELETE FROM allows WHERE key < $1", &[&Id::first_row(forget_before)]).await?;
     conn.commit().await
 }

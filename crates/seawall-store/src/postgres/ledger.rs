@@ -13,9 +13,9 @@ use super::{
     snapshots, travel, verifications,
 };
 use crate::records::{
-    Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob, HookDelivery,
-    Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention,
-    VerificationFilter, VerificationRecord, Visit,
+    Acceptance, Allowed, Allows, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob,
+    HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery,
+    Retention, VerificationFilter, VerificationRecord, Visit,
 };
 use crate::sealed::acceptance::Sealed;
 use crate::sealed::way::SealedChange;
@@ -39,8 +39,8 @@ impl Ledger for PostgresStore {
         charges::checkpoint(&self.db, &charged, forget_before).await
     }
 
-    async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()> {
-        charges::record_allows(&self.db, &allows, forget_before).await
+    async fn record_allows(&self, allows: Allows, forget_before: Timestamp) -> Result<()> {
+        charges::record_allows(&self.db, allows.batches(), forget_before).await
     }
 
     async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>> {

@@ -3,6 +3,7 @@
 use hashbrown::{HashMap, HashSet};
 use seawall_core::budget;
 use seawall_core::id::Id;
+use seawall_core::limit::Dimensions;
 use seawall_core::time::Timestamp;
 
 use super::{damaged, dims, messages, state};
@@ -65,18 +66,21 @@ impl Send<'_> {
     }
 }
 
-/// Packs allows; they hold keyed hashes and the subaccount's name, and so need no seal.
-pub(crate) fn pack_allows(allows: &[Allowed]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(allows.len() * 160);
+/// Begins packed allows; they hold keyed hashes and the subaccount's name, and so need no seal.
+pub(crate) fn begin_allows(room: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(room);
     packed::begin(&mut out);
-    for allow in allows {
-        allow.id.pack(&mut out);
-        allow.subaccount.pack(&mut out);
-        allow.segments.pack(&mut out);
-        allow.dimensions.to.pack(&mut out);
-        pack_bytes(&dims::encode(&allow.dimensions), &mut out);
-    }
     out
+}
+
+/// Appends an allow to what [`begin_allows`] began.
+pub(crate) fn pack_allow(id: Id, subaccount: &str, segments: u8, dimensions: &Dimensions, out: &mut Vec<u8>) {
+    id.pack(out);
+    pack_bytes(subaccount.as_bytes(), out);
+    segments.pack(out);
+    dimensions.to.pack(out);
+    dims::size(dimensions).pack(out);
+    dims::encode_to(dimensions, out);
 }
 
 fn unpack_allow(from: &mut &[u8]) -> Option<Allowed> {
@@ -86,7 +90,7 @@ fn unpack_allow(from: &mut &[u8]) -> Option<Allowed> {
     Some(Allowed { id, subaccount, segments, dimensions })
 }
 
-/// Back from [`pack_allows`].
+/// Back from [`pack_allow`].
 pub(crate) fn unpack_allows(body: &[u8]) -> Result<Vec<Allowed>> {
     let mut from = packed::begun(body).ok_or_else(|| damaged("an allow"))?;
     let mut found = Vec::new();

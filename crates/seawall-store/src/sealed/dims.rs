@@ -3,6 +3,9 @@
 use seawall_core::limit::Dimensions;
 use seawall_core::money::Cost;
 
+/// Values that are always there.
+const FIXED: usize = 5;
+
 const IP: u8 = 1;
 const IP48: u8 = 2;
 const CALLER48: u8 = 4;
@@ -23,11 +26,24 @@ const REDEEMS: u8 = TAGS + 5;
 
 /// Flags, operation, then eight bytes for each value that is there; the number itself is a column beside it.
 pub(crate) fn encode(d: &Dimensions) -> Vec<u8> {
-    let optional = [(IP, d.ip), (IP48, d.ip48), (CALLER48, d.caller48), (USER, d.user), (PRINT, d.print)];
+    let mut out = Vec::with_capacity(size(d));
+    encode_to(d, &mut out);
+    out
+}
+
+/// How many bytes [`encode`] gives.
+pub(crate) fn size(d: &Dimensions) -> usize {
+    let optional = optional(d).iter().filter(|(_, value)| value.is_some()).count();
+    let entries = d.ranges.len() + entries(d).iter().filter(|(_, value)| value.is_some()).count();
+    2 + 8 * (FIXED + optional) + 9 * (entries + 2 * d.keys.len())
+}
+
+/// Appends what [`encode`] gives.
+pub(crate) fn encode_to(d: &Dimensions, out: &mut Vec<u8>) {
+    let optional = optional(d);
     let flags = optional.iter().filter(|(_, v)| v.is_some()).fold(0, |flags, (bit, _)| flags | bit);
-    let mut out = Vec::with_capacity(96);
     out.extend_from_slice(&[flags, d.op]);
-    let fixed = [d.range, d.caller, d.key, d.sub, d.country];
+    let fixed: [u64; FIXED] = [d.range, d.caller, d.key, d.sub, d.country];
     for value in fixed.into_iter().chain(optional.into_iter().filter_map(|(_, v)| v)) {
         out.extend_from_slice(&value.to_le_bytes());
     }
@@ -36,16 +52,21 @@ pub(crate) fn encode(d: &Dimensions) -> Vec<u8> {
         out.extend_from_slice(&value.to_le_bytes());
     };
     d.ranges.iter().for_each(|(digits, range)| entry(*digits, *range));
-    for (tag, value) in
-        [(COST, d.cost.map(Cost::pack)), (ROUTE, d.route), (IP24, d.ip24), (REDEEMS, d.redeems)]
-    {
+    for (tag, value) in entries(d) {
         value.into_iter().for_each(|value| entry(tag, value));
     }
     for (name, value) in &d.keys {
         entry(KEY, *name);
         entry(VALUE, *value);
     }
-    out
+}
+
+fn optional(d: &Dimensions) -> [(u8, Option<u64>); 5] {
+    [(IP, d.ip), (IP48, d.ip48), (CALLER48, d.caller48), (USER, d.user), (PRINT, d.print)]
+}
+
+fn entries(d: &Dimensions) -> [(u8, Option<u64>); 4] {
+    [(COST, d.cost.map(Cost::pack)), (ROUTE, d.route), (IP24, d.ip24), (REDEEMS, d.redeems)]
 }
 
 /// Back from [`encode`]; `None` if the bytes are not such.
@@ -112,6 +133,7 @@ mod tests {
             let op = op as u8;
             let fixed = Dimensions { op, to, range, caller, key, sub, country, ranges, ..Dimensions::default() };
             let d = Dimensions { redeems, ip, ip48, ip24, caller48, user, print, route, cost, keys, ..fixed };
+            prop_assert_eq!(encode(&d).len(), size(&d));
             prop_assert_eq!(decode(&encode(&d), to as i64), Some(d));
         }
 

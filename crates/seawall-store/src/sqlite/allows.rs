@@ -8,19 +8,22 @@ use seawall_core::time::Timestamp;
 use super::codec::damaged;
 use super::db::View;
 use super::writer::Turn;
-use crate::records::Allowed;
+use crate::records::{AllowBatch, Allowed};
 use crate::sealed::{charges, dims};
 use crate::{PastCharge, Result};
 
-/// Batches read at once; each holds the allows of about a second.
+/// Batches read at once.
 const BATCHES: u16 = 16;
 
-/// Writes a batch, under the row of its newest; forgets batches that are older than any window.
-pub(super) fn record(turn: &Turn<'_>, newest: i64, body: &[u8], forget_before: Timestamp) -> Result<()> {
+/// Writes batches, under the rows of their newest; forgets batches that are older than any window.
+pub(super) fn record(turn: &Turn<'_>, batches: &[AllowBatch], forget_before: Timestamp) -> Result<()> {
     let conn = turn.view.conn;
     let sql =
         "INSERT INTO allows (row, body) VALUES (max(?1, (SELECT coalesce(max(row), 0) + 1 FROM allows)), ?2)";
-    conn.prepare_cached(sql)?.execute(params![newest, body])?;
+    let mut insert = conn.prepare_cached(sql)?;
+    for batch in batches {
+        insert.execute(params![batch.newest, batch.body])?;
+    }
     conn.prepare_cached("DELETE FROM allows WHERE row < ?1")?.execute([Id::first_row(forget_before)])?;
     Ok(())
 }

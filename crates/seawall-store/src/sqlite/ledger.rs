@@ -17,13 +17,13 @@ use super::{
     messages, prune, scan, start, verifications,
 };
 use crate::records::{
-    Acceptance, Allowed, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob, HookDelivery,
-    Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery, Retention,
-    VerificationFilter, VerificationRecord, Visit,
+    Acceptance, Allowed, Allows, Census, Change, DecisionFilter, DecisionRecord, Erasing, ErasureJob,
+    HookDelivery, Idempotent, KnownNumber, Looked, MessageFilter, MessageRecord, Moved, Page, Recovery,
+    Retention, VerificationFilter, VerificationRecord, Visit,
 };
 use crate::sealed::acceptance::Sealed;
 use crate::sealed::way::SealedChange;
-use crate::sealed::{charges as sealed_charges, decisions as sealed_decisions, hooks as sealed_hooks};
+use crate::sealed::{decisions as sealed_decisions, hooks as sealed_hooks};
 use crate::{CheckStep, Ledger, PastCharge, Result};
 
 #[async_trait]
@@ -48,10 +48,9 @@ impl Ledger for SqliteStore {
         self.db.write(1, move |turn| charges::checkpoint(turn, &charged, forget_before)).await
     }
 
-    async fn record_allows(&self, allows: Vec<Allowed>, forget_before: Timestamp) -> Result<()> {
-        let Some(newest) = allows.iter().map(|allow| allow.id.row()).max() else { return Ok(()) };
-        let body = sealed_charges::pack_allows(&allows);
-        self.db.write(1, move |turn| allows::record(turn, newest, &body, forget_before)).await
+    async fn record_allows(&self, allows: Allows, forget_before: Timestamp) -> Result<()> {
+        let batches = allows.batches().len();
+        self.db.write(batches, move |turn| allows::record(turn, allows.batches(), forget_before)).await
     }
 
     async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>> {

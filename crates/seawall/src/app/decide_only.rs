@@ -55,9 +55,8 @@ pub async fn decide_only(app: &App, caller: &Caller, ask: DecideOnly) -> Result<
     let screened = screen(app, request, now).await?;
     app.recorder.record(&screened);
     if screened.allowed() && !screened.request.dry_run {
-        let allow = screened.allow();
-        app.grants.give(&allow, now);
-        app.recorder.note_allow(allow);
+        app.grants.give(screened.id, screened.request.segments, &screened.dimensions, now);
+        screened.note_allow(app);
     }
     Ok(screened)
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use seawall_core::id::Id;
+use seawall_core::limit::Dimensions;
 use seawall_core::request::Request;
 use seawall_core::time::Timestamp;
 use seawall_store::StoreError;
-use seawall_store::records::Allowed;
 
 use super::{App, Refusal};
 
@@ -27,7 +27,8 @@ const MOST: usize = 100_000;
 struct Grant {
     /// By [`seawall_core::request::Operation::as_u8`].
     operation: u8,
-    subaccount: String,
+    /// Whose, as a keyed hash.
+    sub: u64,
     /// To whom, as a keyed hash.
     to: u64,
     /// Of how many segments, at most.
@@ -46,13 +47,9 @@ struct Kept {
 
 impl Grants {
     /// Keeps an allow.
-    pub fn give(&self, allow: &Allowed, now: Timestamp) {
-        let grant = Grant {
-            operation: allow.dimensions.op,
-            subaccount: allow.subaccount.clone(),
-            to: allow.dimensions.to,
-            segments: allow.segments,
-        };
+    pub fn give(&self, id: Id, segments: u8, dimensions: &Dimensions, now: Timestamp) {
+        let Dimensions { op: operation, sub, to, .. } = *dimensions;
+        let grant = Grant { operation, sub, to, segments };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(oldest) = kept.order.front().copied() {
             if kept.order.len() < MOST && oldest.at().plus(REDEEMABLE_FOR) > now {
@@ -61,18 +58,18 @@ impl Grants {
             kept.order.pop_front();
             kept.by_id.remove(&oldest);
         }
-        if kept.by_id.insert(allow.id, grant).is_none() {
-            kept.order.push_back(allow.id);
+        if kept.by_id.insert(id, grant).is_none() {
+            kept.order.push_back(id);
         }
     }
 
     /// Takes the allow that fits this request; nobody else gets it.
-    pub fn take(&self, id: Id, request: &Request, to: u64, now: Timestamp) -> bool {
+    fn take(&self, id: Id, request: &Request, (sub, to): (u64, u64), now: Timestamp) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(grant) = kept.by_id.get(&id) else { return false };
         let fits = id.at().plus(REDEEMABLE_FOR) > now
             && grant.operation == request.operation.as_u8()
-            && grant.subaccount == request.subaccount
+            && grant.sub == sub
             && grant.to == to
             && request.segments <= grant.segments;
         fits && kept.by_id.remove(&id).is_some()
@@ -83,15 +80,16 @@ impl Grants {
 pub async fn restore(app: &App) -> Result<(), StoreError> {
     let now = app.now();
     let allows = app.store.ledger.past_allows(now.minus(REDEEMABLE_FOR)).await?;
-    allows.iter().for_each(|allow| app.grants.give(allow, now));
+    allows.iter().for_each(|allow| app.grants.give(allow.id, allow.segments, &allow.dimensions, now));
     Ok(())
 }
 
 /// Takes the allow that a request says to redeem, or says why there is none. Nobody else gets it then.
 pub fn claim(app: &App, request: &Request) -> Result<(), Refusal> {
     let Some(id) = request.terms.redeems else { return Ok(()) };
-    let to = app.store.vault.index().msisdn(request.to);
-    if app.grants.take(id, request, to, app.now()) {
+    let index = app.store.vault.index();
+    let whom = (index.text(b's', &request.subaccount), index.msisdn(request.to));
+    if app.grants.take(id, request, whom, app.now()) {
         return Ok(());
     }
     let problem = "`decision_id` names no allow for this number, operation and size that is unused and at most ten \
@@ -103,31 +101,30 @@ pub fn claim(app: &App, request: &Request) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use seawall_core::client_ip::ClientIp;
-    use seawall_core::limit::Dimensions;
     use seawall_core::msisdn::Msisdn;
     use seawall_core::request::Operation;
 
-    fn request(subaccount: &str) -> Request {
+    fn request() -> Request {
         let to = Msisdn::parse("+6591234567", None).unwrap();
         let caller = ClientIp::parse("198.51.100.1").unwrap();
-        Request::new(Operation::SmsSend, subaccount, "key_1", &to, caller)
+        Request::new(Operation::SmsSend, "acme", "key_1", &to, caller)
     }
 
     #[test]
     fn an_allow_is_redeemed_once_by_what_it_was_given_for() {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let id = Id::new(Id::first_row(now), 9);
-        let dimensions = Dimensions { op: Operation::SmsSend.as_u8(), to: 7, ..Dimensions::default() };
-        let allow = Allowed { id, subaccount: "acme".to_owned(), segments: 1, dimensions };
+        let dimensions =
+            Dimensions { op: Operation::SmsSend.as_u8(), sub: 5, to: 7, ..Dimensions::default() };
         let grants = Grants::default();
-        grants.give(&allow, now);
-        assert!(!grants.take(id, &request("other"), 7, now), "another subaccount");
-        assert!(!grants.take(id, &request("acme"), 8, now), "another number");
-        let mut long = request("acme");
+        grants.give(id, 1, &dimensions, now);
+        assert!(!grants.take(id, &request(), (6, 7), now), "another subaccount");
+        assert!(!grants.take(id, &request(), (5, 8), now), "another number");
+        let mut long = request();
         long.segments = 2;
-        assert!(!grants.take(id, &long, 7, now), "a longer text");
-        assert!(!grants.take(id, &request("acme"), 7, now.plus(REDEEMABLE_FOR)), "too late");
-        assert!(grants.take(id, &request("acme"), 7, now));
-        assert!(!grants.take(id, &request("acme"), 7, now), "twice");
+        assert!(!grants.take(id, &long, (5, 7), now), "a longer text");
+        assert!(!grants.take(id, &request(), (5, 7), now.plus(REDEEMABLE_FOR)), "too late");
+        assert!(grants.take(id, &request(), (5, 7), now));
+        assert!(!grants.take(id, &request(), (5, 7), now), "twice");
     }
 }

@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use seawall_core::id::Id;
+use seawall_core::limit::Dimensions;
 use seawall_core::reason::ReasonCode;
 use seawall_core::time::Timestamp;
-use seawall_store::records::{Allowed, DecisionRecord};
+use seawall_store::records::{Allows, DecisionRecord};
 
 use super::screen::Screened;
 use super::{App, reload};
@@ -26,7 +28,7 @@ struct Pending {
     decisions: Vec<DecisionRecord>,
     seen: HashMap<String, HashMap<Option<ReasonCode>, Seen>>,
     requests: Vec<(u64, Timestamp)>,
-    allows: Vec<Allowed>,
+    allows: Allows,
 }
 
 #[derive(Default)]
@@ -65,31 +67,24 @@ impl Recorder {
 
     /// Takes an allow that was charged without a send. All of them are kept, also of a flood: a restart
     /// forgives nobody.
-    pub fn note_allow(&self, allow: Allowed) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).allows.push(allow);
+    pub fn note_allow(&self, id: Id, subaccount: &str, segments: u8, dimensions: &Dimensions) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.allows.push(id, subaccount, segments, dimensions);
     }
 
     /// Decisions and allows; windows that count requests wait for their checkpoint.
-    fn take_decisions(&self) -> (Vec<DecisionRecord>, Vec<Allowed>) {
+    fn take_decisions(&self) -> (Vec<DecisionRecord>, Allows) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pending.seen.clear();
-        let next = pending.next().allows;
-        (std::mem::take(&mut pending.decisions), std::mem::replace(&mut pending.allows, next))
+        (std::mem::take(&mut pending.decisions), std::mem::take(&mut pending.allows))
     }
 
     fn take(&self) -> Pending {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = pending.next();
-        std::mem::replace(&mut *pending, next)
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Pending {
-    /// Empty, with room for as many allows: a list that grows step by step is copied at each.
-    fn next(&self) -> Self {
-        Pending { allows: Vec::with_capacity(self.allows.len()), ..Pending::default() }
-    }
-
     /// What was seen of a decision's kind. A subaccount's name is copied once in a flush, not for each.
     fn seen(&mut self, screened: &Screened) -> &mut Seen {
         let first = screened.decision.reasons.first().map(|reason| reason.code);
@@ -115,7 +110,7 @@ pub async fn settled(app: &App) {
     write(app, decisions, allows).await;
 }
 
-async fn write(app: &App, decisions: Vec<DecisionRecord>, allows: Vec<Allowed>) {
+async fn write(app: &App, decisions: Vec<DecisionRecord>, allows: Allows) {
     if !decisions.is_empty()
         && let Err(error) = app.store.ledger.record_decisions(decisions).await
     {

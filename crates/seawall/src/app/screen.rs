@@ -20,7 +20,7 @@ use seawall_core::recorded::Recorded;
 use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
-use seawall_store::records::{Allowed, DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
+use seawall_store::records::{DecisionBody, DecisionRecord, Json, KnownNumber, VerificationRecord};
 use serde::Serialize;
 use tokio::join;
 use tokio::time::Instant;
@@ -355,14 +355,10 @@ fn says_empty(fact: &&Fact<Vec<Exceeded>>) -> bool {
 }
 
 impl Screened {
-    /// The allow as it can be redeemed, and as it was charged.
-    pub fn allow(&self) -> Allowed {
-        Allowed {
-            id: self.id,
-            subaccount: self.request.subaccount.clone(),
-            segments: self.request.segments,
-            dimensions: self.dimensions.clone(),
-        }
+    /// Keeps what was charged for a send that is not ours, so that windows are refilled with it.
+    pub fn note_allow(&self, app: &App) {
+        let Request { subaccount, segments, .. } = &self.request;
+        app.recorder.note_allow(self.id, subaccount, *segments, &self.dimensions);
     }
 
     /// Whether it may be sent.
@@ -419,7 +415,7 @@ impl Screened {
         self.request.price = (spent > 0).then_some(spent);
         self.dimensions.cost = self.request.cost();
         if spent > 0 {
-            app.recorder.note_allow(self.allow());
+            self.note_allow(app);
         }
     }
 

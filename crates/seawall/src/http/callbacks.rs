@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
 use seawall_connect::{CallAsked, Callback, Connector, Echo, Echoed};
 use seawall_core::callflow::Step;
 use seawall_core::message::Channel;
@@ -24,7 +25,7 @@ use crate::app::{App, Refusal};
 use crate::jobs::egress::Rules;
 
 const BODY_AT_MOST: usize = 64 * 1024;
-/// When a provider may try again while the queue is full.
+/// When a provider may try again what was not taken in.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The routes.
@@ -60,7 +61,7 @@ async fn posted(
         let steps = next_steps(&app, &name, &asked).await?;
         return Ok(Json(connector.told(&asked, &steps)).into_response());
     }
-    Ok(take(&app, name, connector.as_ref(), &callback)?.into_response())
+    Ok(take(&app, &name, connector.as_ref(), &callback).await?.into_response())
 }
 
 /// What happens next in a call: what the app that had it made says. Without a word from it, or with one that makes no
@@ -106,7 +107,7 @@ async fn gotten(
     uri: Uri,
 ) -> Result<StatusCode, Problem> {
     let connector = provider(&app, &name, &token)?;
-    take(&app, name, connector.as_ref(), &callback(&uri, Vec::new(), String::new()))
+    take(&app, &name, connector.as_ref(), &callback(&uri, Vec::new(), String::new())).await
 }
 
 /// The provider whose token this is. A wrong name and a wrong token are not told apart.
@@ -135,9 +136,9 @@ fn callback(uri: &Uri, body: Vec<u8>, content_type: String) -> Callback {
     Callback { query: query.map(|query| query.0).unwrap_or_default(), body, content_type }
 }
 
-fn take(
+async fn take(
     app: &App,
-    name: String,
+    name: &str,
     connector: &dyn Connector,
     callback: &Callback,
 ) -> Result<StatusCode, Problem> {
@@ -146,20 +147,25 @@ fn take(
         tracing::warn!(provider = %name, %problem, "a callback was not understood");
         Problem::new(StatusCode::BAD_REQUEST, "callback-not-understood", problem)
     })?;
-    put(app, name, echoes)
+    put(app, name, echoes).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// All of them or none, so that a provider's retry repeats nothing.
-fn put(app: &App, name: String, echoes: Vec<Echo>) -> Result<StatusCode, Problem> {
-    if echoes.is_empty() {
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    let room = app.echoes.try_reserve_many(echoes.len()).map_err(|_| {
-        let detail = "Too many receipts wait to be read; send it again.";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "echoes-full", detail).retry_after(PAUSE)
-    })?;
+/// Has echoes taken in, and waits until what they change is kept: an answer before that would take them from the only
+/// one who has them.
+pub async fn put(app: &App, provider: &str, echoes: Vec<Echo>) -> Result<(), Problem> {
+    let again = |slug, detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, slug, detail).retry_after(PAUSE);
+    // All of them or none, so that a retry repeats nothing.
+    let room = app.echoes.try_reserve_many(echoes.len());
+    let room = room.map_err(|_| again("echoes-full", "Too many reports wait to be read; send it again."))?;
+    let mut all = Vec::with_capacity(echoes.len());
     for (place, echo) in room.zip(echoes) {
-        place.send(Echoed { provider: name.clone(), echo });
+        let (echoed, kept) = Echoed::new(provider, echo);
+        place.send(echoed);
+        all.push(kept);
     }
-    Ok(StatusCode::NO_CONTENT)
+    if join_all(all).await.into_iter().all(|kept| kept) {
+        return Ok(());
+    }
+    Err(again("echoes-not-kept", "What was reported could not be stored; send it again."))
 }

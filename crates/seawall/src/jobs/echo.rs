@@ -1,5 +1,6 @@
 //! Room 9: receipts and inbound messages change what is known.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use seawall_core::message::MessageState;
 use seawall_core::msisdn::Msisdn;
 use seawall_store::StoreError;
 use seawall_store::records::{Change, MessageFilter, Page};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::app::{App, consent, hooks, masking};
 
@@ -16,35 +19,86 @@ use crate::app::{App, consent, hooks, masking};
 const PATIENCE: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(10)];
 
-/// Takes echoes until told to stop.
+/// Inbound messages are taken side by side, those of one number in turn: who writes STOP and then START means START.
+const LANES: usize = 8;
+
+type Arrived = (String, Inbound, oneshot::Sender<()>);
+
+/// Takes echoes until told to stop. Whoever brought one is told when it is kept.
 pub async fn run(app: Arc<App>, mut echoes: mpsc::Receiver<Echoed>, mut shutdown: watch::Receiver<bool>) {
+    let (lanes, taken): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel(1)).unzip();
+    let mut under_way = JoinSet::new();
+    for arrived in taken {
+        under_way.spawn(take_in_turn(app.clone(), arrived, shutdown.clone()));
+    }
+    let hasher = BuildHasherDefault::<DefaultHasher>::new();
     loop {
         let echoed = tokio::select! {
             echoed = echoes.recv() => echoed,
-            _ = shutdown.changed() => return,
+            _ = shutdown.changed() => break,
         };
-        let Some(Echoed { provider, echo }) = echoed else { return };
+        let Some(Echoed { provider, echo, kept }) = echoed else { break };
         match echo {
             Echo::Receipt(receipt) => {
                 let app = app.clone();
-                tokio::spawn(async move { take_receipt(&app, &provider, receipt).await });
+                tokio::spawn(async move { take_receipt(&app, &provider, receipt, kept).await });
             }
             Echo::Inbound(inbound) => {
-                if let Err(error) = take_inbound(&app, &provider, &inbound).await {
-                    tracing::error!(%error, provider, "an inbound message could not be stored");
+                let lane = hasher.hash_one(inbound.from.reveal()) as usize % LANES;
+                if let Some(lane) = lanes.get(lane) {
+                    let _ = lane.send((provider, inbound, kept)).await;
+                }
+            }
+        }
+    }
+    // What a lane has begun it ends; what still waits stays with whoever sent it.
+    drop(lanes);
+    under_way.join_all().await;
+}
+
+async fn take_in_turn(
+    app: Arc<App>,
+    mut arrived: mpsc::Receiver<Arrived>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    while let Some((provider, inbound, kept)) = arrived.recv().await {
+        for pause in PATIENCE {
+            if !pause.is_zero() && timeout(pause, shutdown.changed()).await.is_ok() {
+                return;
+            }
+            match take_inbound(&app, &provider, &inbound).await {
+                Ok(()) => {
+                    // Whoever sent it may have hung up.
+                    let _ = kept.send(());
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(%error, provider, "an inbound message could not be stored; trying again");
                 }
             }
         }
     }
 }
 
-async fn take_receipt(app: &App, provider: &str, receipt: Receipt) {
+async fn take_receipt(app: &App, provider: &str, receipt: Receipt, kept: oneshot::Sender<()>) {
+    let mut kept = Some(kept);
     for pause in PATIENCE {
         tokio::time::sleep(pause).await;
-        match apply_receipt(app, provider, &receipt).await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, provider, "a receipt could not be stored; trying again"),
+        let known = match apply_receipt(app, provider, &receipt).await {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::error!(%error, provider, "a receipt could not be stored; trying again");
+                continue;
+            }
+        };
+        // Others may use the same account: a receipt of theirs is not asked for again, only looked up again.
+        if (known || !pause.is_zero())
+            && let Some(kept) = kept.take()
+        {
+            let _ = kept.send(());
+        }
+        if known {
+            return;
         }
     }
     tracing::warn!(provider, "a receipt names a message that is not known");

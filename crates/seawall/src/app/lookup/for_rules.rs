@@ -6,7 +6,6 @@ use seawall_core::limit::{Charge, Dimensions};
 use seawall_core::lookup::LineFacts;
 use seawall_core::request::{Operation, Request};
 use seawall_core::time::Timestamp;
-use seawall_store::records::Allowed;
 
 use super::ask::{dearest, providers};
 use super::known::Kept;
@@ -95,8 +94,7 @@ impl Reserve {
         self.request.price = Some(spent);
         if let Some(id) = app.ids.next(self.at).ok().filter(|_| spent > 0) {
             let dimensions = Dimensions::of(&self.request, app.store.vault.index(), &[]);
-            let subaccount = self.request.subaccount;
-            app.recorder.note_allow(Allowed { id, subaccount, segments: 1, dimensions });
+            app.recorder.note_allow(id, &self.request.subaccount, 1, &dimensions);
         }
     }
 }

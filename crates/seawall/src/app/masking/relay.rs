@@ -2,7 +2,7 @@
 
 use seawall_connect::Inbound;
 use seawall_core::consent::{Category, Intent, Manner, read};
-use seawall_core::id::IdKind;
+use seawall_core::id::{Id, IdKind};
 use seawall_core::masking::relay::hide;
 use seawall_core::masking::{FarEnd, Party};
 use seawall_core::msisdn::Msisdn;
@@ -53,9 +53,11 @@ async fn pass_on(app: &App, mask: MaskRecord, far: FarEnd, text: &str) -> Result
             .await;
     match sent {
         Ok(message) => {
-            let payload = payload(&mask, Some(far.from), json!({"messageId": message.show(IdKind::Message)}));
-            tell::native(app, &mask.subaccount.clone(), "message_relayed", payload).await?;
-            end::change(app, mask, |mask, _| mask.messages = mask.messages.saturating_add(1)).await.map(drop)
+            // It is on its way: what fails from here on must not have it sent once more.
+            if let Err(error) = relayed(app, mask, far.from, message).await {
+                tracing::error!(%error, "a relayed message was not counted");
+            }
+            Ok(())
         }
         Err(Refusal::Decided(screened)) => {
             let decision = Some(screened.id.show(IdKind::Decision));
@@ -64,6 +66,12 @@ async fn pass_on(app: &App, mask: MaskRecord, far: FarEnd, text: &str) -> Result
         Err(Refusal::Unavailable(error)) => Err(error),
         Err(_) => refused(app, &mask, Some(far.from), "refused", None).await,
     }
+}
+
+async fn relayed(app: &App, mask: MaskRecord, from: Party, message: Id) -> Result<(), StoreError> {
+    let payload = payload(&mask, Some(from), json!({"messageId": message.show(IdKind::Message)}));
+    tell::native(app, &mask.subaccount.clone(), "message_relayed", payload).await?;
+    end::change(app, mask, |mask, _| mask.messages = mask.messages.saturating_add(1)).await.map(drop)
 }
 
 async fn refused(

@@ -187,7 +187,7 @@ async fn connect(
         screened.undo(app).await;
         return Ok(again(app, &kept, announcements).await?);
     }
-    app.recorder.note_allow(screened.allow());
+    screened.note_allow(app);
     tell::call_changed(app, &kept).await?;
     Ok(through(&kept, end, record, announcements))
 }

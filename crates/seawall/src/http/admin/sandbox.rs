@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use seawall_connect::{Echo, Echoed, Inbound, Kind, Secret};
+use seawall_connect::{Echo, Inbound, Kind, Secret};
 use seawall_core::id::IdKind;
 use seawall_core::time::{Timestamp, span};
 use seawall_store::records::Page;
@@ -17,6 +17,7 @@ use super::page::{List, row, rows, size};
 use crate::app::App;
 use crate::app::collections::opt_outs::number;
 use crate::app::phone::{self, Received};
+use crate::http::callbacks;
 use crate::http::extract::{Json, Query};
 use crate::http::native::answers::Refused;
 use crate::http::problem::Problem;
@@ -133,7 +134,7 @@ pub async fn received(
     operation_id = "answerFromSandbox",
     tag = "sandbox",
     request_body = AnswerInput,
-    responses((status = 201, description = "It is on its way in.", body = AnswerInput)),
+    responses((status = 201, description = "It was taken in.", body = AnswerInput)),
     security(("admin_token" = []))
 )]
 pub async fn answered(
@@ -152,11 +153,7 @@ pub async fn answered(
         to: answer.to.clone(),
         text: Secret::new(answer.text.clone()),
     };
-    let echoed = Echoed { provider: sandbox_name(&app), echo: Echo::Inbound(inbound) };
-    app.echoes.try_send(echoed).map_err(|_| {
-        let detail = "Too many inbound messages wait; try again in a moment.";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(Duration::from_secs(1))
-    })?;
+    callbacks::put(&app, &sandbox_name(&app), vec![Echo::Inbound(inbound)]).await?;
     Ok((StatusCode::CREATED, axum::Json(answer)))
 }
 

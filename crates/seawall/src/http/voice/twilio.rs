@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use seawall_connect::{Echo, Echoed, Inbound, Secret};
+use seawall_connect::{Echo, Inbound, Secret};
 use seawall_core::masking::call::{CallResult, Progress};
 use seawall_store::masking::Recording;
 
@@ -16,9 +16,9 @@ use super::twilio_signature::is_right;
 use crate::app::App;
 use crate::app::masking::progress;
 use crate::app::masking::route::{Answer, Incoming, NotAnswered, route};
-use crate::http::extract;
 use crate::http::native::whole;
 use crate::http::problem::Problem;
+use crate::http::{callbacks, extract};
 
 const VIA: &str = "twilio";
 /// Fields of one form at most.
@@ -230,10 +230,7 @@ pub async fn text(State(app): State<Arc<App>>, request: Request) -> Result<Respo
     };
     let text = form.get("Body").unwrap_or_default();
     let inbound = Inbound { from: Secret::new(from), to: to.to_owned(), text: Secret::new(text) };
-    let full = |_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "echoes-full", "Too many texts wait; send it again.")
-    };
-    app.echoes.try_send(Echoed { provider: VIA.to_owned(), echo: Echo::Inbound(inbound) }).map_err(full)?;
+    callbacks::put(&app, VIA, vec![Echo::Inbound(inbound)]).await?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], respond("")).into_response())
 }
 

@@ -338,7 +338,7 @@ roles! {
     asks {
         record_decisions(decisions: Vec<DecisionRecord>) -> ();
         checkpoint(charged: Vec<(u64, Timestamp)>, forget_before: Timestamp) -> ();
-        record_allows(allows: Vec<Allowed>, forget_before: Timestamp) -> ();
+        record_allows(allows: Allows, forget_before: Timestamp) -> ();
         past_allows(since: Timestamp) -> Vec<Allowed>;
         verification(subaccount: Option<&str>, id: Id) -> Option<VerificationRecord>;
         known_number(to: Msisdn) -> Option<KnownNumber>;

@@ -125,6 +125,7 @@ fn people(cluster: &Arc<Cluster>, rng: &mut Rng) -> Busy {
                     0..45 => people::verify(cluster, key, which, busy).await,
                     45..80 => people::message(cluster, key, vec![which]).await,
                     80..92 => people::message(cluster, key, batch).await,
+                    92..96 => people::answer_stop(cluster, which).await,
                     _ => people::stop(cluster, which).await,
                 }
             });

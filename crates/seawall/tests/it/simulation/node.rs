@@ -43,7 +43,7 @@ pub struct Cluster {
     running: Mutex<Vec<Option<Running>>>,
     /// Nobody is ever asked to stop: a node that ends is killed.
     stop: watch::Sender<bool>,
-    echoes: Echoes,
+    pub echoes: Echoes,
     config: Config,
 }
 

@@ -8,6 +8,7 @@ use seawall::app::check_code::{Presented, check_code};
 use seawall::app::idempotency::{self, Found};
 use seawall::app::send_messages::{SendMessage, Sent, send_messages};
 use seawall::app::start_verification::{StartVerification, Started, start_verification};
+use seawall_connect::{Echo, Inbound, Secret};
 use seawall_core::code::{CodeShape, CodeType};
 use seawall_core::consent::OptOutScope;
 use seawall_core::id::{Id, IdKind};
@@ -16,11 +17,14 @@ use seawall_core::msisdn::{Msisdn, ParsedNumber};
 use seawall_core::request::{Client, Terms};
 use seawall_core::segments::{EncodingChoice, segment};
 use seawall_core::text::code::CodeLines;
+use seawall_store::Directory;
 use seawall_store::records::{Details, OptOut};
 use tokio::time::{sleep, timeout};
 
 use super::Busy;
 use super::node::{Cluster, OURS, Running, THEIRS, audit};
+use super::provider::hand_on;
+use super::world::finish;
 
 /// How long a caller waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -205,6 +209,21 @@ async fn type_code(cluster: &Cluster, verification: Id, message: Id, right: bool
 pub async fn message(cluster: Arc<Cluster>, key: String, which: Vec<u64>) {
     let to: Vec<ParsedNumber> = which.into_iter().map(number).collect();
     insist(&cluster, &key, &to, false).await;
+}
+
+/// Somebody answers STOP to a message, by way of a provider.
+pub async fn answer_stop(cluster: Arc<Cluster>, which: u64) {
+    let (world, msisdn) = (&cluster.world, number(which).msisdn);
+    let inbound =
+        Inbound { from: Secret::new(msisdn.to_e164()), to: "Seawall".to_owned(), text: Secret::new("STOP") };
+    if hand_on(world, &cluster.echoes, Echo::Inbound(inbound)).await {
+        let at = world.elapsed();
+        world.tell(|| format!("{which} answered STOP"));
+        let known = finish(world.store.opted_out(msisdn)).unwrap();
+        let kept = !known.is_empty();
+        world.oracle().require(kept, at, || format!("I8: the STOP of {which} was taken and is nowhere"));
+        world.oracle().opted_out.entry(msisdn.as_u64()).or_insert(at);
+    }
 }
 
 /// Somebody wants no more messages.

@@ -1,5 +1,6 @@
 //! A provider that answers late, twice, wrongly or never, and remembers what reached it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,19 +11,39 @@ use seawall_core::id::{Id, IdKind};
 use seawall_core::message::MessageState;
 use seawall_store::Ledger;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::link::Link;
 use super::node::document;
-use super::world::{Bug, finish};
+use super::world::{Bug, World, finish};
 
-/// By node, where receipts go.
-pub type Echoes = Vec<(usize, mpsc::Sender<Echoed>)>;
+/// By node, where receipts and inbound messages go.
+pub type Echoes = Arc<Mutex<Vec<(usize, mpsc::Sender<Echoed>)>>>;
+
+/// How often a provider tries to hand something on.
+const TRIES: u32 = 30;
+
+/// Hands an echo to any node that runs, until one says that it is kept.
+pub async fn hand_on(world: &World, echoes: &Echoes, echo: Echo) -> bool {
+    for _ in 0..TRIES {
+        let all = echoes.lock().unwrap().clone();
+        let up: Vec<_> = all.iter().filter(|(node, _)| world.nodes()[*node].up).collect();
+        if let Some((_, to)) = world.draw(|rng| rng.pick(&up).copied().cloned()) {
+            let (echoed, kept) = Echoed::new("sandbox", echo.clone());
+            if to.try_send(echoed).is_ok() && timeout(Duration::from_secs(5), kept).await == Ok(true) {
+                return true;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    false
+}
 
 /// The provider as one node reaches it.
 pub struct Provider {
     pub link: Link,
     /// Where receipts go: any node may get them.
-    pub echoes: std::sync::Arc<std::sync::Mutex<Echoes>>,
+    pub echoes: Echoes,
 }
 
 impl Provider {
@@ -50,12 +71,7 @@ impl Provider {
                     code: None,
                     at: None,
                 };
-                let all = echoes.lock().unwrap().clone();
-                let up: Vec<_> = all.iter().filter(|(node, _)| world.nodes()[*node].up).collect();
-                if let Some((_, to)) = world.draw(|rng| rng.pick(&up).copied().cloned()) {
-                    let _ =
-                        to.try_send(Echoed { provider: "sandbox".to_owned(), echo: Echo::Receipt(receipt) });
-                }
+                hand_on(&world, &echoes, Echo::Receipt(receipt)).await;
             }
         });
     }
