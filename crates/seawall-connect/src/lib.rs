@@ -173,7 +173,6 @@ pub struct Echoed {
 impl Echoed {
     /// An echo to queue, and what tells whether it is kept. A provider is answered after that, not before: until then
     /// it is the only one who has it.
-    #[must_use]
     pub fn new(provider: &str, echo: Echo) -> (Self, impl Future<Output = bool> + Send + use<>) {
         let (kept, told) = oneshot::channel();
         (Echoed { provider: provider.to_owned(), echo, kept }, told.map(|told| told.is_ok()))

@@ -132,9 +132,11 @@ impl Charged {
         weight: u32,
         now: Timestamp,
     ) -> Self {
+        // All are looked up before any is judged: keys are far apart in memory, and waits for it overlap then.
+        let held: Vec<Option<&Times>> = charges.iter().map(|charge| held(charge.key)).collect();
         let mut charged = Charged::default();
-        for charge in charges {
-            let (times, amount) = (held(charge.key), charge.taken(weight));
+        for (charge, times) in charges.iter().zip(held) {
+            let amount = charge.taken(weight);
             let full = charge.rule.admits(times, amount, now).err();
             charged.tell(charge, amount, full, || charge.rule.held(times, now), now);
         }

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hashbrown::HashMap;
 use seawall_core::id::Id;
 use seawall_core::limit::Dimensions;
 use seawall_core::request::Request;
@@ -35,44 +34,39 @@ struct Grant {
     segments: u8,
 }
 
-/// Grants by decision.
+/// Grants in the order of their decisions' ids, which is nearly that in which they are given.
 #[derive(Default)]
-pub struct Grants(Mutex<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    by_id: HashMap<Id, Grant>,
-    order: VecDeque<Id>,
-}
+pub struct Grants(Mutex<VecDeque<(Id, Option<Grant>)>>);
 
 impl Grants {
     /// Keeps an allow.
     pub fn give(&self, id: Id, segments: u8, dimensions: &Dimensions, now: Timestamp) {
         let Dimensions { op: operation, sub, to, .. } = *dimensions;
-        let grant = Grant { operation, sub, to, segments };
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(oldest) = kept.order.front().copied() {
-            if kept.order.len() < MOST && oldest.at().plus(REDEEMABLE_FOR) > now {
+        while let Some((oldest, _)) = kept.front() {
+            if kept.len() < MOST && oldest.at().plus(REDEEMABLE_FOR) > now {
                 break;
             }
-            kept.order.pop_front();
-            kept.by_id.remove(&oldest);
+            kept.pop_front();
         }
-        if kept.by_id.insert(id, grant).is_none() {
-            kept.order.push_back(id);
-        }
+        let after = kept.iter().rev().take_while(|(other, _)| *other > id).count();
+        let at = kept.len() - after;
+        kept.insert(at, (id, Some(Grant { operation, sub, to, segments })));
     }
 
-    /// Takes the allow that fits this request; nobody else gets it.
-    fn take(&self, id: Id, request: &Request, (sub, to): (u64, u64), now: Timestamp) -> bool {
+    /// Takes the allow that fits this request; nobody else gets it. `whom`: the subaccount and the number, as keyed
+    /// hashes.
+    fn take(&self, id: Id, request: &Request, whom: (u64, u64), now: Timestamp) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(grant) = kept.by_id.get(&id) else { return false };
-        let fits = id.at().plus(REDEEMABLE_FOR) > now
-            && grant.operation == request.operation.as_u8()
-            && grant.sub == sub
-            && grant.to == to
-            && request.segments <= grant.segments;
-        fits && kept.by_id.remove(&id).is_some()
+        let Ok(at) = kept.binary_search_by_key(&id, |(other, _)| *other) else { return false };
+        let Some((_, place)) = kept.get_mut(at) else { return false };
+        let fits = place.as_ref().is_some_and(|grant| {
+            id.at().plus(REDEEMABLE_FOR) > now
+                && grant.operation == request.operation.as_u8()
+                && (grant.sub, grant.to) == whom
+                && request.segments <= grant.segments
+        });
+        fits && place.take().is_some()
     }
 }
 

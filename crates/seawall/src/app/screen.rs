@@ -90,74 +90,75 @@ pub struct NamedRoom {
 /// Screens one request. Charges its limits if, and only if, it may send.
 ///
 /// Boxed: what it holds is large, and a future is copied into each one that waits for it.
-pub fn screen(app: &App, request: Request, now: Timestamp) -> BoxFuture<'_, Result<Box<Screened>>> {
-    Box::pin(screened(app, request, now))
-}
-
-async fn screened(app: &App, mut request: Request, now: Timestamp) -> Result<Box<Screened>> {
-    let begun = Instant::now();
-    let id = app.ids.next(now)?;
-    // Windows are refilled by the time in the id, so that is when they are charged.
-    let now = id.at();
-    let snapshot = app.snapshot.load_full();
-    snapshot.place(&mut request);
-    let policy = &snapshot.policy;
-    let index = app.store.vault.index();
-    let dimensions = Dimensions::of(&request, index, &snapshot.range_digits);
-    let needs = needs(policy, &request);
-    let (mut facts, open) = gather(app, needs, &request, now).await;
-    if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
-        facts.address = fact(app.store.counters.address(ip, now).await);
-    }
-    let keys = app.velocities.keys(index, dimensions.to, &request, &facts);
-    let before = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now));
-    if needs.line {
-        facts.line = Some(super::lookup::for_rules(app, &request, now).await);
-    }
-    facts.velocities = before.filter(|_| needs.velocities).map_or(Fact::NotAsked, Fact::Known);
-    // Nothing goes to a test number, so nothing is learned from it.
-    let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();
-    let asked = learns.then(|| asked(&request, &facts, now));
-    if let Some(asked) = &asked {
-        facts.evidence = Fact::Known(app.detection.assess(asked));
-        facts.opinions = app.models.judge(&request, &facts, &policy.detection, now);
-        facts.lot = lot(app, policy, &dimensions, asked, now);
-    }
-    let answers = ask(policy, &request, &facts, now);
-    let mut decision = conclude(policy, &request, &facts, &answers, now);
-    let (mut made, mut room) = (Made::default(), None);
-    if needs.limits {
-        let sends = decision.send.is_some() && !request.dry_run;
-        let all = charges(policy, &request, &facts, &dimensions, index, now);
-        let at;
-        let (charging, filling) = (Instant::now(), app.store.counters.filling());
-        (facts.limits, room, at) = within_limits(app, policy, &all, sends, now).await;
-        // Limits that all have room say nothing, so the decision stands.
-        if !facts.limits.known().is_some_and(Vec::is_empty) {
-            decision = conclude(policy, &request, &facts, &answers, now);
+/// A block and not a function of its own: that would hold the request twice.
+pub fn screen(app: &App, mut request: Request, now: Timestamp) -> BoxFuture<'_, Result<Box<Screened>>> {
+    Box::pin(async move {
+        let begun = Instant::now();
+        let id = app.ids.next(now)?;
+        // Windows are refilled by the time in the id, so that is when they are charged.
+        let now = id.at();
+        let snapshot = app.snapshot.load_full();
+        snapshot.place(&mut request);
+        let policy = &snapshot.policy;
+        let index = app.store.vault.index();
+        let dimensions = Dimensions::of(&request, index, &snapshot.range_digits);
+        let needs = needs(policy, &request);
+        let mut facts = Facts::default();
+        let open = gather(app, needs, &request, now, &mut facts).await;
+        if let Some(ip) = dimensions.ip.filter(|_| needs.address) {
+            facts.address = fact(app.store.counters.address(ip, now).await);
         }
-        if sends && decision.send.is_some() {
-            note_number(app, &request, &dimensions, now).await;
-            made = Made::of(policy, all, at.unwrap_or(now));
-            // Windows that go by the caller's time are this node's own: they are not lost.
-            (made.within, made.counted) = (begun.elapsed(), at.map(|_| (charging, filling)));
+        let keys = app.velocities.keys(index, dimensions.to, &request, &facts);
+        let before = keys.as_ref().and_then(|keys| app.velocities.look(keys, &request, now));
+        if needs.line {
+            // Boxed: it is large, and few ask for it.
+            facts.line = Some(Box::pin(super::lookup::for_rules(app, &request, now)).await);
         }
-    }
-    if let Some(redeemed) = request.terms.redeems {
-        // Its place in the evidence goes over to the message.
-        app.detection.unsent(redeemed, now);
-    }
-    if let Some(asked) = asked.filter(|_| !request.dry_run) {
-        let seen = seen(&snapshot, &request, &facts, &decision);
-        app.detection.observe_request(event(id, asked, &facts, &decision), seen);
-    }
-    if let Some(keys) = &keys {
-        app.velocities.decided(keys, &request, &decision, now);
-    }
-    count(app, &snapshot, &request, &facts, &decision, now);
-    app.metrics.decided(&decision, begun.elapsed());
-    // Boxed: it is large, and passed along by every use case.
-    Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, made }))
+        facts.velocities = before.filter(|_| needs.velocities).map_or(Fact::NotAsked, Fact::Known);
+        // Nothing goes to a test number, so nothing is learned from it.
+        let learns = needs.evidence && snapshot.test_code(request.to, now).is_none();
+        let asked = learns.then(|| asked(&request, &facts, now));
+        if let Some(asked) = &asked {
+            facts.evidence = Fact::Known(app.detection.assess(asked));
+            facts.opinions = app.models.judge(&request, &facts, &policy.detection, now);
+            facts.lot = lot(app, policy, &dimensions, asked, now);
+        }
+        let answers = ask(policy, &request, &facts, now);
+        let mut decision = conclude(policy, &request, &facts, &answers, now);
+        let (mut made, mut room) = (Made::default(), None);
+        if needs.limits {
+            let sends = decision.send.is_some() && !request.dry_run;
+            let all = charges(policy, &request, &facts, &dimensions, index, now);
+            let at;
+            let (charging, filling) = (Instant::now(), app.store.counters.filling());
+            (facts.limits, room, at) = within_limits(app, policy, &all, sends, now).await;
+            // Limits that all have room say nothing, so the decision stands.
+            if !facts.limits.known().is_some_and(Vec::is_empty) {
+                decision = conclude(policy, &request, &facts, &answers, now);
+            }
+            if sends && decision.send.is_some() {
+                note_number(app, &request, &dimensions, now).await;
+                made = Made::of(policy, all, at.unwrap_or(now));
+                // Windows that go by the caller's time are this node's own: they are not lost.
+                (made.within, made.counted) = (begun.elapsed(), at.map(|_| (charging, filling)));
+            }
+        }
+        if let Some(redeemed) = request.terms.redeems {
+            // Its place in the evidence goes over to the message.
+            app.detection.unsent(redeemed, now);
+        }
+        if let Some(asked) = asked.filter(|_| !request.dry_run) {
+            let seen = seen(&snapshot, &request, &facts, &decision);
+            app.detection.observe_request(event(id, asked, &facts, &decision), seen);
+        }
+        if let Some(keys) = &keys {
+            app.velocities.decided(keys, &request, &decision, now);
+        }
+        count(app, &snapshot, &request, &facts, &decision, now);
+        app.metrics.decided(&decision, begun.elapsed());
+        // Boxed: it is large, and passed along by every use case.
+        Ok(Box::new(Screened { id, request, facts, decision, at: now, dimensions, open, room, made }))
+    })
 }
 
 /// Charges the limits; gives those without room, how much room the tightest has left, and when that was where the
@@ -204,18 +205,18 @@ async fn gather(
     needs: Needs,
     request: &Request,
     now: Timestamp,
-) -> (Facts, Option<VerificationRecord>) {
-    let mut facts = Facts::default();
-    app.intel.gather(request, &mut facts);
+    facts: &mut Facts,
+) -> Option<VerificationRecord> {
+    app.intel.gather(request, facts);
     facts.enumeration = super::lookup::held(app, request, now);
     let (to, sub) = (request.to, &*request.subaccount);
     let (directory, ledger) = (&app.store.directory, &app.store.ledger);
     // At once: a store on another machine is waited for once, not four times.
     let (opt_out, opted_in, pending, known) = join!(
-        when(needs.opt_out, directory.opted_out(to)),
-        when(needs.opted_in, super::consent::opt_in::has(app, to, sub, request.category)),
-        when(needs.open_verification, ledger.open_verification(sub, to, now)),
-        when(needs.history, ledger.known_number(to)),
+        when(needs.opt_out, || directory.opted_out(to)),
+        when(needs.opted_in, || super::consent::opt_in::has(app, to, sub, request.category)),
+        when(needs.open_verification, || ledger.open_verification(sub, to, now)),
+        when(needs.history, || ledger.known_number(to)),
     );
     let sender = request.message.source.as_deref();
     facts.opt_out = opt_out.map(|scopes| covering(scopes, sub, request.category, sender, now));
@@ -228,9 +229,9 @@ async fn gather(
     });
     facts.history = known.map(|known| history(app, request, known, now));
     if needs.lists {
-        facts.lists = Fact::Known(app.lists.hits(app.store.vault.index(), request, &facts, now));
+        facts.lists = Fact::Known(app.lists.hits(app.store.vault.index(), request, facts, now));
     }
-    (facts, open)
+    open
 }
 
 /// The request as detection sees it.
@@ -283,8 +284,8 @@ fn history(app: &App, request: &Request, known: Option<KnownNumber>, now: Timest
 }
 
 /// Asks a store, where it matters.
-async fn when<T>(asked: bool, answer: impl Future<Output = Result<T>>) -> Fact<T> {
-    if asked { fact(answer.await) } else { Fact::NotAsked }
+async fn when<T, F: Future<Output = Result<T>>>(asked: bool, answer: impl FnOnce() -> F) -> Fact<T> {
+    if asked { fact(answer().await) } else { Fact::NotAsked }
 }
 
 fn fact<T>(answer: Result<T>) -> Fact<T> {
