@@ -93,6 +93,10 @@ fn usable(key: &ApiKey, hash: &[u8; 32], now: Timestamp) -> bool {
     alive && in_time
 }
 
+/// Who asks faster than the API rates allow is told so this late. Most callers wait for an answer before they ask again, so
+/// a flood slows itself down, and the others' requests do not stand in line behind its refusals.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -153,7 +157,10 @@ async fn charge_rates(
     ];
     let full = app.store.counters.charge(&charges, 1, now).await.map_err(Stranger::Unavailable)?;
     match full.exceeded.iter().map(|f| f.retry_at).max() {
-        Some(retry_at) => Err(Stranger::Rate { retry_at }),
+        Some(retry_at) => {
+            tokio::time::sleep(LATE).await;
+            Err(Stranger::Rate { retry_at })
+        }
         None => Ok(()),
     }
 }

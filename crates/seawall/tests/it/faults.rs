@@ -93,7 +93,24 @@ async fn between_the_gateway_and_postgres() {
     let slow = Fault::Delay(Duration::from_millis(20));
     let all = [slow, Fault::Throttle(200_000), Fault::Stall, Fault::Cut, Fault::HalfOpen, Fault::Corrupt];
     survives(&gateway, &proxy, &all).await;
+    a_stop_is_acknowledged_when_it_is_kept(&gateway, &proxy).await;
     gateway.running.stop().await;
+}
+
+/// Whoever brings a STOP while the store is gone is asked to bring it again, and it holds then.
+async fn a_stop_is_acknowledged_when_it_is_kept(gateway: &Gateway, proxy: &Proxy) {
+    let to = number();
+    let stop = json!({"from": to, "to": "Acme", "text": "STOP"});
+    proxy.set(Fault::Cut);
+    let refused = gateway.admin("POST", "/admin/v1/sandbox/messages", Some(stop.clone())).await.expect(503);
+    assert_eq!(refused["code"], "echoes-not-kept");
+    proxy.set(Fault::None);
+    resumes(gateway, Fault::Cut).await;
+    let (status, ..) = send(gateway, &to).await;
+    assert_eq!(status, 201, "what was not acknowledged is not in force");
+    gateway.admin("POST", "/admin/v1/sandbox/messages", Some(stop)).await.expect(201);
+    let (status, body, _) = send(gateway, &to).await;
+    assert_eq!((status, &body["reasons"][0]["code"]), (403, &json!("opted-out")), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

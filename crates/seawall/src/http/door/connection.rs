@@ -64,6 +64,8 @@ async fn http1(connection: Connection, stream: impl AsyncRead + AsyncWrite + Unp
         .header_read_timeout(None)
         .max_header_size(MAX_HEAD)
         .max_buf_size(2 * MAX_HEAD)
+        // Head and body in one piece: answers are small, and two are gathered anew by each write.
+        .writev(false)
         .serve_connection(io, service(&connection, pulse.clone()));
     drive(connection, pulse, served, |served| served.graceful_shutdown()).await;
 }
