@@ -14,7 +14,7 @@ use seawall_store::postgres::{PostgresStore, Sharing};
 use seawall_store::redis::{self, RedisCounters};
 use seawall_store::sqlite;
 use seawall_store::vault::{KEY_FILE, Vault};
-use seawall_store::{Store, StoreError};
+use seawall_store::{Changes, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -215,6 +215,7 @@ async fn start_with(
 pub struct Inside {
     arrivals: Arrivals,
     echoed: mpsc::Receiver<Echoed>,
+    changes: watch::Receiver<Changes>,
 }
 
 impl Inside {
@@ -227,7 +228,7 @@ impl Inside {
             tokio::spawn(jobs::hooks::run(app(), stopped())),
             tokio::spawn(jobs::intel::run(app(), stopped())),
             tokio::spawn(jobs::counters::run(app(), stopped())),
-            tokio::spawn(jobs::follow::run(app(), stopped())),
+            tokio::spawn(jobs::follow::run(app(), self.changes, stopped())),
             tokio::spawn(jobs::evidence::run(app(), stopped())),
             tokio::spawn(jobs::contacts::run(app(), stopped())),
             tokio::spawn(jobs::cleanings::run(app(), stopped())),
@@ -246,6 +247,7 @@ pub async fn assemble(
     newest: i64,
 ) -> Result<(Arc<App>, Inside), String> {
     let detection = detection::restore(&store, config.data_dir()).await.map_err(|e| e.to_string())?;
+    let changes = store.directory.changes();
     let (echoes, echoed) = mpsc::channel(ECHOES);
     let (outbox, arrivals) = Outbox::new();
     let app = Arc::new(App {
@@ -289,7 +291,7 @@ pub async fn assemble(
     reload::refill(&app).await.map_err(|e| e.to_string())?;
     crate::app::grants::restore(&app).await.map_err(|e| e.to_string())?;
     alarms::load(&app).await.map_err(|e| e.to_string())?;
-    Ok((app, Inside { arrivals, echoed }))
+    Ok((app, Inside { arrivals, echoed, changes }))
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {

@@ -76,6 +76,8 @@ fn close(connectors: Vec<Arc<dyn Connector>>) {
 }
 
 async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
+    // Before anything else: what another node changes while the rest is read must not pass for read.
+    let version = app.store.directory.version().await?;
     let subaccounts: Vec<Subaccount> = read(app, collection::SUBACCOUNTS).await?;
     let subaccounts: HashMap<String, Arc<Subaccount>> =
         subaccounts.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect();
@@ -83,7 +85,6 @@ async fn build(app: &App, old: &Snapshot) -> Result<Snapshot, StoreError> {
     let limits: Vec<Limit> = read(app, collection::LIMITS).await?;
     let limits =
         limits.into_iter().map(|limit| refill::named_by_shape(limit, app.store.vault.index())).collect();
-    let version = app.store.directory.version().await?;
     let mut policy =
         Snapshot::policy(version, limits, &settings, app.config.verification.clone(), &subaccounts);
     let plans: Vec<Plan> = read(app, collection::PLANS).await?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use seawall_store::Changes;
 use tokio::sync::watch;
 
 use crate::app::{App, lists, reload};
@@ -11,10 +12,12 @@ use crate::app::{App, lists, reload};
 /// Pause after something that did not come into force.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows until told to stop. Ends at once where no other process can change anything.
-pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
-    let mut changes = app.store.directory.changes();
+/// Follows until told to stop. Ends at once where no other process can change anything. `changes` has seen what there was
+/// before the first snapshot and the first lists were read.
+pub async fn run(app: Arc<App>, mut changes: watch::Receiver<Changes>, mut shutdown: watch::Receiver<bool>) {
     let mut entries = changes.borrow().entries;
+    // What has changed since is found at once, not with the next change.
+    changes.mark_changed();
     loop {
         tokio::select! {
             _ = shutdown.changed() => return,

@@ -80,8 +80,15 @@ impl Shared {
 
     /// One more node.
     pub async fn join(&self, other: &Gateway) -> Gateway {
+        self.join_at(&self.database, other).await
+    }
+
+    /// One more node, which reaches the database by another URL.
+    pub async fn join_at(&self, database: &str, other: &Gateway) -> Gateway {
         let dir = self.data_dir();
-        let running = self.start(dir.path()).await;
+        let [_, counters, clock] = self.settings();
+        let settings = [("SEAWALL_STORE__URL", database), counters, clock];
+        let running = start(config(dir.path(), &settings)).await.unwrap();
         let base = format!("http://{}", running.addr);
         Gateway { running, first: other.first.clone(), base, http: client(), dir }
     }

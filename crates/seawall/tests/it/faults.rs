@@ -80,13 +80,7 @@ async fn between_the_gateway_and_postgres() {
     let Some(server) = server().await.unwrap() else {
         return eprintln!("SKIPPED: PostgreSQL (set SEAWALL_TEST_POSTGRES to the directory of its programs)");
     };
-    let url = server.database().await.unwrap();
-    let (before, rest) = url.split_once("host=").unwrap();
-    let (dir, rest) = rest.split_once('&').unwrap();
-    let sockets = tempfile::tempdir().unwrap();
-    let own = sockets.path().join(".s.PGSQL.5432");
-    let proxy = Proxy::unix(&own, Path::new(dir).join(".s.PGSQL.5432")).await;
-    let url = format!("{before}host={}&{rest}", sockets.path().display());
+    let (proxy, url, _sockets) = Proxy::postgres(&server.database().await.unwrap()).await;
     let gateway = Gateway::with(&[("SEAWALL_STORE__URL", &url)]).await;
     let off = json!({"detection": {"mode": "off"}});
     gateway.admin("PATCH", "/admin/v1/settings", Some(off)).await.expect(200);
@@ -110,7 +104,7 @@ async fn a_stop_is_acknowledged_when_it_is_kept(gateway: &Gateway, proxy: &Proxy
     assert_eq!(status, 201, "what was not acknowledged is not in force");
     gateway.admin("POST", "/admin/v1/sandbox/messages", Some(stop)).await.expect(201);
     let (status, body, _) = send(gateway, &to).await;
-    assert_eq!((status, &body["reasons"][0]["code"]), (403, &json!("opted-out")), "{body}");
+    assert_eq!((status, &body["reasons"][0]["code"]), (403, &json!("opt-out")), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

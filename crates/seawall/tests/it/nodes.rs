@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cluster::{Shared, eventually};
 use crate::common::{Answer, Gateway};
+use crate::proxy::{Fault, Proxy};
 
 /// Asks for a code to one of a block of numbers, from an address of its own.
 async fn pump(gateway: &Gateway, n: usize) -> Answer {
@@ -14,6 +15,33 @@ async fn pump(gateway: &Gateway, n: usize) -> Answer {
     let ip = format!("84.54.{}.{}", n % 200, 1 + n % 250);
     let ask = json!({"to": to, "client": {"ip": ip, "user_agent": format!("agent {n}")}});
     gateway.api("POST", "/v1/verifications", Some(ask)).await
+}
+
+/// A change that comes while a node reads the one before is not lost on it: it reads slowly here, and the second change
+/// comes at ever later moments of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_changes_follow_one_another_the_last_is_in_force() {
+    let Some(shared) = Shared::new().await else { return };
+    let node = &shared.nodes(1).await[0];
+    let limit =
+        json!({"name": "few", "per": "msisdn", "applies_to": ["sms.send"], "quota": 1, "window": "2h"});
+    let made = node.admin("POST", "/admin/v1/limits", Some(limit)).await.expect(201);
+    let path = format!("/admin/v1/limits/{}", made["id"].as_str().unwrap());
+    let (proxy, url, _sockets) = Proxy::postgres(&shared.database).await;
+    let slow = shared.join_at(&url, node).await;
+    proxy.set(Fault::Delay(Duration::from_millis(10)));
+    for round in 0..20 {
+        let set =
+            async |quota: u32| node.admin("PATCH", &path, Some(json!({"quota": quota}))).await.expect(200);
+        set(1_000 + round).await;
+        tokio::time::sleep(Duration::from_millis(u64::from(round) * 8)).await;
+        set(2_000 + round).await;
+        let is_so = || {
+            let limits = &slow.running.app.snapshot.load().policy.limits;
+            limits.iter().any(|limit| limit.name == "few" && limit.quota == 2_000 + round)
+        };
+        eventually("the last change is in force", async || is_so()).await;
+    }
 }
 
 /// Waits until all nodes have folded all that all of them wrote, and looks at them then.

@@ -71,6 +71,18 @@ impl Proxy {
         Proxy { fault, addr: Some(addr) }
     }
 
+    /// In front of the PostgreSQL of a URL that names the directory of its socket; gives the URL through it, and the directory
+    /// of its own socket.
+    pub async fn postgres(url: &str) -> (Self, String, tempfile::TempDir) {
+        let (before, rest) = url.split_once("host=").unwrap();
+        let (dir, rest) = rest.split_once('&').unwrap();
+        let sockets = tempfile::tempdir().unwrap();
+        let name = ".s.PGSQL.5432";
+        let proxy = Self::unix(&sockets.path().join(name), Path::new(dir).join(name)).await;
+        let url = format!("{before}host={}&{rest}", sockets.path().display());
+        (proxy, url, sockets)
+    }
+
     /// In front of a socket in the file system, at another place there.
     pub async fn unix(at: &Path, target: PathBuf) -> Self {
         let listener = UnixListener::bind(at).unwrap();
