@@ -314,6 +314,9 @@ pub trait Ledger: keys::DataKeys + Send + Sync {
     /// How many accepted messages are in each state, for one subaccount or all.
     async fn census(&self, subaccount: Option<&str>) -> Result<Census>;
 
+    /// How many messages are queued. It looks at no others: it is asked each second.
+    async fn queued(&self) -> Result<u64>;
+
     /// One bounded step of erasing a number, going on where `erasing` stands.
     async fn erase_step(&self, number: Msisdn, erasing: Erasing) -> Result<Erasing>;
 

@@ -34,6 +34,7 @@ mod opt_outs;
 mod orders;
 mod prepared;
 mod prune;
+mod read_from;
 mod scan;
 mod schema;
 mod setup;

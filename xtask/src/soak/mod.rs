@@ -1,4 +1,4 @@
-//! `cargo xtask soak [--seconds 120] [--seed N] [--binary FILE]`: a gateway under load for long, with what an operator would watch: memory
+//! `cargo xtask soak [PART…] [--seconds 120] [--seed N] [--binary FILE]`: a gateway under load for long, with what an operator would watch: memory
 //! and file descriptors over time and over restarts, goodput under ten times the load it can take, what the others feel
 //! while one subaccount is attacked, and what becomes of everything while PostgreSQL and Redis fail. `--binary FILE`
 //! takes a gateway that is built already.
@@ -30,8 +30,13 @@ const ROOM: u64 = 256 << 20;
 const RECOVERED: Duration = Duration::from_secs(5);
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What can be asked for alone.
+const PARTS: [&str; 6] = ["neighbours", "overload", "long", "postgres", "redis", "clocks"];
+
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
+    /// Parts that are asked for; none: all.
+    parts: Vec<String>,
     seconds: u64,
     seed: u64,
     /// A gateway that is built already.
@@ -40,9 +45,13 @@ struct Options {
 
 impl Options {
     fn read(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Options { seconds: 120, seed: 1, binary: None };
+        let mut options = Options { parts: Vec::new(), seconds: 120, seed: 1, binary: None };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
+            if PARTS.contains(&word.as_str()) {
+                options.parts.push(word.clone());
+                continue;
+            }
             if word == "--binary" {
                 options.binary = Some(words.next().ok_or("--binary needs a path")?.into());
                 continue;
@@ -52,10 +61,17 @@ impl Options {
             match word.as_str() {
                 "--seconds" => options.seconds = value,
                 "--seed" => options.seed = value,
-                _ => return Err(format!("unknown option {word}: --seconds, --seed, --binary")),
+                _ => {
+                    let parts = PARTS.join(", ");
+                    return Err(format!("unknown option {word}: --seconds, --seed, --binary; {parts}"));
+                }
             }
         }
         Ok(options)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.is_empty() || self.parts.iter().any(|wanted| wanted == part)
     }
 
     fn part(&self, percent: u64) -> Duration {
@@ -73,18 +89,38 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut table = Table::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
-        let mut gateway = Gateway::start(&binary, None).await?;
-        gateway.admin("PATCH", "settings", Some(json!({"detection": {"mode": "off"}}))).await?;
-        neighbours(&gateway, &options, &mut table).await?;
-        overload(&binary, &options, &mut table).await?;
-        gateway.lift_rates().await?;
-        long(&mut gateway, &options, &mut table).await?;
-        drop(gateway);
-        stores::postgres(&binary, options.seed, &mut table).await?;
-        stores::redis(&binary, options.seed, &mut table).await
+        if options.wants("neighbours") || options.wants("long") {
+            under_load(&binary, &options, &mut table).await?;
+        }
+        if options.wants("overload") {
+            overload(&binary, &options, &mut table).await?;
+        }
+        if options.wants("postgres") {
+            stores::postgres(&binary, options.seed, &mut table).await?;
+        }
+        if options.wants("redis") {
+            stores::redis(&binary, options.seed, &mut table).await?;
+        }
+        Ok::<_, String>(())
     })?;
-    clocks(&options, &mut table);
+    if options.wants("clocks") {
+        clocks(&options, &mut table);
+    }
     table.finish()
+}
+
+/// One gateway that is attacked, and then has much to do for long.
+async fn under_load(binary: &Path, options: &Options, table: &mut Table) -> Result<(), String> {
+    let mut gateway = Gateway::start(binary, None).await?;
+    gateway.admin("PATCH", "settings", Some(json!({"detection": {"mode": "off"}}))).await?;
+    if options.wants("neighbours") {
+        neighbours(&gateway, options, table).await?;
+    }
+    gateway.lift_rates().await?;
+    if options.wants("long") {
+        long(&mut gateway, options, table).await?;
+    }
+    Ok(())
 }
 
 /// Somebody sets clocks, in simulated time: see the test.
@@ -243,9 +279,12 @@ mod tests {
     fn options_are_read() {
         let read =
             |text: &str| Options::read(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(read("").unwrap(), Options { seconds: 120, seed: 1, binary: None });
-        let long = read("--seconds 600 --seed 2").unwrap();
+        let all = Options { parts: Vec::new(), seconds: 120, seed: 1, binary: None };
+        assert!(all.wants("redis"));
+        assert_eq!(read("").unwrap(), all);
+        let long = read("long --seconds 600 --seed 2").unwrap();
         assert_eq!(long.part(10), Duration::from_secs(60));
+        assert!(long.wants("long") && !long.wants("redis"));
         assert!(read("--second 3").is_err() && read("--seconds 0").is_err());
     }
 }

@@ -174,6 +174,7 @@ pub(super) async fn the_newest_row_and_the_census_are_right(ledger: &Arc<dyn Led
     ledger.settle(vec![change(n.id, MessageState::Canceled, 3)]).await?;
     let census = ledger.census(None).await?;
     assert_eq!((census.get("queued"), census.get("canceled"), census.len()), (Some(&1), Some(&1), 10));
+    assert_eq!(ledger.queued().await?, 1);
     assert_eq!(ledger.census(Some("other")).await?.values().sum::<u64>(), 1);
     assert_eq!(ledger.census(Some("none")).await?.values().sum::<u64>(), 0);
     Ok(())

@@ -185,6 +185,10 @@ impl Ledger for PostgresStore {
         census(&self.db, subaccount).await
     }
 
+    async fn queued(&self) -> Result<u64> {
+        queued(&self.db).await
+    }
+
     async fn erase_step(&self, number: Msisdn, erasing: Erasing) -> Result<Erasing> {
         erase::step(&self.db, number, erasing).await
     }
@@ -283,6 +287,14 @@ impl Ledger for PostgresStore {
         }
         self.db.close();
     }
+}
+
+/// By the indexes of those that wait.
+async fn queued(db: &Db) -> Result<u64> {
+    let sql = "SELECT (SELECT count(*) FROM messages WHERE state = 0 AND due IS NULL) \
+         + (SELECT count(*) FROM messages WHERE state = 0 AND due IS NOT NULL)";
+    let row = db.patient().await?.row(sql, &[]).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get::<_, i64>(0))?.cast_unsigned())
 }
 
 async fn census(db: &Db, subaccount: Option<&str>) -> Result<Census> {

@@ -6,6 +6,7 @@ use seawall_core::verification::VerificationState;
 
 use super::codec::SealedMessage;
 use super::hot::{Hot, Waiting, Way};
+use super::read_from::{self, ReadFrom};
 use super::writer::Turn;
 use super::{idempotency, numbers, verifications};
 use crate::records::{Progress, VerificationRecord};
@@ -122,11 +123,12 @@ fn insert_messages(turn: &mut Turn<'_>, messages: Vec<SealedMessage>) -> Result<
         }
     }
     numbers::add(turn, messages.iter().map(|m| (m.number, m.id.row())))?;
-    if let Some(row) = keep_in_memory(&mut turn.hot(), messages) {
-        let sql = "INSERT OR REPLACE INTO meta VALUES ('settled_below', ?1)";
-        turn.view.conn.prepare_cached(sql)?.execute([row])?;
+    let Some(oldest) = messages.iter().map(|message| message.id.row()).min() else { return Ok(()) };
+    let newest = keep_in_memory(&mut turn.hot(), messages);
+    if let Some(newest) = newest {
+        read_from::advance(turn, newest)?;
     }
-    Ok(())
+    read_from::reach(turn, ReadFrom { waiting: oldest, open: oldest })
 }
 
 /// Notes in the table of scheduled messages that one joins or leaves them.
@@ -139,9 +141,9 @@ pub(super) fn set_scheduled(turn: &Turn<'_>, row: i64, scheduled: bool) -> Resul
     Ok(())
 }
 
-/// Now and then gives the row below which nothing waits.
+/// Now and then gives the row of the newest, where it is time to move on from where a start reads.
 fn keep_in_memory(hot: &mut Hot, messages: Vec<SealedMessage>) -> Option<i64> {
-    let mut settled_below = None;
+    let mut newest = None;
     for message in messages {
         let (row, state, due) = (message.id.row(), message.state, message.due);
         if let Some(place) = waiting(state, due) {
@@ -157,10 +159,10 @@ fn keep_in_memory(hot: &mut Hot, messages: Vec<SealedMessage>) -> Option<i64> {
             None => {}
         }
         if hot.buckets.count(row) {
-            settled_below = Some(hot.queue.settled_below().unwrap_or(row));
+            newest = Some(row);
         }
     }
-    settled_below
+    newest
 }
 
 fn undo_with_the_group(turn: &mut Turn<'_>, messages: &[SealedMessage]) {

@@ -9,6 +9,7 @@ use seawall_core::consent::OptOutScope;
 use seawall_core::id::SEQUENCE_BITS;
 
 use super::numbers::Gathered;
+use super::read_from::ReadFrom;
 use crate::records::MessageRecord;
 pub(super) use crate::sealed::way::Way;
 
@@ -30,6 +31,8 @@ pub(super) struct Hot {
     pub(super) open: OpenVerifications,
     /// Messages that wait, are due later, or are being submitted.
     pub(super) queue: Queue,
+    /// From which messages on a start reads these two.
+    pub(super) read_from: ReadFrom,
     /// Messages that wait to be claimed, in full.
     pub(super) records: Recent<Box<MessageRecord>>,
     /// What changes about messages that were claimed.
@@ -99,6 +102,11 @@ impl OpenVerifications {
         }
     }
 
+    /// The oldest one that is pending at `now`.
+    pub(super) fn oldest(&self, now: i64) -> Option<i64> {
+        self.map.values().filter(|(_, expires)| *expires > now).map(|(row, _)| *row).min()
+    }
+
     /// Forgets what has expired; does so only when the map has doubled, so that it costs next to nothing.
     pub(super) fn sweep(&mut self, now: i64) {
         if self.map.len() < 1024 + 2 * self.swept_at {
@@ -126,23 +134,31 @@ pub(super) struct Queue {
     ready: BTreeSet<i64>,
     later: BTreeSet<(i64, i64, bool)>,
     submitting: BTreeSet<i64>,
+    /// How many of those that are due later are not scheduled.
+    put_off: usize,
 }
 
 impl Queue {
     pub(super) fn add(&mut self, row: i64, place: Waiting) {
         match place {
-            Waiting::Ready => self.ready.insert(row),
-            Waiting::Later(due, scheduled) => self.later.insert((due, row, scheduled)),
-            Waiting::Submitting => self.submitting.insert(row),
-        };
+            Waiting::Ready => drop(self.ready.insert(row)),
+            Waiting::Submitting => drop(self.submitting.insert(row)),
+            Waiting::Later(due, scheduled) => {
+                let fresh = self.later.insert((due, row, scheduled));
+                self.put_off += usize::from(fresh && !scheduled);
+            }
+        }
     }
 
     pub(super) fn remove(&mut self, row: i64, place: Waiting) {
         match place {
-            Waiting::Ready => self.ready.remove(&row),
-            Waiting::Later(due, scheduled) => self.later.remove(&(due, row, scheduled)),
-            Waiting::Submitting => self.submitting.remove(&row),
-        };
+            Waiting::Ready => drop(self.ready.remove(&row)),
+            Waiting::Submitting => drop(self.submitting.remove(&row)),
+            Waiting::Later(due, scheduled) => {
+                let there = self.later.remove(&(due, row, scheduled));
+                self.put_off -= usize::from(there && !scheduled);
+            }
+        }
     }
 
     /// Whether anything may be sent at `now`.
@@ -162,6 +178,11 @@ impl Queue {
 
     pub(super) fn submitting(&self) -> Vec<i64> {
         self.submitting.iter().copied().collect()
+    }
+
+    /// How many are queued.
+    pub(super) fn queued(&self) -> usize {
+        self.ready.len() + self.put_off
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -54,13 +54,16 @@ impl Ledger for SqliteStore {
     }
 
     async fn past_allows(&self, since: Timestamp) -> Result<Vec<Allowed>> {
-        let gone = self.db.list(move |view| allows::redeemed(view, since)).await?;
-        let gone: HashSet<u64> = gone.into_iter().collect();
         let (mut found, mut next) = (Vec::new(), Some(Id::first_row(since)));
         while let Some(row) = next {
             let (allows, after) = self.db.list(move |view| allows::since(view, since, row)).await?;
-            found.extend(allows.into_iter().filter(|allow| !gone.contains(&allow.id.row().cast_unsigned())));
+            found.extend(allows);
             next = after;
+        }
+        if !found.is_empty() {
+            let gone = self.db.list(move |view| allows::redeemed(view, since)).await?;
+            let gone: HashSet<u64> = gone.into_iter().collect();
+            found.retain(|allow| !gone.contains(&allow.id.row().cast_unsigned()));
         }
         Ok(found)
     }
@@ -232,6 +235,11 @@ impl Ledger for SqliteStore {
             hot.subs.id(name).unwrap_or(-1)
         });
         self.db.list(move |view| census(view, sub)).await
+    }
+
+    async fn queued(&self) -> Result<u64> {
+        let queued = self.db.shared.hot().queue.queued();
+        Ok(u64::try_from(queued).unwrap_or(u64::MAX))
     }
 
     async fn erase_step(&self, number: Msisdn, erasing: Erasing) -> Result<Erasing> {

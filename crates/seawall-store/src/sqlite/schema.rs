@@ -9,7 +9,7 @@
 //!   messages at a time; until then memory knows them, and a start reads on from `meta.unindexed_from`.
 //! - The index of providers' references leads with a `bucket`, a stretch of time, for the same reason.
 //! - Waiting messages and webhook deliveries need no index: they are known in memory and found again at
-//!   start, by reading on from `meta.settled_below` and from `scheduled`.
+//!   start, by reading on from `meta.settled_below` and from `scheduled`; so are open verifications, from `meta.open_from`.
 
 /// Marks the file as ours: `Swal`.
 pub(super) const APPLICATION_ID: i64 = 0x5377_616c;

@@ -1,6 +1,6 @@
 //! Starting: what is kept in memory is read back, and what was under way when the process ended is mended.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use seawall_core::id::SEQUENCE_BITS;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
@@ -8,6 +8,7 @@ use seawall_core::time::Timestamp;
 use super::accept::waiting;
 use super::db::View;
 use super::hot::{Buckets, Hot, Waiting};
+use super::read_from::ReadFrom;
 use super::writer::Turn;
 use super::{codec, numbers, travel};
 use crate::Result;
@@ -36,6 +37,7 @@ pub(super) fn load(conn: &Connection, vault: &Vault) -> Result<Hot> {
     hot.buckets = buckets(conn)?;
     hot.numbers = numbers::load(conn)?;
     super::known::load(conn, &mut hot)?;
+    hot.read_from = ReadFrom::load(conn)?;
     load_queue(conn, &mut hot)?;
     load_open(conn, &mut hot)?;
     Ok(hot)
@@ -70,14 +72,11 @@ fn buckets(conn: &Connection) -> Result<Buckets> {
 /// Queued messages and those being submitted are found by reading on from where everything is settled;
 /// scheduled ones by their table.
 fn load_queue(conn: &Connection, hot: &mut Hot) -> Result<()> {
-    let sql = "SELECT value FROM meta WHERE key = 'settled_below'";
-    let settled_below: i64 = conn.query_row(sql, [], |r| r.get(0)).optional()?.unwrap_or(0);
-    let sql = format!(
-        "SELECT row, state, due FROM messages NOT INDEXED WHERE row >= {settled_below} AND state IN (0, 2)
-         UNION ALL SELECT row, state, due FROM messages WHERE row IN (SELECT row FROM scheduled)"
-    );
-    let mut select = conn.prepare(&sql)?;
-    let mut rows = select.query([])?;
+    let mut select = conn.prepare(
+        "SELECT row, state, due FROM messages NOT INDEXED WHERE row >= ?1 AND state IN (0, 2)
+         UNION ALL SELECT row, state, due FROM messages WHERE row IN (SELECT row FROM scheduled)",
+    )?;
+    let mut rows = select.query([hot.read_from.waiting])?;
     while let Some(row) = rows.next()? {
         if let Some(place) = waiting(codec::state(row.get(1)?)?, row.get(2)?) {
             hot.queue.add(row.get(0)?, place);
@@ -98,7 +97,7 @@ fn load_open(conn: &Connection, hot: &mut Hot) -> Result<()> {
              AND NOT EXISTS (SELECT 1 FROM verifications v WHERE v.row = m.row)
          ORDER BY row",
     )?;
-    let mut rows = select.query([now, begun])?;
+    let mut rows = select.query([now, hot.read_from.open.max(begun)])?;
     while let Some(row) = rows.next()? {
         hot.open.set((row.get(0)?, row.get(1)?), Some((row.get(2)?, row.get(3)?)));
     }

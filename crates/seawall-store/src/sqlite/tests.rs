@@ -58,6 +58,45 @@ async fn only_one_process_may_use_a_directory() {
 }
 
 #[tokio::test]
+async fn what_waits_is_found_again_however_many_came_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || SqliteStore::open(dir.path(), vault()).unwrap();
+    let some = |messages| Acceptance { messages, ..Acceptance::default() };
+    let mut scheduled = message(1, 1, "x").unwrap();
+    (scheduled.state, scheduled.due) = (MessageState::Scheduled, Some(at(500)));
+    // Begun before all others, accepted last.
+    let (slow, (code, first)) = (message(2, 2, "x").unwrap(), verification(2, 3).unwrap());
+    let (slow_id, code_id) = (slow.id, code.id);
+    let store = open();
+    store.accept(some(vec![scheduled])).await.unwrap();
+    for n in 0..6u64 {
+        let many = (0..1000).map(|m| message(100, 10 + 1000 * n + m, "x").unwrap());
+        store.accept(some(many.collect())).await.unwrap();
+        let claimed = store.claim(at(200), 1000).await.unwrap();
+        let sent = claimed.iter().map(|m| change(m.id, MessageState::Delivered, 201)).collect();
+        assert_eq!(store.settle(sent).await.unwrap().len(), 1000);
+    }
+    store.accept(some(vec![slow])).await.unwrap();
+    store.accept(acceptance(code, first)).await.unwrap();
+    assert_eq!(store.queued().await.unwrap(), 2);
+    store.close().await;
+    drop(store);
+
+    let store = open();
+    assert_eq!(store.queued().await.unwrap(), 2);
+    let number = conformance::msisdn(3).unwrap();
+    let pending = store.open_verification("main", number, at(300)).await.unwrap();
+    assert_eq!(pending.map(|v| v.id), Some(code_id));
+    let claimed = store.claim(at(600), 10).await.unwrap();
+    assert_eq!((claimed.len(), claimed.iter().any(|m| m.id == slow_id)), (3, true));
+    store.close().await;
+    drop(store);
+
+    let recovered = open().recover(at(700)).await.unwrap();
+    assert_eq!((recovered.unknown, recovered.waiting), (3, 0), "the scheduled one, too");
+}
+
+#[tokio::test]
 async fn a_key_file_of_another_installation_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     SqliteStore::open(dir.path(), vault()).unwrap().close().await;

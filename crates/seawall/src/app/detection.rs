@@ -36,6 +36,8 @@ pub use watch::Watch;
 /// Events that wait for a ledger that does not answer; older ones are given up then.
 const MOST_PENDING: usize = 200_000;
 
+/// After so many events a snapshot is due: a start after a crash reads the last one and folds at most about as many.
+const SNAPSHOT_AFTER: u64 = 200_000;
 /// For so long time may stand still in the stream.
 const STANDS: Duration = Duration::from_secs(1);
 /// Events that are folded into [`Watch`] before other tasks get their turn.
@@ -69,6 +71,8 @@ struct State {
     unwatched: VecDeque<Arc<Happened>>,
     /// The batch up to which the engine has folded the ledger's stream.
     folded: u64,
+    /// Events that were folded since there was a snapshot.
+    since: u64,
     /// When nothing more was in the stream, last.
     up_to_date: Option<Instant>,
     /// When it was looked whether a part of the stream was missed.
@@ -78,6 +82,7 @@ struct State {
 
 impl State {
     fn fold(&mut self, happened: &Happened) {
+        self.since += 1;
         match happened {
             Happened::Event(event, _) => self.engine.observe(event),
             // Nothing is to be expected of it any more, and it speaks against nobody.
@@ -190,6 +195,11 @@ impl Detection {
         if self.shared && stands {
             self.happened(Happened::Passed { at: now });
         }
+    }
+
+    /// Whether so much was folded since the last snapshot that another is due.
+    pub fn wants_snapshot(&self) -> bool {
+        self.state().since >= SNAPSHOT_AFTER
     }
 
     /// Until it is dropped, nothing is written to the stream, and nothing of it is folded.

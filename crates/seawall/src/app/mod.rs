@@ -138,6 +138,8 @@ pub struct App {
     pub check_alarm: check_alarm::CheckAlarm,
     /// When and from where keys were used since the last flush.
     pub key_uses: who::KeyUses,
+    /// How late a caller hears that it asks too fast.
+    pub late: who::Late,
     /// What goes on while the counters do not answer.
     pub without_counters: without_counters::Without,
     /// Where connectors put receipts and inbound messages.

@@ -8,6 +8,7 @@ pub mod alerts;
 mod row;
 pub mod view;
 
+use std::collections::VecDeque;
 use std::fmt::{self, Write};
 
 use seawall_core::detect::Asked;
@@ -16,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use super::detection::happened::Seen;
 use super::detection::recent::{Map, Recent, Sent};
 use row::Row;
+
+/// Rows that are looked at when a dimension is full, and how many of them go.
+const LOOKED_AT: usize = 64;
+const GO: usize = 48;
 
 /// By what signals are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,7 +85,7 @@ impl Dimension {
         }
     }
 
-    /// Keys remembered at most; those that were idle longest go first.
+    /// Keys remembered at most.
     fn most(self) -> usize {
         match self {
             Dimension::All => 1,
@@ -104,6 +109,8 @@ impl Dimension {
 pub struct Signals {
     rows: Map<u32, Row>,
     names: [Map<String, u32>; 8],
+    /// The rows of each dimension in the order in which they are looked at when it is full.
+    turns: [VecDeque<u32>; 8],
     serial: u32,
     /// The latest instant seen, in seconds.
     now: i64,
@@ -209,18 +216,25 @@ impl Signals {
         if let Some(names) = self.names.get_mut(dimension as usize) {
             names.insert(key.to_owned(), serial);
         }
+        if let Some(turns) = self.turns.get_mut(dimension as usize) {
+            turns.push_back(serial);
+        }
         serial
     }
 
-    /// A quarter of a dimension's rows goes: those that were idle longest, and of those the ones that saw least. All have
-    /// to be looked at for it, so it must not be needed often.
+    /// Looks at the rows whose turn it is. Those that were idle longest go, and of those the ones that saw least; the
+    /// others get another turn. So a flood of keys that are seen once pushes out such keys, and the price of a row is
+    /// the same however many there are.
     fn make_room(&mut self, dimension: Dimension) {
-        let Some(names) = self.names.get_mut(dimension as usize) else { return };
-        let worth = |serial: &u32| self.rows.get(serial).map_or((0, 0), Row::worth);
-        let mut all: Vec<((u32, u32), u32)> = names.values().map(|serial| (worth(serial), *serial)).collect();
-        all.sort_unstable();
-        for (_, serial) in all.into_iter().take(dimension.most().div_ceil(4)) {
-            if let Some(row) = self.rows.remove(&serial) {
+        let places = (self.names.get_mut(dimension as usize), self.turns.get_mut(dimension as usize));
+        let (Some(names), Some(turns)) = places else { return };
+        let worth = |serial: u32| (self.rows.get(&serial).map_or((0, 0), Row::worth), serial);
+        let mut looked_at: Vec<_> = turns.drain(..LOOKED_AT.min(turns.len())).map(worth).collect();
+        looked_at.sort_unstable();
+        for (n, (_, serial)) in looked_at.into_iter().enumerate() {
+            if n >= GO {
+                turns.push_back(serial);
+            } else if let Some(row) = self.rows.remove(&serial) {
                 names.remove(&row.key);
             }
         }
@@ -289,5 +303,21 @@ pub(super) mod tests {
         let asked = signals.find(Dimension::Range, "+99893412").map(|row| row.last(signals.hour(), 24).asked);
         assert_eq!(asked, Some(30_000));
         assert_eq!(signals.names.iter().map(Map::len).sum::<usize>(), signals.rows.len());
+        assert_eq!(signals.turns.iter().map(VecDeque::len).sum::<usize>(), signals.rows.len());
+    }
+
+    #[test]
+    fn what_saw_much_outlives_a_flood_of_keys_that_are_seen_once() {
+        let mut signals = Signals::default();
+        let network = |n: usize| format!("84.{}.{}.9", 1 + n / 256, n % 256);
+        for n in 0..3000 {
+            signals.asked(&asked("+998934123456", &network(n % 300), 0), None, true);
+        }
+        (300..60_000).for_each(|n| drop(signals.asked(&asked("+998934123456", &network(n), 0), None, true)));
+        let mut busy: Vec<_> =
+            signals.of(Dimension::Network).map(|row| row.last(signals.hour(), 1).asked).collect();
+        busy.sort_unstable();
+        assert!(busy.len() <= Dimension::Network.most() && busy.len() > Dimension::Network.most() - GO);
+        assert_eq!(busy.iter().filter(|asked| **asked == 10).count(), 300);
     }
 }

@@ -115,7 +115,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "FILE", env = "SEAWALL_CONFIG")]
     config: Option<PathBuf>,
     /// Directory of the embedded store.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "SEAWALL_DATA_DIR")]
     data_dir: Option<PathBuf>,
 }
 
@@ -124,7 +124,7 @@ struct ServeArgs {
     #[command(flatten)]
     place: Place,
     /// Address and port to listen on.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", env = "SEAWALL_LISTEN")]
     listen: Option<SocketAddr>,
 }
 

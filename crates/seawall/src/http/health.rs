@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use seawall_connect::Health;
-use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -136,6 +135,5 @@ fn providers(app: &App) -> BTreeMap<String, &'static str> {
 
 /// How many messages wait for a provider.
 pub async fn waiting(app: &App) -> Option<u64> {
-    let census = timeout(PATIENCE, app.store.ledger.census(None)).await.ok()?.ok()?;
-    Some(census.get(MessageState::Queued.as_str()).copied().unwrap_or_default())
+    timeout(PATIENCE, app.store.ledger.queued()).await.ok()?.ok()
 }

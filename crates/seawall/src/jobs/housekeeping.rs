@@ -18,7 +18,7 @@ use crate::app::{
 const KEYS_EVERY: u64 = 5;
 /// Every so many seconds, it is told whether requests were refused for want of room.
 const OVERLOAD_EVERY: u64 = 10;
-/// Every so many seconds, a snapshot of the evidence is written: a start folds at most so much of the stream.
+/// Every so many seconds a snapshot of the evidence is written, sooner if much has happened.
 const SNAPSHOT_EVERY: u64 = 300;
 /// Every so many seconds, unusual traffic is looked for.
 const SIGNALS_EVERY: u64 = 30;
@@ -44,7 +44,7 @@ pub async fn run(app: Arc<App>, mut shutdown: watch::Receiver<bool>) {
         recorder::flush(&app, longest_request_window(&app)).await;
         watch_out(&app, second).await;
         alarms::flush(&app, stopping).await;
-        if stopping || second.is_multiple_of(SNAPSHOT_EVERY) {
+        if stopping || second.is_multiple_of(SNAPSHOT_EVERY) || app.detection.wants_snapshot() {
             detection::snapshot(&app, Forget::Old).await;
         } else {
             detection::flush(&app).await;

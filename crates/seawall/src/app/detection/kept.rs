@@ -71,6 +71,7 @@ impl Detection {
         let mut watch = self.watching();
         let (pending, unwatched, engine) = {
             let mut state = self.state();
+            state.since = 0;
             let pending = if take { std::mem::take(&mut state.pending) } else { Vec::new() };
             (pending, std::mem::take(&mut state.unwatched), state.engine.clone())
         };

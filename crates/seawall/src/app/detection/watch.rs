@@ -9,7 +9,7 @@ use super::happened::{Happened, Seen};
 use super::recent::{Recent, Sent};
 
 /// Format of the snapshot; grows with every change of what is kept.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// Signals, incidents, and the messages that both look back on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -359,6 +359,7 @@ roles! {
         waiting_charges() -> Vec<PastCharge>;
         past_checkpoints(since: Timestamp) -> Vec<(u64, Timestamp)>;
         census(subaccount: Option<&str>) -> Census;
+        queued() -> u64;
         save_erasure(job: ErasureJob) -> ();
         erasure(id: Id) -> Option<ErasureJob>;
         open_erasures() -> Vec<ErasureJob>;
