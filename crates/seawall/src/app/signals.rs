@@ -313,7 +313,9 @@ pub(super) mod tests {
         for n in 0..3000 {
             signals.asked(&asked("+998934123456", &network(n % 300), 0), None, true);
         }
-        (300..60_000).for_each(|n| drop(signals.asked(&asked("+998934123456", &network(n), 0), None, true)));
+        for n in 300..60_000 {
+            signals.asked(&asked("+998934123456", &network(n), 0), None, true);
+        }
         let mut busy: Vec<_> =
             signals.of(Dimension::Network).map(|row| row.last(signals.hour(), 1).asked).collect();
         busy.sort_unstable();
