@@ -8,7 +8,6 @@ pub mod alerts;
 mod row;
 pub mod view;
 
-use std::collections::VecDeque;
 use std::fmt::{self, Write};
 
 use seawall_core::detect::Asked;
@@ -109,8 +108,8 @@ impl Dimension {
 pub struct Signals {
     rows: Map<u32, Row>,
     names: [Map<String, u32>; 8],
-    /// The rows of each dimension in the order in which they are looked at when it is full.
-    turns: [VecDeque<u32>; 8],
+    /// The rows of each dimension, in any order.
+    serials: [Vec<u32>; 8],
     serial: u32,
     /// The latest instant seen, in seconds.
     now: i64,
@@ -216,25 +215,28 @@ impl Signals {
         if let Some(names) = self.names.get_mut(dimension as usize) {
             names.insert(key.to_owned(), serial);
         }
-        if let Some(turns) = self.turns.get_mut(dimension as usize) {
-            turns.push_back(serial);
+        if let Some(serials) = self.serials.get_mut(dimension as usize) {
+            serials.push(serial);
         }
         serial
     }
 
-    /// Looks at the rows whose turn it is. Those that were idle longest go, and of those the ones that saw least; the
-    /// others get another turn. So a flood of keys that are seen once pushes out such keys, and the price of a row is
-    /// the same however many there are.
+    /// Looks at rows here and there. Those that were idle longest go, and of those the ones that saw least. So a flood of
+    /// keys that are seen once pushes out such keys, and what a new row costs does not depend on how many there are.
     fn make_room(&mut self, dimension: Dimension) {
-        let places = (self.names.get_mut(dimension as usize), self.turns.get_mut(dimension as usize));
-        let (Some(names), Some(turns)) = places else { return };
-        let worth = |serial: u32| (self.rows.get(&serial).map_or((0, 0), Row::worth), serial);
-        let mut looked_at: Vec<_> = turns.drain(..LOOKED_AT.min(turns.len())).map(worth).collect();
+        let places = (self.names.get_mut(dimension as usize), self.serials.get_mut(dimension as usize));
+        let (Some(names), Some(serials)) = places else { return };
+        let step = (serials.len() / LOOKED_AT).max(1);
+        let first = usize::try_from(self.serial).unwrap_or_default() % step;
+        let worth = |serial: &u32| (self.rows.get(serial).map_or((0, 0), Row::worth), *serial);
+        let looked_at = serials.iter().enumerate().skip(first).step_by(step).take(LOOKED_AT);
+        let mut looked_at: Vec<_> = looked_at.map(|(place, serial)| (worth(serial), place)).collect();
         looked_at.sort_unstable();
-        for (n, (_, serial)) in looked_at.into_iter().enumerate() {
-            if n >= GO {
-                turns.push_back(serial);
-            } else if let Some(row) = self.rows.remove(&serial) {
+        let mut gone: Vec<usize> = looked_at.into_iter().take(GO).map(|(_, place)| place).collect();
+        gone.sort_unstable();
+        // From behind: the last one takes the place of one that goes.
+        for place in gone.into_iter().rev() {
+            if let Some(row) = self.rows.remove(&serials.swap_remove(place)) {
                 names.remove(&row.key);
             }
         }
@@ -303,7 +305,7 @@ pub(super) mod tests {
         let asked = signals.find(Dimension::Range, "+99893412").map(|row| row.last(signals.hour(), 24).asked);
         assert_eq!(asked, Some(30_000));
         assert_eq!(signals.names.iter().map(Map::len).sum::<usize>(), signals.rows.len());
-        assert_eq!(signals.turns.iter().map(VecDeque::len).sum::<usize>(), signals.rows.len());
+        assert_eq!(signals.serials.iter().map(Vec::len).sum::<usize>(), signals.rows.len());
     }
 
     #[test]
