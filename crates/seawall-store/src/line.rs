@@ -64,25 +64,38 @@ impl<Q, A> Brought<Q, A> {
     pub(crate) async fn group(&self) -> Option<(Vec<Job<Q, A>>, Instant)> {
         loop {
             let mut jobs = Vec::new();
-            {
-                let mut taken = self.taken.lock().await;
-                if taken.recv_many(&mut jobs, self.group).await == 0 {
-                    return None;
-                }
-                // Whoever is about to bring something does so first; where nobody is, this takes no time.
-                yield_now().await;
-                while jobs.len() < self.group
-                    && let Ok(job) = taken.try_recv()
-                {
-                    jobs.push(job);
-                }
+            let mut taken = self.taken.lock().await;
+            if taken.recv_many(&mut jobs, self.group).await == 0 {
+                return None;
             }
-            // Nobody waits for these any more, and nothing of them was begun.
-            jobs.retain(|job| !job.waits.is_closed());
+            // Whoever is about to bring something does so first; where nobody is, this takes no time.
+            yield_now().await;
+            self.take(&mut taken, &mut jobs);
+            drop(taken);
             if let Some(until) = jobs.iter().map(|job| job.until).min() {
                 return Some((jobs, until));
             }
         }
+    }
+
+    /// Waits until there is something, and takes it; false when the line was closed. May be given up.
+    pub(crate) async fn first(&self, jobs: &mut Vec<Job<Q, A>>) -> bool {
+        self.taken.lock().await.recv_many(jobs, self.group).await > 0
+    }
+
+    /// Takes what waits beside that.
+    pub(crate) async fn more(&self, jobs: &mut Vec<Job<Q, A>>) {
+        self.take(&mut *self.taken.lock().await, jobs);
+    }
+
+    fn take(&self, taken: &mut mpsc::Receiver<Job<Q, A>>, jobs: &mut Vec<Job<Q, A>>) {
+        while jobs.len() < self.group
+            && let Ok(job) = taken.try_recv()
+        {
+            jobs.push(job);
+        }
+        // Nobody waits for these any more, and nothing of them was begun.
+        jobs.retain(|job| !job.waits.is_closed());
     }
 }
 

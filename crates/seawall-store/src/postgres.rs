@@ -61,9 +61,7 @@ pub enum Sharing {
 pub struct PostgresStore {
     db: Arc<conn::Db>,
     writer: writer::Writer,
-    opted_out: reader::Reader<opt_outs::Scopes>,
-    known: reader::Reader<known::Known>,
-    open: reader::Reader<verifications::Open>,
+    reader: reader::Reader,
 }
 
 impl PostgresStore {
@@ -73,13 +71,7 @@ impl PostgresStore {
         let db = conn::Db::connect(url, vault)?;
         setup::prepare(&db).await?;
         node::join(&db, sharing).await?;
-        Ok(PostgresStore {
-            writer: writer::Writer::start(&db),
-            opted_out: reader::Reader::start(&db),
-            known: reader::Reader::start(&db),
-            open: reader::Reader::start(&db),
-            db,
-        })
+        Ok(PostgresStore { writer: writer::Writer::start(&db), reader: reader::Reader::start(&db), db })
     }
 
     /// Brings the tables of a database to this version's schema; says from which one and to which.

@@ -1,11 +1,11 @@
-//! Writing a group of acceptances: three trips to the server and a commit, however many they are.
+//! Writing a group of acceptances: two trips to the server, or three, however many they are.
 //!
 //! Unique keys decide who is first, on all nodes. Locks and rows are taken in one order by everybody: numbers,
 //! then open verifications, then idempotency keys, each sorted, so that no two groups wait for each other.
 
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join3, try_join4};
 use hashbrown::HashSet;
 use seawall_core::message::MessageState;
 use seawall_core::time::Timestamp;
@@ -71,10 +71,10 @@ pub(super) async fn write(db: &Db, all: &[Sealed], until: Instant) -> Result<Wri
     let mut group = Group::new(all);
     let transaction = group.begin(&mut conn, db.node.lease()).await?;
     group.update(&mut conn).await?;
-    group.finish(&mut conn, db.node.lease()).await?;
     let fits: Vec<bool> = group.lost.iter().map(|lost| !lost).collect();
-    match conn.within(conn.client()?.batch_execute("COMMIT")).await {
+    match group.finish(&mut conn, db.node.lease()).await {
         Ok(()) => conn.ended(),
+        // Committed or taken back, whichever of the two failed.
         Err(error) => {
             drop(conn);
             return resolve(db, transaction, fits, until, error).await;
@@ -147,12 +147,12 @@ impl<'a> Group<'a> {
         let client = conn.client()?;
         let (open_values, key_values) = (opening.values(), [&hashes as &(dyn ToSql + Sync), &ats, &bodies]);
         let fence_values = [&lease as &(dyn ToSql + Sync), &numbers];
-        let work = try_join4(
-            client.batch_execute("BEGIN"),
-            client.query(&fence, &fence_values),
-            client.query(&open, &open_values),
-            client.query(&taking, &key_values),
-        );
+        let opened =
+            async { if opens.is_empty() { Ok(Vec::new()) } else { client.query(&open, &open_values).await } };
+        let took =
+            async { if keys.is_empty() { Ok(Vec::new()) } else { client.query(&taking, &key_values).await } };
+        let begun = client.batch_execute("BEGIN");
+        let work = try_join4(begun, client.query(&fence, &fence_values), opened, took);
         let ((), fence, opened, took) = conn.within(work).await?;
         let Some(fence) = fence.first() else {
             return Err(StoreError::Unavailable(
@@ -218,16 +218,19 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Writes verifications with rows of their own, and messages: one trip.
+    /// Writes verifications with rows of their own, and messages, and commits: one trip. Where one fails, the server takes
+    /// everything back instead.
     async fn finish(&self, conn: &mut Conn, lease: i64) -> Result<()> {
         let own: Vec<&SealedVerification> =
             self.left().filter_map(|(_, s)| begins(s)).filter(|v| !v.body.is_empty()).collect();
+        let none = own.is_empty();
         let messages: Vec<&SealedMessage> = self.left().flat_map(|(_, s)| &s.messages).collect();
         let (write_own, write) = (conn.prepared(VERIFICATIONS).await?, conn.prepared(MESSAGES).await?);
         let (own, messages) = (Verifications::of(&own), Messages::of(&messages, lease));
         let (own, messages) = (own.values(), messages.values());
         let client = conn.client()?;
-        let work = try_join(client.execute(&write_own, &own), client.execute(&write, &messages));
+        let own = async { if none { Ok(0) } else { client.execute(&write_own, &own).await } };
+        let work = try_join3(own, client.execute(&write, &messages), client.batch_execute("COMMIT"));
         conn.within(work).await.map(drop)
     }
 }

@@ -1,11 +1,12 @@
 //! Connections: a pool of a fixed size, and a time within which each thing is done or given up.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::future::try_join;
 use seawall_core::time::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -143,7 +144,7 @@ impl Db {
             }
         };
         let health = self.health.clone();
-        Ok(Conn { object: Some(object), until, health, idle: true, open: false })
+        Ok(Conn { object: Some(object), until, health, busy: AtomicU32::new(0), open: false })
     }
 
     /// Notes the time of a request; lists, which are given none, use the latest to tell what has expired.
@@ -197,7 +198,8 @@ pub(super) struct Conn {
     object: Option<Object>,
     until: Instant,
     health: Arc<Health>,
-    idle: bool,
+    /// Statements under way.
+    busy: AtomicU32,
     open: bool,
 }
 
@@ -229,35 +231,39 @@ impl Conn {
         self.within(self.client()?.prepare_cached(sql)).await
     }
 
-    /// Rows of a query.
-    pub(super) async fn rows(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
-        let statement = self.prepared(sql).await?;
-        self.idle = false;
-        let done = self.within(self.client()?.query(&statement, values)).await;
-        self.idle = !timed_out(&done);
+    /// Does one thing. A connection on which one was given up half-way is not used again.
+    async fn whole<T>(
+        &self,
+        work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        let done = self.within(work).await;
+        if !timed_out(&done) {
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+        }
         done
     }
 
+    /// Rows of a query. Several that are asked for at a time travel together.
+    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        let statement = self.prepared(sql).await?;
+        self.whole(self.client()?.query(&statement, values)).await
+    }
+
     /// The first row of a query.
-    pub(super) async fn row(&mut self, sql: &str, values: Values<'_>) -> Result<Option<Row>> {
+    pub(super) async fn row(&self, sql: &str, values: Values<'_>) -> Result<Option<Row>> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
     /// Runs a statement; how many rows it touched.
-    pub(super) async fn run(&mut self, sql: &str, values: Values<'_>) -> Result<u64> {
+    pub(super) async fn run(&self, sql: &str, values: Values<'_>) -> Result<u64> {
         let statement = self.prepared(sql).await?;
-        self.idle = false;
-        let done = self.within(self.client()?.execute(&statement, values)).await;
-        self.idle = !timed_out(&done);
-        done
+        self.whole(self.client()?.execute(&statement, values)).await
     }
 
     /// Runs statements without values.
-    pub(super) async fn script(&mut self, sql: &str) -> Result<()> {
-        self.idle = false;
-        let done = self.within(self.client()?.batch_execute(sql)).await;
-        self.idle = !timed_out(&done);
-        done
+    pub(super) async fn script(&self, sql: &str) -> Result<()> {
+        self.whole(self.client()?.batch_execute(sql)).await
     }
 
     /// Begins a transaction. A connection that is dropped before its end is closed, which takes it back.
@@ -283,6 +289,26 @@ impl Conn {
         Ok(())
     }
 
+    /// Begins a transaction and runs its first query, in one trip.
+    pub(super) async fn begin_with(&mut self, sql: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        let statement = self.prepared(sql).await?;
+        self.open = true;
+        let client = self.client()?;
+        let work = try_join(client.batch_execute("BEGIN"), client.query(&statement, values));
+        self.within(work).await.map(|((), rows)| rows)
+    }
+
+    /// Runs the last statement of a transaction and commits, in one trip. Where the statement fails, the server takes
+    /// everything back.
+    pub(super) async fn commit_with(&mut self, sql: &str, values: Values<'_>) -> Result<u64> {
+        let statement = self.prepared(sql).await?;
+        let client = self.client()?;
+        let work = try_join(client.execute(&statement, values), client.batch_execute("COMMIT"));
+        let (touched, ()) = self.within(work).await?;
+        self.open = false;
+        Ok(touched)
+    }
+
     /// Holds a lock until the end of the transaction.
     pub(super) async fn lock(&mut self, lock: Lock) -> Result<()> {
         self.rows("SELECT pg_advisory_xact_lock($1::int4, $2::int4)", &[&OURS, &(lock.number())])
@@ -298,7 +324,8 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take().filter(|_| self.open || !self.idle) {
+        let given_up = self.open || *self.busy.get_mut() > 0;
+        if let Some(object) = self.object.take().filter(|_| given_up) {
             drop(Object::take(object));
         }
     }

@@ -39,7 +39,7 @@ impl Directory for PostgresStore {
     }
 
     async fn opted_out(&self, msisdn: Msisdn) -> Result<Vec<OptOutScope>> {
-        self.opted_out.ask(opt_outs::Scopes(number_hash(&self.db.vault, msisdn))).await
+        self.reader.scopes.bring(opt_outs::Scopes(number_hash(&self.db.vault, msisdn))).await
     }
 
     async fn add_opt_out(&self, entry: OptOut, audit: AuditEntry) -> Result<OptOut> {

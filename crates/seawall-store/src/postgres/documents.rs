@@ -86,7 +86,7 @@ pub(super) async fn replace(db: &Db, document: &Document, audit: &AuditEntry) ->
 
 /// Deletes a document; nothing is written when there is none.
 pub(super) async fn delete(db: &Db, collection: &str, id: &str, audit: &AuditEntry) -> Result<bool> {
-    let mut conn = changing(db).await?;
+    let conn = changing(db).await?;
     let gone =
         conn.run("DELETE FROM documents WHERE collection = $1 AND id = $2", &[&collection, &id]).await? > 0;
     if gone {

@@ -44,7 +44,7 @@ pub(super) async fn lease(db: &Db, now: i64, until: i64, limit: usize) -> Result
 /// Ends a delivery or puts it off.
 pub(super) async fn settle(db: &Db, id: Id, again_at: Option<Timestamp>) -> Result<()> {
     let (key, tail) = (id.row(), id.tail().cast_signed());
-    let mut conn = db.soon().await?;
+    let conn = db.soon().await?;
     match again_at {
         None => conn.run("DELETE FROM hooks WHERE key = $1 AND tail = $2", &[&key, &tail]).await?,
         Some(at) => {

@@ -102,7 +102,7 @@ impl DataKeys for PostgresStore {
     }
 
     async fn sealed_before(&self) -> Result<u64> {
-        let mut conn = self.db.patient().await?;
+        let conn = self.db.patient().await?;
         let mut all = 0;
         for Column { table, column, only, .. } in &POSTGRES {
             let sql = format!(
@@ -119,7 +119,7 @@ impl DataKeys for PostgresStore {
 impl PostgresStore {
     /// Everything that is sealed in the database, opened.
     pub async fn opened(&self) -> Result<Vec<crate::conformance::Opened>> {
-        let mut conn = self.db.patient().await?;
+        let conn = self.db.patient().await?;
         let mut found = Vec::new();
         for column in &POSTGRES {
             let Column { table, column: name, only, .. } = column;

@@ -27,7 +27,7 @@ pub(super) struct Known(pub(super) i64);
 impl Question for Known {
     type Answer = Option<KnownNumber>;
 
-    async fn ask(all: &[Self], conn: &mut Conn, _: &Vault) -> Result<Vec<Result<Self::Answer>>> {
+    async fn ask(all: &[Self], conn: &Conn, _: &Vault) -> Result<Vec<Result<Self::Answer>>> {
         let numbers: Vec<i64> = all.iter().map(|question| question.0).collect();
         let sql = "SELECT number, first, last FROM known_numbers WHERE number = ANY($1)";
         let mut found = HashMap::new();

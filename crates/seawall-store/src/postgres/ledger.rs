@@ -74,7 +74,7 @@ impl Ledger for PostgresStore {
     }
 
     async fn known_number(&self, to: Msisdn) -> Result<Option<KnownNumber>> {
-        self.known.ask(known::Known(number_hash(&self.db.vault, to))).await
+        self.reader.known.bring(known::Known(number_hash(&self.db.vault, to))).await
     }
 
     async fn note_known(&self, number: u64, at: Timestamp) -> Result<()> {
@@ -92,7 +92,7 @@ impl Ledger for PostgresStore {
         now: Timestamp,
     ) -> Result<Option<VerificationRecord>> {
         let number = number_hash(&self.db.vault, to);
-        self.open.ask(verifications::Open { subaccount: subaccount.to_owned(), number, now }).await
+        self.reader.open.bring(verifications::Open { subaccount: subaccount.to_owned(), number, now }).await
     }
 
     async fn verifications(&self, filter: VerificationFilter, page: Page) -> Result<Vec<VerificationRecord>> {
@@ -224,7 +224,7 @@ impl Ledger for PostgresStore {
         at: Timestamp,
     ) -> Result<()> {
         let number = number_hash(&self.db.vault, number);
-        let mut conn = self.db.soon().await?;
+        let conn = self.db.soon().await?;
         if looked == Looked::default() {
             let sql = "DELETE FROM lookups WHERE number = $1 AND sub = $2";
             return conn.run(sql, &[&number, &subaccount]).await.map(drop);

@@ -93,14 +93,14 @@ impl Lists for PostgresStore {
              ORDER BY e.key DESC LIMIT $3"
         );
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let mut conn = self.db.patient().await?;
+        let conn = self.db.patient().await?;
         let rows = conn.rows(&sql, &[&of, &page.before.unwrap_or(i64::MAX), &limit]).await?;
         rows.iter().map(|row| read(&self.db.vault, row)).collect()
     }
 
     async fn entry(&self, list: &str, id: Id) -> Result<Option<ListEntry>> {
         let sql = format!("SELECT {COLUMNS} WHERE e.key = $1 AND e.tail = $2 AND b.list = $3");
-        let mut conn = self.db.soon().await?;
+        let conn = self.db.soon().await?;
         let row = conn.row(&sql, &[&id.row(), &id.tail().cast_signed(), &list]).await?;
         row.map(|row| read(&self.db.vault, &row)).transpose()
     }
@@ -115,7 +115,7 @@ impl Lists for PostgresStore {
 
     async fn change_entry(&self, entry: ListEntry, audit: AuditEntry) -> Result<bool> {
         let sealed = setup::seal_entry(&self.db.vault, &entry)?;
-        let mut conn = changing(&self.db).await?;
+        let conn = changing(&self.db).await?;
         let sql = "UPDATE list_entries SET body = $3 WHERE key = $1 AND tail = $2 \
              AND batch IN (SELECT batch FROM list_batches WHERE list = $4)";
         let changed = conn.run(sql, &[&sealed.row, &sealed.tail, &sealed.body, &entry.list]).await? > 0;
@@ -126,7 +126,7 @@ impl Lists for PostgresStore {
     }
 
     async fn remove_entry(&self, list: &str, id: Id, audit: AuditEntry) -> Result<bool> {
-        let mut conn = changing(&self.db).await?;
+        let conn = changing(&self.db).await?;
         let sql = "DELETE FROM list_entries WHERE key = $1 AND tail = $2 \
              AND batch IN (SELECT batch FROM list_batches WHERE list = $3)";
         let gone = conn.run(sql, &[&id.row(), &id.tail().cast_signed(), &list]).await? > 0;
@@ -155,7 +155,7 @@ impl Lists for PostgresStore {
                 .collect::<Result<Vec<_>>>()?;
             insert(&mut self.db.soon().await?, batch, &sealed).await?;
         }
-        let mut conn = changing(&self.db).await?;
+        let conn = changing(&self.db).await?;
         if replace {
             conn.run("DELETE FROM list_batches WHERE list = $1", &[&list]).await?;
         }

@@ -261,7 +261,7 @@ impl Masks for PostgresStore {
 
     async fn prune_masks(&self, over_before: Timestamp, now: Timestamp, limit: usize) -> Result<u64> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut conn = self.db.soon().await?;
+        let conn = self.db.soon().await?;
         let (before, first) = (over_before.as_millis(), Id::first_row(over_before));
         let sql = "DELETE FROM mask_pairs WHERE ctid = ANY(ARRAY(SELECT ctid FROM mask_pairs WHERE free <= $1 LIMIT $2))";
         let mut gone = conn.run(sql, &[&now.as_millis(), &limit]).await?;

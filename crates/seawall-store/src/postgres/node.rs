@@ -299,7 +299,7 @@ pub(super) async fn leave(db: &Db) -> Result<()> {
 
 /// Marks what this node, or one that is gone, was submitting as `unknown`.
 pub(super) async fn recover(db: &Db, now: Timestamp) -> Result<Recovery> {
-    let mut conn = db.patient().await?;
+    let conn = db.patient().await?;
     let sql = "UPDATE messages SET state = 7, changed = $1, owner = NULL WHERE state = 2 AND \
          (owner = $2 OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.lease = messages.owner))";
     let unknown = conn.run(sql, &[&now.as_millis(), &db.node.lease()]).await?;

@@ -34,7 +34,7 @@ pub(super) struct Scopes(pub(super) i64);
 impl Question for Scopes {
     type Answer = Vec<OptOutScope>;
 
-    async fn ask(all: &[Self], conn: &mut Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
+    async fn ask(all: &[Self], conn: &Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
         let numbers: Vec<i64> = all.iter().map(|question| question.0).collect();
         let sql = format!("SELECT {COLUMNS} WHERE number = ANY($1) ORDER BY key");
         let rows = conn.rows(&sql, &[&numbers]).await?;

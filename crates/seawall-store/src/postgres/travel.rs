@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join;
 use hashbrown::HashMap;
 use seawall_core::id::Id;
 use seawall_core::message::MessageState;
@@ -41,12 +40,7 @@ pub(super) async fn claim(db: &Arc<Db>, now: Timestamp, limit: usize) -> Result<
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let (lease, now) = (db.node.lease(), now.as_millis());
     let mut conn = db.soon().await?;
-    let claim = conn.prepared(&format!("{CLAIM}{}", columns.join(", "))).await?;
-    let values: Values<'_> = &[&now, &limit, &lease];
-    conn.begun();
-    let client = conn.client()?;
-    let ((), rows) =
-        conn.within(try_join(client.batch_execute("BEGIN"), client.query(&claim, values))).await?;
+    let rows = conn.begin_with(&format!("{CLAIM}{}", columns.join(", ")), &[&now, &limit, &lease]).await?;
     let read =
         |row: &Row| messages::read(&db.vault, row).map(|record| MessageRecord { decision: None, ..record });
     let mut claimed = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
@@ -103,11 +97,10 @@ pub(super) async fn settle(db: &Db, changes: Vec<SealedChange>) -> Result<Vec<Mo
     keys.dedup();
     let (first, last) = bounds(&keys);
     let mut conn = db.soon().await?;
-    conn.begin().await?;
     // Locked in one order on all nodes.
     let sql = "SELECT key, tail, state, due, progress, changed FROM messages \
          WHERE key = ANY($1) AND key >= $2 AND key <= $3 ORDER BY key FOR UPDATE";
-    let rows = conn.rows(sql, &[&keys, &first, &last]).await?;
+    let rows = conn.begin_with(sql, &[&keys, &first, &last]).await?;
     let mut ways = rows.iter().map(way).collect::<Result<HashMap<i64, Way>>>()?;
     let (mut moved, mut touched, mut references, mut sealed_hooks) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -125,16 +118,16 @@ pub(super) async fn settle(db: &Db, changes: Vec<SealedChange>) -> Result<Vec<Mo
     }
     touched.sort_unstable();
     touched.dedup();
-    write(&mut conn, &touched, &ways).await?;
     write_references(&mut conn, &references).await?;
     hooks::insert(&mut conn, &sealed_hooks).await?;
-    conn.commit().await?;
+    write(&mut conn, &touched, &ways).await?;
     Ok(moved)
 }
 
+/// Writes how they travel now, and commits.
 async fn write(conn: &mut Conn, keys: &[i64], ways: &HashMap<i64, Way>) -> Result<()> {
     if keys.is_empty() {
-        return Ok(());
+        return conn.commit().await;
     }
     let found: Vec<&Way> = keys.iter().filter_map(|key| ways.get(key)).collect();
     let states: Vec<i64> = found.iter().map(|way| i64::from(way.state.as_u8())).collect();
@@ -149,7 +142,8 @@ async fn write(conn: &mut Conn, keys: &[i64], ways: &HashMap<i64, Way>) -> Resul
          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[]) \
            AS u (key, state, due, changed, progress) \
          WHERE m.key = u.key AND m.key >= $7 AND m.key <= $8";
-    conn.run(sql, &[&keys, &states, &dues, &changed, &packed, &submitting, &first, &last]).await.map(drop)
+    let values: Values<'_> = &[&keys, &states, &dues, &changed, &packed, &submitting, &first, &last];
+    conn.commit_with(sql, values).await.map(drop)
 }
 
 /// The provider's reference, unless it is the message's own id in some spelling.

@@ -61,7 +61,7 @@ pub(super) struct Open {
 impl Question for Open {
     type Answer = Option<VerificationRecord>;
 
-    async fn ask(all: &[Self], conn: &mut Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
+    async fn ask(all: &[Self], conn: &Conn, vault: &Vault) -> Result<Vec<Result<Self::Answer>>> {
         let subs: Vec<&str> = all.iter().map(|question| &*question.subaccount).collect();
         let numbers: Vec<i64> = all.iter().map(|question| question.number).collect();
         let sql = "SELECT o.sub, o.number, o.key, o.expires FROM unnest($1::text[], $2::bigint[]) AS q (sub, number) \
@@ -84,7 +84,7 @@ impl Question for Open {
 }
 
 /// Their rows, as they were changed last, or else as their messages began them.
-async fn by_keys(conn: &mut Conn, keys: &[i64]) -> Result<HashMap<i64, Row>> {
+async fn by_keys(conn: &Conn, keys: &[i64]) -> Result<HashMap<i64, Row>> {
     let (Some(first), Some(last)) = (keys.iter().min(), keys.iter().max()) else {
         return Ok(HashMap::new());
     };

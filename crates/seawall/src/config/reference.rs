@@ -44,7 +44,8 @@ const INTRODUCTION: &str = "\
 
 A TOML file given with `--config`. Every key can also be set in the environment as `SEAWALL_SECTION__KEY`, for
 example `SEAWALL_SERVER__LISTEN`; lists are divided by commas there. Flags outrank the environment, which outranks
-the file. `SEAWALL_CONFIG`, `SEAWALL_DATA_DIR` and `SEAWALL_LISTEN` stand for the flags of these names. An unknown key is an error. `seawall check-config --print` shows what is in force and where it comes from.
+the file; `SEAWALL_CONFIG`, `SEAWALL_DATA_DIR` and `SEAWALL_LISTEN` stand for the flags of these names. An unknown
+key is an error. `seawall check-config --print` shows what is in force and where it comes from.
 
 Durations are text with a unit (`ms`, `s`, `m`, `h`, `d`); sizes are bytes or text such as `\"64KiB\"`. Relative
 paths start at the directory in which `seawall` is started.
