@@ -11,7 +11,7 @@ use crate::sealed::charges::{Confirmed, LONGEST_VERIFICATION, Send, pack_checkpo
 use crate::{PastCharge, Result};
 
 /// Rows read at once.
-const CHUNK: u16 = 20_000;
+const CHUNK: u16 = 2_000;
 
 /// Confirmations since an instant.
 pub(super) fn confirmed(view: View<'_>, since: Timestamp) -> Result<Confirmed> {
