@@ -166,8 +166,8 @@ pub struct PastCharge {
     pub at: Timestamp,
     /// By what limits count it.
     pub dimensions: Dimensions,
-    /// The subaccount in clear, for limits of one subaccount.
-    pub subaccount: String,
+    /// The subaccount in clear, for limits of one subaccount; millions are read, of few subaccounts.
+    pub subaccount: Arc<str>,
     /// Whether the verification it belongs to was confirmed after this send.
     pub confirmed: bool,
     /// Row key of the verification that it belongs to, and whether that one was verified.

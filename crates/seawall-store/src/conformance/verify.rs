@@ -147,7 +147,7 @@ pub(super) async fn a_confirmation_shows_in_past_charges(ledger: &Arc<dyn Ledger
     ledger
         .past_charges(at(0), &mut |c| seen.push((c.at, c.confirmed, c.subaccount, c.dimensions.key)))
         .await?;
-    let want = |ms, confirmed| (at(ms), confirmed, "main".to_owned(), 9);
+    let want = |ms, confirmed| (at(ms), confirmed, "main".into(), 9);
     assert_eq!(seen, [want(0, true), want(5, false), want(20, false)]);
     let mut later = 0;
     ledger.past_charges(at(6), &mut |_| later += 1).await?;

@@ -24,7 +24,7 @@ const COLUMNS: &str = "key, sub, number, dims, state, verification, \
 fn charge(row: &Row, confirmed: &Confirmed) -> Result<PastCharge> {
     let send = Send {
         row: row.try_get(0)?,
-        subaccount: row.try_get(1)?,
+        subaccount: row.try_get::<_, &str>(1)?.into(),
         number: row.try_get(2)?,
         dims: row.try_get(3)?,
         state: row.try_get(4)?,

@@ -1,5 +1,7 @@
 //! What windows are refilled from: sends, allows, and checkpoints of windows that count requests.
 
+use std::sync::Arc;
+
 use hashbrown::{HashMap, HashSet};
 use seawall_core::budget;
 use seawall_core::id::Id;
@@ -40,7 +42,7 @@ impl Confirmed {
 /// What of a message says how it was charged. `progress` matters in states that may give a charge back.
 pub(crate) struct Send<'a> {
     pub(crate) row: i64,
-    pub(crate) subaccount: String,
+    pub(crate) subaccount: Arc<str>,
     pub(crate) number: i64,
     pub(crate) dims: &'a [u8],
     pub(crate) state: i64,
@@ -107,7 +109,7 @@ pub(crate) fn of_allow(allow: Allowed, last: Option<i64>) -> PastCharge {
     PastCharge {
         at,
         dimensions: allow.dimensions,
-        subaccount: allow.subaccount,
+        subaccount: allow.subaccount.into(),
         confirmed: last.is_some_and(|last| last >= at.as_millis()),
         verification: None,
         given_back: false,

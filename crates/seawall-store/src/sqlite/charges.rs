@@ -1,5 +1,7 @@
 //! What windows are refilled from: sends with their dimensions, and checkpoints of windows that count requests.
 
+use std::sync::Arc;
+
 use rusqlite::{Row, params};
 use seawall_core::id::Id;
 use seawall_core::time::Timestamp;
@@ -40,7 +42,7 @@ pub(super) fn sends(
     )?;
     let mut rows = select.query(params![row, CHUNK])?;
     let (mut sends, mut next) = (Vec::with_capacity(usize::from(CHUNK)), row);
-    let mut last_sub: Option<(i64, String)> = None;
+    let mut last_sub: Option<(i64, Arc<str>)> = None;
     while let Some(r) = rows.next()? {
         sends.push(send(view, r, confirmed, &mut last_sub)?);
         next = r.get::<_, i64>(0)? + 1;
@@ -53,12 +55,12 @@ fn send(
     view: View<'_>,
     r: &Row<'_>,
     confirmed: &Confirmed,
-    last_sub: &mut Option<(i64, String)>,
+    last_sub: &mut Option<(i64, Arc<str>)>,
 ) -> Result<PastCharge> {
     let sub: i64 = r.get(1)?;
     let name = match &last_sub {
         Some((id, name)) if *id == sub => name.clone(),
-        _ => last_sub.insert((sub, subaccount(view, sub)?)).1.clone(),
+        _ => last_sub.insert((sub, subaccount(view, sub)?.into())).1.clone(),
     };
     let blob = |at: usize| r.get_ref(at)?.as_blob_or_null().map_err(|_| damaged("a message"));
     let send = Send {

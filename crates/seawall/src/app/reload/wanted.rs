@@ -128,7 +128,7 @@ impl Wanted {
         let Some(operation) = Operation::from_u8(past.dimensions.op) else { return Vec::new() };
         let key = self.keys.get(&past.dimensions.key).map(String::as_str);
         let changed =
-            self.holders.contains(&past.subaccount) || key.is_some_and(|k| self.holders.contains(k));
+            self.holders.contains(&*past.subaccount) || key.is_some_and(|k| self.holders.contains(k));
         let mut charges = Vec::new();
         for (position, limit, holder) in policy.limits_for(operation, &past.subaccount, key) {
             let of_changed = changed && holder.is_some() && counts_sends(limit);
@@ -229,7 +229,7 @@ mod tests {
         PastCharge {
             at: Timestamp::from_millis(0),
             dimensions,
-            subaccount: subaccount.to_owned(),
+            subaccount: subaccount.into(),
             confirmed: false,
             verification: None,
             given_back,
