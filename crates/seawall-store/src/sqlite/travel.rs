@@ -73,8 +73,10 @@ pub(super) fn write(turn: &mut Turn<'_>, row: i64, before: Option<Waiting>, way:
     }
     if matches!(before, Some(Waiting::Later(_, true))) && !matches!(after, Some(Waiting::Later(_, true))) {
         set_scheduled(turn, row, false)?;
-        // From now on it waits like any other, but it is old.
-        read_from::reach(turn, ReadFrom { waiting: row, open: i64::MAX })?;
+        if after.is_some() {
+            // From now on it waits like any other, but it is old.
+            read_from::reach(turn, ReadFrom { waiting: row, open: i64::MAX })?;
+        }
     }
     let mut hot = turn.hot();
     before.into_iter().for_each(|place| hot.queue.remove(row, place));
