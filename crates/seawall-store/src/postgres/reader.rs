@@ -32,17 +32,19 @@ pub(super) trait Question: Sized + Send + Sync + 'static {
 
 /// Those that wait for answers.
 type Asked<Q> = Vec<Job<Q, <Q as Question>::Answer>>;
-type Line1<Q> = Line<Q, <Q as Question>::Answer>;
-type Brought1<Q> = Arc<Brought<Q, <Q as Question>::Answer>>;
+/// Where one kind of question is asked.
+type Asking<Q> = Line<Q, <Q as Question>::Answer>;
+/// Where its questions wait for the reader.
+type Waiting<Q> = Arc<Brought<Q, <Q as Question>::Answer>>;
 
 /// The ways to the reader.
 pub(super) struct Reader {
     /// How far opt-outs of a number reach.
-    pub(super) scopes: Line1<Scopes>,
+    pub(super) scopes: Asking<Scopes>,
     /// Whether a number was verified.
-    pub(super) known: Line1<Known>,
+    pub(super) known: Asking<Known>,
     /// The verification of a number that is pending.
-    pub(super) open: Line1<Open>,
+    pub(super) open: Asking<Open>,
 }
 
 impl Reader {
@@ -56,7 +58,7 @@ impl Reader {
     }
 }
 
-async fn run(db: Arc<Db>, brought: (Brought1<Scopes>, Brought1<Known>, Brought1<Open>)) {
+async fn run(db: Arc<Db>, brought: (Waiting<Scopes>, Waiting<Known>, Waiting<Open>)) {
     let (scopes, known, open) = brought;
     loop {
         let (mut of_scopes, mut of_known, mut of_open) = (Vec::new(), Vec::new(), Vec::new());
