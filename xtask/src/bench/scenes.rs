@@ -159,13 +159,14 @@ pub async fn redis(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
     detect(&gateway, "off").await?;
     let floor = Floor::start(binary, false).await?;
     let next = decisions(&gateway.api_key);
-    let pair = Pair::measure(&gateway, &floor, scale.plan(CONNECTIONS), scale.repeats, next).await?;
+    let plan = Plan { own_core: false, ..scale.plan(CONNECTIONS) };
+    let pair = Pair::measure(&gateway, &floor, plan, scale.repeats, next).await?;
     let refused = json!({"name": "bench account", "per": "account", "applies_to": ["verify.start"], "quota": 1,
                          "window": "1h", "counts": "sends", "mode": "enforce"});
     gateway.admin("POST", "limits", Some(refused)).await?;
     let next = decisions(&gateway.api_key);
     let before = redis.calls()?;
-    let flood = drive(gateway.addr, gateway.pid(), scale.plan(CONNECTIONS), next).await?;
+    let flood = drive(gateway.addr, gateway.pid(), plan, next).await?;
     let asked = redis.calls()?.saturating_sub(before);
     let answers = flood.per_second * scale.time.as_secs_f64();
     Ok(vec![

@@ -69,7 +69,7 @@ pub fn last6(secret: &str) -> String {
 
 /// Hexadecimal SHA-256 of a secret: all that is kept of it.
 pub fn hash_hex(secret: &str) -> String {
-    super::who::hash_secret(secret).iter().map(|b| format!("{b:02x}")).collect()
+    super::who::hex(&super::who::hash_secret(secret))
 }
 
 /// Characters without bias: bytes from 248 up are thrown away, because 248 is 4 times 62.

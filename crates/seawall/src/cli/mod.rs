@@ -25,7 +25,6 @@ mod suspension;
 mod train;
 mod vault;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -125,12 +124,12 @@ struct ServeArgs {
     place: Place,
     /// Address and port to listen on.
     #[arg(long, value_name = "ADDR", env = "SEAWALL_LISTEN")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
 }
 
 impl Place {
     /// The configuration in force, or everything that is wrong with it.
-    fn load(&self, listen: Option<SocketAddr>) -> Result<Config, Failure> {
+    fn load(&self, listen: Option<String>) -> Result<Config, Failure> {
         let flags = Overrides { data_dir: self.data_dir.clone(), listen };
         // Variables that are not text cannot be ours.
         let env = std::env::vars_os()

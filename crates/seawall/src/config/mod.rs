@@ -10,7 +10,7 @@ pub mod reference;
 mod sections;
 mod suggest;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use seawall_core::policy::VerificationBounds;
@@ -29,10 +29,10 @@ use raw::Raw;
 /// What the command line says; it outranks everything else.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
-    /// `--data-dir`
+    /// `--data-dir`, or `SEAWALL_DATA_DIR`.
     pub data_dir: Option<PathBuf>,
-    /// `--listen`
-    pub listen: Option<SocketAddr>,
+    /// `--listen`, or `SEAWALL_LISTEN`: address and port, checked with all other values.
+    pub listen: Option<String>,
 }
 
 /// A valid configuration.
@@ -112,7 +112,7 @@ impl Overrides {
             }
         }
         if let Some(listen) = self.listen {
-            raw.set("--listen", "server.listen", Value::String(listen.to_string()));
+            raw.set("--listen or SEAWALL_LISTEN", "server.listen", Value::String(listen));
         }
     }
 }

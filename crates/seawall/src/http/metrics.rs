@@ -18,7 +18,7 @@ use super::door::PeerAddr;
 use super::health;
 use super::problem::Problem;
 use crate::app::App;
-use crate::app::who::hash_secret;
+use crate::app::secrets::hash_hex;
 
 /// Text format of Prometheus.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -66,12 +66,11 @@ fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, ours: &str) -> bool {
 fn is_admin(app: &App, headers: &HeaderMap) -> bool {
     let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let secret = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let hash = hash_secret(secret.map(|(_, secret)| secret.trim()).unwrap_or_default());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash_hex(secret.map(|(_, secret)| secret.trim()).unwrap_or_default());
     let snapshot = app.snapshot.load();
     let known =
         snapshot.account.as_ref().map(|account| account.admin_token_hash.as_bytes()).unwrap_or_default();
-    secret.is_some() && known.ct_eq(hex.as_bytes()).into()
+    secret.is_some() && known.ct_eq(hash.as_bytes()).into()
 }
 
 async fn text(app: &App) -> Response {

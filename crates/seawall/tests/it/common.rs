@@ -48,7 +48,7 @@ pub fn config(dir: &Path, settings: &[(&str, &str)]) -> Config {
     // Everything holds with counters elsewhere, too: `SEAWALL_TEST_COUNTERS=redis://127.0.0.1:6379 cargo test …`.
     env.extend(std::env::var("SEAWALL_TEST_COUNTERS").map(|url| ("SEAWALL_COUNTERS__URL".to_owned(), url)));
     env.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    let flags = Overrides { data_dir: Some(dir.to_owned()), listen: Some("127.0.0.1:0".parse().unwrap()) };
+    let flags = Overrides { data_dir: Some(dir.to_owned()), listen: Some("127.0.0.1:0".to_owned()) };
     Config::load(None, env.into_iter(), flags).unwrap()
 }
 

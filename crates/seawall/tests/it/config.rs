@@ -47,13 +47,24 @@ fn flags_outrank_the_environment_which_outranks_the_file() {
     let path = dir.path().join("s.toml");
     std::fs::write(&path, "[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"2KiB\"\n[log]\nlevel = \"warn\"")
         .unwrap();
-    let flags = Overrides { data_dir: Some("/x/y".into()), listen: Some("127.0.0.1:3".parse().unwrap()) };
+    let flags = Overrides { data_dir: Some("/x/y".into()), listen: Some("127.0.0.1:3".to_owned()) };
     let given =
         [("SEAWALL_SERVER__LISTEN", "127.0.0.1:2"), ("SEAWALL_LOG__LEVEL", "error"), ("PATH", "/bin")];
     let config = Config::load(Some(&path), env(&given), flags).unwrap();
     assert_eq!(config.server.listen.port(), 3);
     assert_eq!((config.log.level.as_str(), config.server.max_body), ("error", 2048));
     assert_eq!(config.data_dir(), PathBuf::from("/x/y"));
+}
+
+#[test]
+fn a_flag_that_is_wrong_is_named_with_its_variable() {
+    let flags = Overrides { listen: Some("nonsense".to_owned()), ..Overrides::default() };
+    let errors = Config::load(None, env(&[]), flags).unwrap_err();
+    assert_eq!(
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["--listen or SEAWALL_LISTEN: server.listen = \"nonsense\": not an address with a port; \
+          write e.g. \"127.0.0.1:8080\" or \"[::]:8080\""]
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::super::App;
 use super::super::entities::{Provider, collection};
+use super::super::who::hex;
 use super::around::Around;
 use super::mask::{MASK, holds_mask, masked, restored};
 use super::shapes::KindShape;
@@ -75,7 +76,7 @@ pub struct Providers;
 pub fn callback_token(vault: &Vault) -> Result<String, StoreError> {
     let mut bytes = [0u8; 16];
     vault.random(&mut bytes)?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 fn check_name(name: &str) -> Result<(), Wrong> {

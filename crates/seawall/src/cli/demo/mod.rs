@@ -113,7 +113,7 @@ async fn set_up(client: &Client) -> Result<(), String> {
 
 async fn launch(args: &DemoArgs, scratch: &Scratch) -> Result<Running, String> {
     let listen = args.listen.map_or_else(free_address, Ok)?;
-    let overrides = Overrides { data_dir: Some(scratch.0.clone()), listen: Some(listen) };
+    let overrides = Overrides { data_dir: Some(scratch.0.clone()), listen: Some(listen.to_string()) };
     // The demo's set-up is its own: a variable meant for the real gateway must not change it.
     let environment = [("SEAWALL_SANDBOX__CLOCK".to_owned(), "true".to_owned())];
     let config = Config::load(None, environment.into_iter(), overrides);

@@ -48,10 +48,7 @@ pub(super) async fn read(path: &Path) -> Result<Setting, Failure> {
         return Err(wrong(format!("`{unknown}` is no section; there are {}", SECTIONS.join(", "))));
     }
     let scratch = Scratch::new()?;
-    let flags = Overrides {
-        data_dir: Some(scratch.0.clone()),
-        listen: Some(std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0))),
-    };
+    let flags = Overrides { data_dir: Some(scratch.0.clone()), listen: Some("127.0.0.1:0".to_owned()) };
     let config = Config::load(None, std::iter::empty(), flags).map_err(|errors| {
         let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Failure::Failed(all.join("\n"))

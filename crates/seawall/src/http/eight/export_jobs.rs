@@ -18,6 +18,7 @@ use super::voice_export_csv;
 use crate::app::App;
 use crate::app::audit::Actor;
 use crate::app::entities::collection::EXPORTS;
+use crate::app::who::hex;
 
 /// Jobs that one subaccount may have.
 pub(super) const AT_MOST: usize = 100;
@@ -89,7 +90,7 @@ impl Job {
 pub(super) fn random_name(app: &App) -> Result<String, StoreError> {
     let mut bytes = [0u8; 32];
     app.store.vault.random(&mut bytes)?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// Stores a new job and begins it. False if the subaccount has as many as it may.

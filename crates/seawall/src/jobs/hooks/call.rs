@@ -21,6 +21,7 @@ use seawall_store::records::HookDelivery;
 use crate::app::App;
 use crate::app::entities::{Webhook, WebhookOauth};
 use crate::app::hooks::event_id;
+use crate::app::secrets::hash_hex;
 use crate::jobs::egress::{self, Rules};
 
 /// What became of a try.
@@ -182,7 +183,7 @@ pub fn headers(
 fn token_key(oauth: &WebhookOauth) -> String {
     let all = [&oauth.url, &oauth.client_id, &oauth.client_secret, &oauth.credentials_location];
     let joined = all.map(String::as_str).join("\u{1f}") + oauth.scope.as_deref().unwrap_or_default();
-    crate::app::who::hash_secret(&joined).iter().map(|b| format!("{b:02x}")).collect()
+    hash_hex(&joined)
 }
 
 /// Body and, if the credentials go into the header, its value (RFC 6749 §2.3.1).

@@ -366,7 +366,7 @@ fn app() -> Arc<App> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let flags = Overrides {
         data_dir: Some(std::env::temp_dir().join("seawall-fuzz-has-no-files")),
-        listen: Some("127.0.0.1:0".parse().unwrap()),
+        listen: Some("127.0.0.1:0".to_owned()),
     };
     let config = Config::load(None, std::iter::empty(), flags).unwrap();
     runtime.block_on(async {

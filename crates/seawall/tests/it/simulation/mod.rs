@@ -50,7 +50,7 @@ struct Outcome {
 fn config() -> Config {
     let flags = Overrides {
         data_dir: Some(std::env::temp_dir().join("seawall-simulation-has-no-files")),
-        listen: Some("127.0.0.1:0".parse().unwrap()),
+        listen: Some("127.0.0.1:0".to_owned()),
     };
     Config::load(None, std::iter::empty(), flags).unwrap()
 }
