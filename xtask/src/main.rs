@@ -23,7 +23,10 @@ mod tools;
 mod train_check;
 mod waf;
 
+use std::fs::read_to_string;
 use std::process::ExitCode;
+
+use sources::root;
 
 type Command = fn(&[String]) -> Result<(), String>;
 
@@ -52,15 +55,42 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (name, rest) = arguments.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
     let Some((_, _, command)) = COMMANDS.iter().find(|(known, _, _)| *known == name) else {
-        eprintln!("usage: cargo xtask COMMAND\n");
+        eprintln!("usage: cargo xtask COMMAND [--help]\n");
         COMMANDS.iter().for_each(|(name, what, _)| eprintln!("  {name:11} {what}"));
         return ExitCode::from(2);
     };
+    if rest.iter().any(|word| word == "--help" || word == "-h") {
+        println!("{}", usage(name));
+        return ExitCode::SUCCESS;
+    }
     match command(rest) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("xtask {name}: {reason}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the source of a command says of it first.
+fn usage(name: &str) -> String {
+    let module = root().join("xtask/src").join(name.replace('-', "_"));
+    let source =
+        read_to_string(module.with_extension("rs")).or_else(|_| read_to_string(module.join("mod.rs")));
+    let source = source.unwrap_or_default();
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_says_how_it_is_used() {
+        for (name, ..) in COMMANDS {
+            let usage = usage(name);
+            assert!(usage.starts_with(&format!("`cargo xtask {name}")), "{name}: {usage}");
         }
     }
 }

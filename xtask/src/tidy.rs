@@ -1,5 +1,5 @@
-//! Style that no lint knows: sizes, borders between crates, words that must not stay. Each check is a test
-//! of its own below, and `cargo xtask tidy` says them all at once.
+//! `cargo xtask tidy`: style that no lint knows: sizes, borders between crates, words that must not stay. Each check
+//! is a test of its own below; the command says them all at once.
 
 mod borders;
 mod links;
