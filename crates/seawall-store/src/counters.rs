@@ -30,8 +30,16 @@ pub trait Counters: Send + Sync {
     async fn held(&self, charges: &[Charge], now: Timestamp) -> Result<Vec<(u64, Option<Timestamp>)>>;
 
     /// Takes a charge of exactly `at` back, except `always` ones: what it was for did not happen. `at` is
-    /// [`Charged::at`], else the time of the charge.
-    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()>;
+    /// [`Charged::at`], else the time of the charge. `filling`: the windows that were charged, as [`Counters::filling`]
+    /// told them before. Where they are others by now, the charge went with those, and what they hold of that instant is
+    /// somebody else's.
+    async fn refund(
+        &self,
+        charges: &[Charge],
+        weight: u32,
+        at: Timestamp,
+        filling: Option<u64>,
+    ) -> Result<()>;
 
     /// Forgets keys: a confirmed code ends the back-off of its number.
     async fn clear(&self, keys: &[u64]) -> Result<()>;

@@ -89,7 +89,7 @@ impl Counters for MemoryCounters {
         Ok(charges.iter().map(|charge| charge.rule.held(table.get(charge.key), now)).collect())
     }
 
-    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
+    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp, _: Option<u64>) -> Result<()> {
         let mut table = self.table();
         for charge in charges.iter().filter(|charge| !charge.always) {
             let amount = charge.taken(weight);

@@ -180,12 +180,22 @@ impl Counters for RedisCounters {
         Ok(answer.rows.iter().map(|row| (row.count, row.oldest)).collect())
     }
 
-    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
+    async fn refund(
+        &self,
+        charges: &[Charge],
+        weight: u32,
+        at: Timestamp,
+        filling: Option<u64>,
+    ) -> Result<()> {
         let back: Vec<&Charge> = charges.iter().filter(|charge| !charge.always).collect();
         if back.is_empty() {
             return Ok(());
         }
         let link = self.shared.link()?;
+        // The script looks whether these are still in force.
+        if filling.is_some_and(|filling| filling != link.filling()) {
+            return Ok(());
+        }
         let keys = back.iter().map(|charge| link.key(charge.key));
         let keys = std::iter::once(self.shared.names.news.clone()).chain(keys);
         let named: Vec<u8> = back.iter().flat_map(|charge| charge.key.to_be_bytes()).collect();

@@ -37,6 +37,7 @@ pub async fn all(binary: &Path, scale: Scale) -> Result<Vec<Row>, String> {
         rows.extend(deciding(&fleet, scale, &floor, said(mode)).await?);
     }
     rows.extend(sending(&fleet, scale).await?);
+    rows.extend(alone(&fleet, scale).await?);
     rows.push(exact(&fleet).await?);
     rows.push(taking_over(&mut fleet).await?);
     Ok(rows)
@@ -59,19 +60,24 @@ fn spent(pids: &[u32]) -> Duration {
 }
 
 /// All servers run on the cores of the load too.
-fn shared(scale: Scale) -> Plan {
-    Plan { own_core: false, ..scale.plan(CONNECTIONS) }
+fn shared(scale: Scale, connections: usize) -> Plan {
+    Plan { own_core: false, ..scale.plan(connections) }
 }
 
-/// Drives all nodes at once. What the servers did includes the warm-up, so figures of a request are too high by up to
+/// Drives all nodes at once, over so many connections each. What the servers did includes the warm-up, so figures of a request are too high by up to
 /// a fifth.
-async fn together(fleet: &Fleet, scale: Scale, next: impl Fn(&Gateway) -> Next) -> Result<Together, String> {
+async fn together(
+    fleet: &Fleet,
+    scale: Scale,
+    connections: usize,
+    next: impl Fn(&Gateway) -> Next,
+) -> Result<Together, String> {
     let (postgres, redis, load) = (fleet.postgres.pids(), [fleet.redis.pid()], [std::process::id()]);
     let nodes: Vec<u32> = fleet.nodes.iter().map(Gateway::pid).collect();
     let (transactions, scripts) = (fleet.postgres.transactions()?, fleet.redis.calls()?);
     let before = (spent(&nodes), spent(&postgres), spent(&redis), spent(&load));
-    let drives =
-        fleet.nodes.iter().map(|node| tokio::spawn(drive(node.addr, node.pid(), shared(scale), next(node))));
+    let plan = shared(scale, connections);
+    let drives = fleet.nodes.iter().map(|node| tokio::spawn(drive(node.addr, node.pid(), plan, next(node))));
     let drives: Vec<_> = drives.collect();
     let (mut per_second, mut refused) = (0.0, 0.0f64);
     for one in drives {
@@ -122,7 +128,7 @@ impl Together {
 }
 
 async fn deciding(fleet: &Fleet, scale: Scale, floor: &Outcome, said: &str) -> Result<Vec<Row>, String> {
-    let done = together(fleet, scale, |node| decisions(&node.api_key)).await?;
+    let done = together(fleet, scale, CONNECTIONS, |node| decisions(&node.api_key)).await?;
     let per_cpu = done.answers / done.nodes.as_secs_f64().max(0.01);
     let rate = Row {
         name: format!("decisions, {NODES} nodes{said}"),
@@ -136,7 +142,7 @@ async fn deciding(fleet: &Fleet, scale: Scale, floor: &Outcome, said: &str) -> R
 }
 
 async fn sending(fleet: &Fleet, scale: Scale) -> Result<Vec<Row>, String> {
-    let done = together(fleet, scale, |node| sessions(&node.api_key, &node.subaccount)).await?;
+    let done = together(fleet, scale, CONNECTIONS, |node| sessions(&node.api_key, &node.subaccount)).await?;
     let rate = Row {
         name: format!("durable codes, {NODES} nodes"),
         value: format!("{}/s", number(done.per_second)),
@@ -146,6 +152,15 @@ async fn sending(fleet: &Fleet, scale: Scale) -> Result<Vec<Row>, String> {
         bar: Bar::AtLeast(5_000.0),
     };
     Ok(vec![rate, done.costs("durable code and its delivery")])
+}
+
+/// What one costs that finds nobody to share a trip with: one connection a node.
+async fn alone(fleet: &Fleet, scale: Scale) -> Result<Vec<Row>, String> {
+    let sent = together(fleet, scale, 1, |node| sessions(&node.api_key, &node.subaccount)).await?;
+    detect(fleet.first()?, "off").await?;
+    fleet.in_force().await?;
+    let decided = together(fleet, scale, 1, |node| decisions(&node.api_key)).await?;
+    Ok(vec![decided.costs("decision that comes alone"), sent.costs("durable code that comes alone")])
 }
 
 async fn in_states(node: &Gateway, states: &[&str]) -> Result<u64, String> {

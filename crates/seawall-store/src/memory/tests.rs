@@ -54,7 +54,7 @@ async fn all_or_nothing_but_always_and_shadow() {
     let only_shadow = counters.charge(&[wide.clone(), shadow.clone()], 1, at(3)).await.unwrap().exceeded;
     assert!(only_shadow.len() == 1 && !only_shadow[0].enforced);
     assert_eq!(count(&wide).await, 2, "a full shadow refuses nothing");
-    counters.refund(&all, 1, at(0)).await.unwrap();
+    counters.refund(&all, 1, at(0), None).await.unwrap();
     assert_eq!((count(&wide).await, count(&always).await), (1, 2));
     counters.clear(&[2, 3]).await.unwrap();
     assert!(counters.charge(&[limit(2, 1, 60)], 1, at(4)).await.unwrap().exceeded.is_empty());
@@ -128,7 +128,7 @@ async fn what_comes_back_makes_room_again() {
     assert!(counters.charge(std::slice::from_ref(&charge), 1, at(0)).await.unwrap().exceeded.is_empty());
     let full = counters.charge(std::slice::from_ref(&charge), 1, at(1)).await.unwrap();
     assert_eq!((full.exceeded[0].count, full.exceeded[0].quota), (60, 100));
-    counters.refund(std::slice::from_ref(&charge), 1, at(0)).await.unwrap();
+    counters.refund(std::slice::from_ref(&charge), 1, at(0), None).await.unwrap();
     assert_eq!(counters.len(), 0, "an empty budget takes no memory");
     assert!(counters.charge(&[charge], 1, at(2)).await.unwrap().exceeded.is_empty());
 }

@@ -80,15 +80,15 @@ impl Db {
         let (config, tls) = super::url::read(url)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
-        let lasting = Hook::async_fn(|client, _| {
+        let ready = Hook::async_fn(|client, _| {
             Box::pin(async move {
-                super::setup::lasting(client).await.map_err(|e| HookError::message(e.to_string()))
+                super::setup::ready(client).await.map_err(|e| HookError::message(e.to_string()))
             })
         });
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
-            .post_create(lasting)
+            .post_create(ready)
             .build()
             .map_err(|e| StoreError::Unavailable(format!("no connections to PostgreSQL: {e}")))?;
         Ok(Arc::new(Db {

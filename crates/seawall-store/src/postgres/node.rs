@@ -199,7 +199,7 @@ impl Keeper {
                 }
             }
         }));
-        setup::lasting(&client).await.map_err(Refused::Store)?;
+        setup::ready(&client).await.map_err(Refused::Store)?;
         let lock = if db.node.is_shared() { "pg_try_advisory_lock_shared" } else { "pg_try_advisory_lock" };
         let held = client.query_one(&format!("SELECT {lock}({OURS}, {USE})"), &[]).await?;
         if !held.try_get::<_, bool>(0)? {

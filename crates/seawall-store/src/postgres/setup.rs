@@ -10,6 +10,18 @@ use crate::{Result, StoreError};
 const OLDEST_SERVER: i64 = 130_000;
 const VAULT_CHECK: &[u8] = b"this database belongs to this key";
 
+/// How statements are planned. Each of ours finds its rows by an index. A plan is made once and kept, though, often while
+/// its table is still empty, as the first of a day's partitions is: then reading all of it looks cheaper, and stays the plan
+/// while the table grows, until the server counts its rows anew. And a plan that has no other way is not worth compiling.
+const PLANS: &str =
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
+/// Makes a new connection ready.
+pub(super) async fn ready(client: &tokio_postgres::Client) -> Result<()> {
+    lasting(client).await?;
+    Ok(client.batch_execute(PLANS).await?)
+}
+
 /// Refuses a session that would lose what it has acknowledged. Asked of every connection, since a fail-over may
 /// lead to another server.
 pub(super) async fn lasting(client: &tokio_postgres::Client) -> Result<()> {

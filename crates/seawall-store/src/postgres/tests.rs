@@ -1,13 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{join_all, try_join3};
 use seawall_core::message::MessageState;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::*;
 use crate::conformance::server::{Server, own_server, server};
-use crate::conformance::{self, Backend, acceptance, at, message, verification};
+use crate::conformance::{self, Backend, acceptance, at, change, message, verification};
 use crate::keys::DataKeys;
 use crate::records::{Acceptance, AuditEntry, Document};
 use crate::{Directory, Ledger, StoreError};
@@ -195,6 +196,44 @@ async fn many_at_once_are_committed_together() {
     }
     assert_eq!((done, conflicts), (500, 500), "one open verification of each number");
     assert_eq!(store.census(None).await.unwrap().values().sum::<u64>(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_table_is_read_whole_while_it_grows() {
+    let Some(server) = here().await else { return };
+    let url = server.database().await.unwrap();
+    let store = Arc::new(PostgresStore::open(&url, vault(), Sharing::Alone).await.unwrap());
+    // Statements are planned while their tables are empty, and asked again as these grow: about many at a time.
+    for round in 0..25 {
+        let one = async |n: i64| {
+            let (v, m) = verification(n, n.unsigned_abs()).unwrap();
+            let (id, to, sub) = (m.id, m.to, m.subaccount.clone());
+            store.accept(acceptance(v, m)).await.unwrap();
+            let (open, scopes, known) =
+                (store.open_verification(&sub, to, at(n)), store.opted_out(to), store.known_number(to));
+            assert!(try_join3(open, scopes, known).await.unwrap().0.is_some());
+            id
+        };
+        let sent = join_all((0..40).map(|n| one(round * 40 + n))).await;
+        assert_eq!(store.claim(at(round * 40 + 40), 100).await.unwrap().len(), 40);
+        let sent = sent.into_iter().map(|id| change(id, MessageState::Sent, round * 40 + 40)).collect();
+        assert_eq!(store.settle(sent).await.unwrap().len(), 40);
+    }
+    store.close().await;
+    drop(store);
+    // The server counts what a connection read when that ends.
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let task = tokio::spawn(connection);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let sql = "SELECT relname::text, seq_tup_read FROM pg_stat_user_tables WHERE seq_tup_read > 2000";
+    let read: Vec<(String, i64)> =
+        client.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(read, []);
+    let sql = "SELECT sum(idx_tup_fetch)::bigint FROM pg_stat_user_tables";
+    let by_index: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert!(by_index > 1_000, "{by_index}: the server has not counted yet");
+    drop(client);
+    let _ = task.await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

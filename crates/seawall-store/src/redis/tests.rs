@@ -143,8 +143,8 @@ async fn same(redis: &RedisCounters, steps: &[(u16, Step)]) -> std::result::Resu
             Step::Refund(which) => {
                 if !made.is_empty() {
                     let (charges, weight, then) = made.swap_remove(which % made.len());
-                    redis.refund(&charges, weight, then).await.unwrap();
-                    memory.refund(&charges, weight, then).await.unwrap();
+                    redis.refund(&charges, weight, then, None).await.unwrap();
+                    memory.refund(&charges, weight, then, None).await.unwrap();
                 }
                 None
             }

@@ -64,9 +64,9 @@ pub async fn give_back(app: &App, record: &MessageRecord) {
     let counted = all.filter(|(_, budget)| budget.counts(&record.dimensions, &record.subaccount, index));
     let charges: Vec<Charge> =
         counted.map(|(n, budget)| budget.charge(n, &record.dimensions, index)).collect();
-    if let Err(error) =
-        app.store.counters.refund(&charges, 1, record.dimensions.charged_at(record.id.at())).await
-    {
+    // The ledger has it, so whichever windows are in force hold it.
+    let at = record.dimensions.charged_at(record.id.at());
+    if let Err(error) = app.store.counters.refund(&charges, 1, at, None).await {
         tracing::error!(%error, "what was reserved did not come back; its budgets stay fuller than they should");
     }
 }

@@ -74,6 +74,11 @@ impl Made {
         let failures = charges.iter().filter(|charge| counts_failures(policy, charge)).cloned().collect();
         Made { charges, failures, at, ..Made::default() }
     }
+
+    /// Takes some of them back.
+    async fn refund(&self, app: &App, charges: &[Charge]) -> Result<()> {
+        app.store.counters.refund(charges, 1, self.at, self.counted.map(|(_, filling)| filling)).await
+    }
 }
 
 /// How much room a limit has left.
@@ -394,7 +399,7 @@ impl Screened {
     /// What it charged is taken back: it will not be sent after all.
     pub async fn undo(&self, app: &App) {
         app.detection.unsent(self.id, self.at);
-        if let Err(error) = app.store.counters.refund(&self.made.charges, 1, self.made.at).await {
+        if let Err(error) = self.made.refund(app, &self.made.charges).await {
             tracing::error!(%error, "a charge could not be taken back; its window stays fuller than it should");
         }
     }
@@ -409,7 +414,7 @@ impl Screened {
             of_budgets.map(|c| Charge { amount: c.amount.min(rest), ..c.clone() }).collect();
         if rest > 0
             && !back.is_empty()
-            && let Err(error) = app.store.counters.refund(&back, 1, self.made.at).await
+            && let Err(error) = self.made.refund(app, &back).await
         {
             tracing::error!(%error, "the rest of a lookup's reserve did not come back; budgets stay fuller");
         }
@@ -425,7 +430,7 @@ impl Screened {
     pub async fn settle_failure(&self, app: &App, wrong: bool) {
         if wrong {
             app.recorder.note_requests(self.made.failures.iter().map(|charge| charge.key), self.at);
-        } else if let Err(error) = app.store.counters.refund(&self.made.failures, 1, self.made.at).await {
+        } else if let Err(error) = self.made.refund(app, &self.made.failures).await {
             tracing::error!(%error, "a right code still counts as a wrong one in its windows");
         }
     }

@@ -146,7 +146,7 @@ async fn room_that_comes_back_is_known_to_all_nodes_within_a_second() {
     let charges = [limit(1, 1, 600_000)];
     let made = nodes[0].charge(&charges, 1, at(0)).await.unwrap();
     assert!(nodes[1].charge(&charges, 1, at(0)).await.unwrap().refused());
-    nodes[2].refund(&charges, 1, made.at.unwrap()).await.unwrap();
+    nodes[2].refund(&charges, 1, made.at.unwrap(), None).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(!nodes[1].charge(&charges, 1, at(0)).await.unwrap().refused());
     assert!(nodes[0].charge(&charges, 1, at(0)).await.unwrap().refused());

@@ -248,3 +248,22 @@ async fn who_was_charged_before_a_loss_learns_that_the_windows_are_others_now() 
     }
     assert!(!node.still(filling).await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_charged_before_a_loss_is_not_taken_back_from_who_was_refilled() {
+    let Some(server) = Server::start().await else { return };
+    let node = ready(&server, |options| options.callers_time = true).await;
+    let (mine, before, at) = ([limit(1, 3, 60_000)], node.filling(), wall());
+    node.charge(&mine, 1, at).await.unwrap();
+    server.call(&["FLUSHALL"]).await;
+    tokio::time::timeout(Duration::from_secs(20), node.lost()).await.unwrap();
+    assert!(node.refills(Duration::ZERO).await.unwrap());
+    // Somebody else sent in the same millisecond.
+    node.fill(&mine[0], at, wall()).unwrap();
+    node.filled().await.unwrap();
+    up(&node).await;
+    node.refund(&mine, 1, at, Some(before)).await.unwrap();
+    assert_eq!(node.held(&mine, wall()).await.unwrap()[0].0, 1, "that one counts");
+    node.refund(&mine, 1, at, Some(node.filling())).await.unwrap();
+    assert_eq!(node.held(&mine, wall()).await.unwrap()[0].0, 0);
+}

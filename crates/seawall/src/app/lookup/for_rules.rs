@@ -48,6 +48,8 @@ struct Reserve {
     request: Request,
     charges: Vec<Charge>,
     at: Timestamp,
+    /// In which filling of the windows.
+    filling: u64,
     amount: i64,
 }
 
@@ -58,7 +60,8 @@ impl Reserve {
         let mut request =
             Request::new(Operation::Lookup, &about.subaccount, &about.key, &number, about.caller_ip);
         let amount = dearest(app, depth);
-        let mut reserve = Reserve { charges: Vec::new(), at: now, amount, request: request.clone() };
+        let filling = app.store.counters.filling();
+        let mut reserve = Reserve { charges: Vec::new(), at: now, filling, amount, request: request.clone() };
         if amount == 0 {
             return Some(reserve);
         }
@@ -87,7 +90,7 @@ impl Reserve {
             self.charges.iter().map(|c| Charge { amount: c.amount.min(rest), ..c.clone() }).collect();
         if rest > 0
             && !back.is_empty()
-            && let Err(error) = app.store.counters.refund(&back, 1, self.at).await
+            && let Err(error) = app.store.counters.refund(&back, 1, self.at, Some(self.filling)).await
         {
             tracing::error!(%error, "the rest of a lookup's reserve did not come back; budgets stay fuller");
         }

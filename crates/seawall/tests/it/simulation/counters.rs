@@ -94,10 +94,19 @@ impl Counters for Shared {
         self.ask(|_, table| finish(table.held(charges, self.at(now)))).await
     }
 
-    async fn refund(&self, charges: &[Charge], weight: u32, at: Timestamp) -> Result<()> {
+    async fn refund(
+        &self,
+        charges: &[Charge],
+        weight: u32,
+        at: Timestamp,
+        filling: Option<u64>,
+    ) -> Result<()> {
         self.ask(|world, table| {
+            if filling.is_some_and(|filling| filling != world.windows().epoch) {
+                return Ok(());
+            }
             world.tell(|| format!("node {} takes back the charge of {}", self.link.node, at.as_millis()));
-            finish(table.refund(charges, weight, at))
+            finish(table.refund(charges, weight, at, filling))
         })
         .await
     }

@@ -62,6 +62,8 @@ pub struct Weather {
     pub unanswered: f64,
     /// Chance that it takes seconds.
     pub slow: f64,
+    /// Whether providers may be out of reach, or ask to be left alone.
+    pub unwilling: bool,
 }
 
 /// One node as the others see it.
@@ -146,8 +148,12 @@ impl World {
         let vault = Arc::new(Vault::from_keys(&[(1, [7; 32])]).unwrap());
         let mut rng = Rng::new(seed, "world");
         let share = |rng: &mut Rng| [0.0, 0.005, 0.03, 0.1][rng.index(4)];
-        let weather =
-            Weather { lost: share(&mut rng), unanswered: share(&mut rng), slow: share(&mut rng) / 2.0 };
+        let weather = Weather {
+            lost: share(&mut rng),
+            unanswered: share(&mut rng),
+            slow: share(&mut rng) / 2.0,
+            unwilling: true,
+        };
         let table = Arc::new(MemoryCounters::default());
         Arc::new(World {
             store: Arc::new(SqliteStore::open_in_memory(vault.clone()).unwrap()),
@@ -223,9 +229,14 @@ impl World {
         })
     }
 
+    /// Whether a provider may refuse to be reached.
+    pub fn is_unwilling(&self) -> bool {
+        held(&self.weather).unwilling
+    }
+
     /// The end of all faults.
     pub fn calm(&self) {
-        *held(&self.weather) = Weather { lost: 0.0, unanswered: 0.0, slow: 0.0 };
+        *held(&self.weather) = Weather { lost: 0.0, unanswered: 0.0, slow: 0.0, unwilling: false };
         for node in self.nodes().iter_mut() {
             (node.cut_off, node.without_counters) = (false, false);
         }
