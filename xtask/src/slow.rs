@@ -1,8 +1,10 @@
-//! `cargo xtask slow [--seconds S]`: thousands of connections that never finish a request, and junk besides,
-//! while a well-behaved client at another address measures how long its answers take. Its 99th percentile
-//! may at most double.
+//! `cargo xtask slow [--seconds S] [--binary FILE]`: thousands of connections that never finish a request, and
+//! junk besides, while a well-behaved client at another address measures how long its answers take. Its 99th
+//! percentile may at most double. `--binary FILE` takes a gateway that is built already.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,8 +24,13 @@ const OPENED_PER_SECOND: u64 = 2_000;
 const JUNK_PER_SECOND: u64 = 200;
 /// The well-behaved client.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// Its requests a second; few, so that it measures the gateway and not itself.
-const PACE: Duration = Duration::from_millis(5);
+/// What it waits between two requests, in milliseconds: long, so that it measures the gateway and not itself,
+/// and never in step with its attackers.
+const PAUSE: RangeInclusive<u64> = 2..=8;
+/// Stretches of each measurement.
+const STRETCHES: u32 = 5;
+/// What is waited before and after a siege.
+const SETTLING: Duration = Duration::from_secs(2);
 /// Its 99th percentile may grow by this factor.
 const BAR: f64 = 2.0;
 
@@ -46,23 +53,27 @@ impl Siege {
 
 /// Runs it.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let seconds = match arguments {
-        [] => 10,
-        [name, value] if name == "--seconds" => {
-            value.parse().map_err(|_| "--seconds needs a whole number")?
+    let (mut seconds, mut binary) = (10, None);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match (word.as_str(), words.next()) {
+            ("--seconds", Some(value)) => {
+                seconds = value.parse().map_err(|_| "--seconds needs a whole number")?;
+            }
+            ("--binary", Some(file)) => binary = Some(PathBuf::from(file)),
+            _ => return Err(format!("unknown option {word}: --seconds S, --binary FILE")),
         }
-        _ => return Err("unknown option: --seconds S".to_owned()),
-    };
-    let binary = build(Profile::Release, false)?;
+    }
+    let binary = binary.map_or_else(|| build(Profile::Release, false), Ok)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(compare(&binary, Duration::from_secs(seconds)))
 }
 
-async fn compare(binary: &std::path::Path, time: Duration) -> Result<(), String> {
+async fn compare(binary: &Path, time: Duration) -> Result<(), String> {
     let gateway = Gateway::start(binary, None).await?;
     gateway.lift_rates().await?;
-    let calm = p99(&gateway, time).await?;
+    let mut calm = stretches(&gateway, time).await?;
     let wanted = SLOW.min(open_files().saturating_sub(SPARE));
     let siege = Arc::new(Siege::new(gateway.addr, wanted));
     // On a thread of its own, so that the client does not wait for its attackers' turns.
@@ -70,13 +81,16 @@ async fn compare(binary: &std::path::Path, time: Duration) -> Result<(), String>
         let siege = siege.clone();
         move || lay(siege)
     });
-    tokio::time::sleep(Duration::from_secs(2) + Duration::from_secs(wanted / OPENED_PER_SECOND)).await;
+    tokio::time::sleep(SETTLING + Duration::from_secs(wanted / OPENED_PER_SECOND)).await;
     let before = siege.open.load(Ordering::Relaxed);
-    let besieged = p99(&gateway, time).await;
+    let besieged = stretches(&gateway, time).await;
     let after = siege.open.load(Ordering::Relaxed);
     siege.over.store(true, Ordering::Relaxed);
     thread.join().map_err(|_| "the attackers broke down".to_owned())??;
-    report(&siege, (before, after), calm, besieged?)
+    tokio::time::sleep(SETTLING).await;
+    // Before and after, so that what else happens on the machine happens to both.
+    calm.extend(stretches(&gateway, time).await?);
+    report(&siege, (before, after), middle(calm), middle(besieged?))
 }
 
 fn report(siege: &Siege, open: (u64, u64), calm: Duration, besieged: Duration) -> Result<(), String> {
@@ -103,25 +117,30 @@ fn open_files() -> u64 {
     line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
 }
 
-/// The 99th percentile of a client's decisions: the middle one of three stretches, since other work on the
-/// machine comes in bursts.
-async fn p99(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
-    let mut stretches = Vec::new();
-    for _ in 0..3 {
-        stretches.push(stretch(gateway, time / 3).await?);
+/// The 99th percentiles of a client's decisions in several stretches, since other work on the machine comes in bursts.
+async fn stretches(gateway: &Gateway, time: Duration) -> Result<Vec<Duration>, String> {
+    let mut all = Vec::new();
+    for _ in 0..STRETCHES {
+        all.push(stretch(gateway, time / STRETCHES).await?);
     }
-    stretches.sort();
-    stretches.get(1).copied().ok_or_else(|| "nothing was measured".to_owned())
+    Ok(all)
 }
 
-/// One stretch, at a steady pace.
+/// The middle one.
+fn middle(mut all: Vec<Duration>) -> Duration {
+    all.sort();
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+/// One stretch.
 async fn stretch(gateway: &Gateway, time: Duration) -> Result<Duration, String> {
     let failed = |error: std::io::Error| format!("the well-behaved client was not served: {error}");
     let mut wire = Wire::open_from(CLIENT, gateway.addr).await.map_err(failed)?;
     let (begun, mut taken) = (Instant::now(), Vec::new());
-    let mut ticks = tokio::time::interval(PACE);
+    let mut random = Random::new(11);
     while begun.elapsed() < time {
-        ticks.tick().await;
+        let span = PAUSE.end() - PAUSE.start() + 1;
+        tokio::time::sleep(Duration::from_millis(PAUSE.start() + random.next() % span)).await;
         let number = mobile(taken.len() as u64);
         let ip = address(&mut Random::new(number));
         let body = format!(
@@ -154,11 +173,12 @@ fn lay(siege: Arc<Siege>) -> Result<(), String> {
 
 /// Keeps so many slow connections open.
 async fn besiege(siege: Arc<Siege>) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    // One by one as far as a timer goes: attackers are many, and nothing makes them knock at the same instant.
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
     let mut opened = 0u64;
     while !siege.over.load(Ordering::Relaxed) {
         ticks.tick().await;
-        for _ in 0..(OPENED_PER_SECOND / 100) {
+        for _ in 0..(OPENED_PER_SECOND / 1000) {
             if siege.open.load(Ordering::Relaxed) < siege.wanted {
                 opened += 1;
                 siege.open.fetch_add(1, Ordering::Relaxed);

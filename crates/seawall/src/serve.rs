@@ -278,7 +278,7 @@ pub async fn assemble(
         alarms: alarms::Alarms::default(),
         check_alarm: check_alarm::CheckAlarm::default(),
         key_uses: who::KeyUses::default(),
-        late: who::Late::default(),
+        late: crate::app::late::Late::default(),
         without_counters: without_counters::Without::default(),
         metrics: Arc::default(),
         echoes,

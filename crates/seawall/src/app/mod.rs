@@ -31,6 +31,7 @@ pub mod incidents;
 pub mod init;
 pub mod intel;
 pub mod keys;
+pub mod late;
 pub mod lists;
 pub mod lookup;
 pub mod masking;
@@ -139,7 +140,7 @@ pub struct App {
     /// When and from where keys were used since the last flush.
     pub key_uses: who::KeyUses,
     /// How late a caller hears that it asks too fast.
-    pub late: who::Late,
+    pub late: late::Late,
     /// What goes on while the counters do not answer.
     pub without_counters: without_counters::Without,
     /// Where connectors put receipts and inbound messages.

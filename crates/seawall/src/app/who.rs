@@ -1,7 +1,6 @@
 //! Room 2: who is calling, and may they, from there.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -94,20 +93,6 @@ fn usable(key: &ApiKey, hash: &[u8; 32], now: Timestamp) -> bool {
     alive && in_time
 }
 
-/// Who asks faster than the API rates allow is told so late. Most callers wait for an answer before they ask again, so a
-/// flood slows itself down, and the others' requests do not stand in line behind its refusals. No two are told equally
-/// late: callers that were refused together do not come back together.
-#[derive(Default)]
-pub struct Late(AtomicU32);
-
-impl Late {
-    /// Between 50 and 150 ms. Steps by the golden ratio fall evenly into that time, however many there are.
-    fn next(&self) -> Duration {
-        let part = self.0.fetch_add(0x9E37_79B9, Ordering::Relaxed);
-        Duration::from_millis(50) + Duration::from_micros((u64::from(part) * 100_000) >> 32)
-    }
-}
-
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -169,7 +154,7 @@ async fn charge_rates(
     let full = app.store.counters.charge(&charges, 1, now).await.map_err(Stranger::Unavailable)?;
     match full.exceeded.iter().map(|f| f.retry_at).max() {
         Some(retry_at) => {
-            tokio::time::sleep(app.late.next()).await;
+            app.late.wait().await;
             Err(Stranger::Rate { retry_at })
         }
         None => Ok(()),
@@ -195,19 +180,5 @@ impl KeyUses {
     pub fn take(&self) -> Vec<(String, Timestamp, String)> {
         let uses = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         uses.into_iter().map(|(key, (at, ip))| (key, at, ip.to_string())).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn those_who_are_told_late_come_back_one_by_one() {
-        let late = Late::default();
-        let mut all: Vec<_> = (0..100).map(|_| late.next()).collect();
-        all.sort_unstable();
-        assert!(all[0] >= Duration::from_millis(50) && all[99] < Duration::from_millis(150));
-        assert!(all.windows(2).all(|two| (two[1] - two[0]) > Duration::from_micros(300)));
     }
 }

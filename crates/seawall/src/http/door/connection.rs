@@ -45,14 +45,19 @@ pub(super) struct Connection {
 pub(super) async fn run(connection: Connection, stream: TcpStream, tls: Option<TlsAcceptor>) {
     // Without it small answers wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else {
-        return http1(connection, stream).await;
-    };
+    match tls {
+        None => http1(connection, stream).await,
+        // Boxed, so that a connection without it does not keep its room.
+        Some(tls) => Box::pin(encrypted(connection, stream, tls)).await,
+    }
+}
+
+async fn encrypted(connection: Connection, stream: TcpStream, tls: TlsAcceptor) {
     let Ok(Ok(stream)) = timeout(connection.patience.header, tls.accept(stream)).await else {
         return;
     };
     match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => http2(connection, stream).await,
+        Some(b"h2") => Box::pin(http2(connection, stream)).await,
         _ => http1(connection, stream).await,
     }
 }

@@ -1,0 +1,94 @@
+//! Who asks faster than the API rates allow is told so late. Most callers wait for an answer before they ask
+//! again, so a flood slows itself down, and the others' requests do not stand in line behind its refusals.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The least that anybody waits, and the time over which those who were refused together are spread.
+const LEAST: Duration = Duration::from_millis(50);
+const SPREAD: Duration = Duration::from_millis(100);
+/// What each who waits already adds: however many ask, about a thousand a second are told.
+const EACH: Duration = Duration::from_millis(1);
+/// Nobody waits longer than `Retry-After` tells them to.
+const MOST: Duration = Duration::from_secs(1);
+
+/// Refusals on their way.
+#[derive(Default)]
+pub struct Late {
+    turn: AtomicU32,
+    waiting: AtomicU32,
+}
+
+impl Late {
+    /// Waits until a refusal may be told.
+    pub async fn wait(&self) {
+        let place = Waiting::among(&self.waiting);
+        tokio::time::sleep(self.next(place.before)).await;
+    }
+
+    /// How late, while so many wait already. No two are told equally late: steps by the golden ratio fall evenly into
+    /// the time over which they are spread, however many there are.
+    fn next(&self, waiting: u32) -> Duration {
+        let part = u64::from(self.turn.fetch_add(0x9E37_79B9, Relaxed));
+        let spread = u64::try_from(SPREAD.as_micros()).unwrap_or(u64::MAX);
+        let spread = Duration::from_micros(part.saturating_mul(spread) >> 32);
+        LEAST.saturating_add(EACH.saturating_mul(waiting)).min(MOST.saturating_sub(SPREAD)) + spread
+    }
+}
+
+/// One refusal that waits, also when its caller leaves before it was told.
+struct Waiting<'a> {
+    count: &'a AtomicU32,
+    before: u32,
+}
+
+impl<'a> Waiting<'a> {
+    fn among(count: &'a AtomicU32) -> Self {
+        Waiting { count, before: count.fetch_add(1, Relaxed) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn those_who_are_told_late_come_back_one_by_one() {
+        let late = Late::default();
+        let mut all: Vec<_> = (0..100).map(|_| late.next(0)).collect();
+        all.sort_unstable();
+        assert!(all[0] >= LEAST && all[99] < LEAST + SPREAD);
+        assert!(all.windows(2).all(|two| (two[1] - two[0]) > Duration::from_micros(300)));
+    }
+
+    /// Refusals that so many callers hear in ten seconds, each asking again at once.
+    async fn heard(callers: u32) -> u32 {
+        let (late, heard) = (Late::default(), AtomicU32::new(0));
+        let flood = join_all((0..callers).map(|_| async {
+            loop {
+                late.wait().await;
+                heard.fetch_add(1, Relaxed);
+            }
+        }));
+        let _ = timeout(Duration::from_secs(10), flood).await;
+        assert_eq!(late.waiting.load(Relaxed), 0, "who left does not count");
+        heard.load(Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_more_of_them_the_later_and_never_later_than_a_second() {
+        assert!((90..=110).contains(&heard(1).await), "one in a tenth of a second");
+        assert!((4_500..=5_500).contains(&heard(100).await));
+        assert!((8_500..=10_500).contains(&heard(900).await), "a thousand a second");
+        assert!(heard(3_000).await >= 30_000, "nobody waits longer than a second");
+    }
+}
