@@ -160,7 +160,7 @@ async fn neighbours(gateway: &Gateway, options: &Options, table: &mut Table) -> 
             addr: gateway.addr,
             key: gateway.api_key.clone(),
             subaccount: gateway.subaccount.clone(),
-            connections: BUSY * 100,
+            connections: BUSY * 400,
             time: options.part(3) + Duration::from_secs(1),
             seed: options.seed + round,
         };
