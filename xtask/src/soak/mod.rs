@@ -24,6 +24,11 @@ use watch::Usage;
 
 /// Connections that keep the gateway busy; an overload has ten times as many.
 const BUSY: usize = 16;
+/// Callers of an attack on one subaccount. Each asks again as soon as it is answered, and is answered late: together they
+/// ask several times as often as the subaccount may.
+const ATTACKERS: usize = 6_400;
+/// What an attack needs until all of them have come.
+const GATHERING: Duration = Duration::from_millis(2_500);
 /// Times that a neighbour is measured, quiet and attacked in turns; the middle one of each counts.
 const ROUNDS: u64 = 5;
 /// Memory may grow by so much under ten times the load.
@@ -134,7 +139,7 @@ fn clocks(options: &Options, table: &mut Table) {
     table.row(done.is_ok(), "clocks set by −1 h, +1 h, ±3 d", bar, figure);
 }
 
-/// One subaccount is attacked at ten times what the gateway can take; the others are served.
+/// One subaccount is attacked; the others are served.
 async fn neighbours(gateway: &Gateway, options: &Options, table: &mut Table) -> Result<(), String> {
     gateway.admin("POST", "subaccounts", Some(json!({"id": "acme_shop"}))).await?;
     let key = json!({"name": "shop", "subaccounts": ["acme_shop"]});
@@ -160,12 +165,12 @@ async fn neighbours(gateway: &Gateway, options: &Options, table: &mut Table) -> 
             addr: gateway.addr,
             key: gateway.api_key.clone(),
             subaccount: gateway.subaccount.clone(),
-            connections: BUSY * 400,
-            time: options.part(3) + Duration::from_secs(1),
+            connections: ATTACKERS,
+            time: GATHERING + options.part(3) + SECOND / 2,
             seed: options.seed + round,
         };
         let meanwhile = async {
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            tokio::time::sleep(GATHERING).await;
             drive_apart(gateway.addr, theirs(20 + round), options.part(3)).await
         };
         let (attacked, meanwhile) = tokio::join!(attack.run(), meanwhile);

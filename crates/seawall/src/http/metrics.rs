@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use seawall_connect::Health;
-use subtle::ConstantTimeEq;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::bearer::{bearer, is_admin_token};
 use super::door::PeerAddr;
 use super::health;
 use super::problem::Problem;
 use crate::app::App;
-use crate::app::secrets::hash_hex;
 
 /// Text format of Prometheus.
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -64,13 +63,7 @@ fn is_local(peer: Option<IpAddr>, headers: &HeaderMap, ours: &str) -> bool {
 }
 
 fn is_admin(app: &App, headers: &HeaderMap) -> bool {
-    let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let secret = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let hash = hash_hex(secret.map(|(_, secret)| secret.trim()).unwrap_or_default());
-    let snapshot = app.snapshot.load();
-    let known =
-        snapshot.account.as_ref().map(|account| account.admin_token_hash.as_bytes()).unwrap_or_default();
-    secret.is_some() && known.ct_eq(hash.as_bytes()).into()
+    bearer(headers).is_some_and(|secret| is_admin_token(&app.snapshot.load(), secret))
 }
 
 async fn text(app: &App) -> Response {

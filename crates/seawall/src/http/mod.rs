@@ -1,6 +1,7 @@
 //! Everything that speaks HTTP: the door (room 1), then one module for each dialect (rooms 2, 3 and 8).
 
 pub mod admin;
+pub mod bearer;
 pub mod callbacks;
 pub mod docs;
 pub mod door;

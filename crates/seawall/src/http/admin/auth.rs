@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use seawall_core::client_ip::ClientIp;
-use subtle::ConstantTimeEq;
 
 use crate::app::App;
 use crate::app::audit::Actor;
 use crate::app::entities::Scope;
-use crate::app::secrets::hash_hex;
 use crate::app::snapshot::Snapshot;
 use crate::app::who::{Caller, Stranger, authenticate};
+use crate::http::bearer::{bearer, is_admin_token};
 use crate::http::door::CallerIp;
 use crate::http::native::answers::{Refused, turned_away};
 use crate::http::problem::Problem;
@@ -41,18 +40,6 @@ impl FromRequestParts<Arc<App>> for Admin {
         check_address(&snapshot, ip)?;
         Ok(Admin { actor: Actor { name: caller.key.id.clone(), ip: Some(ip.to_string()) } })
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-}
-
-/// Compares hashes, in a time that does not depend on where they differ.
-fn is_admin_token(snapshot: &Snapshot, secret: &str) -> bool {
-    let Some(account) = &snapshot.account else { return false };
-    hash_hex(secret).as_bytes().ct_eq(account.admin_token_hash.as_bytes()).into()
 }
 
 fn unknown() -> Refused {

@@ -17,6 +17,7 @@ use super::error::{Answer, Refused, foreign_subaccount, store, stranger};
 use crate::app::App;
 use crate::app::entities::{Account, Scope, Subaccount};
 use crate::app::who::{self, Caller};
+use crate::http::bearer::bearer;
 use crate::http::door::{self, CallerIp};
 use crate::http::strict::{self, Fault, Repeats};
 
@@ -40,7 +41,7 @@ async fn open(app: &App, mut request: Request) -> Answer<Call> {
     let nobody = ClientIp::from_ip(std::net::Ipv4Addr::UNSPECIFIED.into());
     let ip = request.extensions().get::<CallerIp>().map_or(nobody, |caller| caller.0);
     let secret = bearer(request.headers());
-    let caller = who::authenticate(app, secret.as_deref(), ip, app.now()).map_err(|e| stranger(app, e))?;
+    let caller = who::authenticate(app, secret, ip, app.now()).map_err(|e| stranger(app, e))?;
     let params = request.extract_parts::<RawPathParams>().await;
     let params = params.map_err(|_| Refused::bad(1000, "Invalid parameter: the path is not UTF-8"))?;
     let path = params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
@@ -81,12 +82,6 @@ pub(super) fn subaccounts_of(app: &App, caller: &Caller) -> Vec<String> {
     let snapshot = app.snapshot.load();
     let may = |id: &&String| caller.key.subaccounts.as_ref().is_none_or(|only| only.contains(id));
     snapshot.subaccounts.keys().filter(may).cloned().collect()
-}
-
-/// The secret behind `Bearer`, whatever the case of that word.
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let (scheme, secret) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim().to_owned())
 }
 
 impl Call {

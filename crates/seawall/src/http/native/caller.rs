@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use seawall_core::client_ip::ClientIp;
 use seawall_core::time::Timestamp;
 use serde::de::DeserializeOwned;
@@ -15,6 +14,7 @@ use crate::app::entities::{Scope, Subaccount};
 use crate::app::snapshot::Snapshot;
 use crate::app::who::{Caller, authenticate, enter};
 use crate::app::{App, Refusal};
+use crate::http::bearer::bearer;
 use crate::http::door::CallerIp;
 use crate::http::extract;
 
@@ -34,13 +34,6 @@ impl FromRequestParts<Arc<App>> for Known {
         let ip = parts.extensions.get::<CallerIp>().map_or_else(nobody, |caller| caller.0);
         Ok(Known(authenticate(app, bearer(&parts.headers), ip, now)?))
     }
-}
-
-/// What stands behind `Bearer`.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
 /// A JSON body, understood and raw: idempotency compares the bytes.
@@ -93,22 +86,4 @@ fn only_one<'a>(snapshot: &'a Snapshot, caller: &'a Caller) -> Result<&'a str, R
         false => format!("The key is for several subaccounts; name one of {}{more}.", named.join(", ")),
     };
     Err(Refusal::Invalid { field: "subaccount_id", problem })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_secret_stands_behind_bearer() {
-        let secret = |text: &str| {
-            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, text.parse().unwrap())]);
-            bearer(&headers).map(str::to_owned)
-        };
-        assert_eq!(secret("Bearer sw_live_x").as_deref(), Some("sw_live_x"));
-        assert_eq!(secret("bearer  sw_live_x ").as_deref(), Some("sw_live_x"));
-        assert_eq!(secret("Basic sw_live_x"), None);
-        assert_eq!(secret("Bearer"), None);
-        assert_eq!(bearer(&HeaderMap::new()), None);
-    }
 }
