@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::live::{Gateway, Profile, Random, Wire, address, build, mobile, request};
+use crate::live::{Gateway, Profile, Random, Wire, address, build, mobile, open_files, request};
 
 /// Slow connections, if this process may open as many files.
 const SLOW: u64 = 10_000;
@@ -105,16 +105,9 @@ fn report(siege: &Siege, open: (u64, u64), calm: Duration, besieged: Duration) -
         siege.failed.load(Ordering::Relaxed)
     );
     println!(
-        "p99 of a client at {CLIENT}: {calm:?} before, {besieged:?} meanwhile: {ratio:.2}x (bar: {BAR}x)"
+        "p99 of a client at {CLIENT}: {calm:?} quiet, {besieged:?} meanwhile: {ratio:.2}x (bar: {BAR}x)"
     );
     if ratio <= BAR { Ok(()) } else { Err(format!("p99 grew by a factor of {ratio:.2}, more than {BAR}")) }
-}
-
-/// How many files this process may open.
-fn open_files() -> u64 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    line.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
 }
 
 /// The 99th percentiles of a client's decisions in several stretches, since other work on the machine comes in bursts.

@@ -1,6 +1,7 @@
-//! A real gateway as a process of its own, and what drives it: shared by `bench`, `crash` and `slow`.
+//! A real gateway as a process of its own, and what drives it: shared by `bench`, `crash`, `slow` and `soak`.
 
 mod build;
+mod files;
 mod fleet;
 mod postgres;
 mod process;
@@ -9,6 +10,7 @@ mod redis;
 mod wire;
 
 pub use build::{Profile, Scratch, build};
+pub use files::open_files;
 pub use fleet::Fleet;
 pub use postgres::Postgres;
 pub use process::{Gateway, free_address, pinned};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::live::{Gateway, Profile, build};
+use crate::live::{Gateway, Profile, build, open_files};
 use crate::simulation::test;
 use flood::{Answers, Flood};
 use load::{Load, Outcome, drive, drive_apart};
@@ -27,6 +27,8 @@ const BUSY: usize = 16;
 /// Callers of an attack on one subaccount. Each asks again as soon as it is answered, and is answered late: together they
 /// ask several times as often as the subaccount may.
 const ATTACKERS: usize = 6_400;
+/// Files that are left for everything else.
+const SPARE: u64 = 500;
 /// What an attack needs until all of them have come.
 const GATHERING: Duration = Duration::from_millis(2_500);
 /// Times that a neighbour is measured, quiet and attacked in turns; the middle one of each counts.
@@ -154,6 +156,11 @@ async fn neighbours(gateway: &Gateway, options: &Options, table: &mut Table) -> 
         seed: options.seed + 50,
         own,
     };
+    let files = open_files();
+    let needed = ATTACKERS as u64 + SPARE;
+    if files < needed {
+        return Err(format!("{ATTACKERS} attackers need {needed} open files, and ulimit -Hn is {files}"));
+    }
     let (mut quiet, mut others, mut flood) = (Outcome::default(), Outcome::default(), Answers::default());
     let mut p99s = (Vec::new(), Vec::new());
     // In turns, so that what else happens on the machine happens to both.
