@@ -1,9 +1,11 @@
 //! The sandbox phone: the handset of whoever tries the gateway out. It has no store of its own: what it
 //! received is read off the ledger, and codes are derived again.
 
+use std::time::Duration;
+
 use seawall_connect::Kind;
 use seawall_core::id::{Id, IdKind};
-use seawall_core::message::Channel;
+use seawall_core::message::{Channel, MessageState};
 use seawall_core::msisdn::Msisdn;
 use seawall_core::time::Timestamp;
 use seawall_store::Result;
@@ -14,6 +16,9 @@ use crate::jobs::outbox::text_of;
 
 /// Messages looked at in one call, so that a phone without messages costs no scan of everything.
 const LOOK: usize = 2000;
+/// Who looks at a number's phone waits so long at most for what is on its way to it: looks, and how far apart.
+const LOOKS: u32 = 50;
+const APART: Duration = Duration::from_millis(5);
 
 /// What the phone received.
 #[derive(Clone, Debug)]
@@ -34,6 +39,9 @@ pub struct Received {
 
 /// What the phone received, newest first.
 pub async fn received(app: &App, to: Option<Msisdn>, page: Page) -> Result<Vec<Received>> {
+    if let (Some(to), None) = (to, page.before) {
+        arrived(app, to).await?;
+    }
     let filter = MessageFilter { to, ..MessageFilter::default() };
     let (mut before, mut looked, mut found) = (page.before, 0, Vec::new());
     while looked < LOOK && found.len() < page.limit {
@@ -53,6 +61,19 @@ pub async fn received(app: &App, to: Option<Msisdn>, page: Page) -> Result<Vec<R
     }
     found.truncate(page.limit);
     Ok(found)
+}
+
+/// Waits a moment for a number's newest message, which may have been accepted just before somebody looks.
+async fn arrived(app: &App, to: Msisdn) -> Result<()> {
+    let filter = MessageFilter { to: Some(to), ..MessageFilter::default() };
+    for _ in 0..LOOKS {
+        let newest = app.store.ledger.messages(filter.clone(), Page { before: None, limit: 1 }).await?;
+        match newest.first().map(|message| message.state) {
+            Some(MessageState::Queued | MessageState::Submitting) => tokio::time::sleep(APART).await,
+            _ => break,
+        }
+    }
+    Ok(())
 }
 
 /// Tries that reached the phone: a sandbox took them, or its connection "broke" afterwards.

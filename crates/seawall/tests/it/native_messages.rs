@@ -13,6 +13,18 @@ fn path(message: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_the_phone_at_once_finds_what_was_just_accepted() {
+    let gateway = Gateway::new().await;
+    for n in 0..5 {
+        let to = format!("+659123450{n}");
+        send(&gateway, json!({"to": to, "text": "hello"})).await;
+        let path = format!("/admin/v1/sandbox/messages?to=%2B659123450{n}");
+        let seen = gateway.admin("GET", &path, None).await.expect(200);
+        assert_eq!(seen["data"][0]["to"], to.as_str(), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_arrives_with_its_cost_said() {
     let gateway = Gateway::new().await;
     let price = json!({"country": "SG", "amount": 45_000, "currency": "USD"});

@@ -105,7 +105,8 @@ fn received_view(message: Received) -> ReceivedView {
     }
 }
 
-/// What the sandbox phone received, newest first.
+/// What the sandbox phone received, newest first. With `to`, what was accepted a moment ago is waited for, a quarter of a
+/// second at most.
 #[utoipa::path(
     get,
     path = "/admin/v1/sandbox/messages",
