@@ -1,11 +1,15 @@
-//! `cargo xtask deny`: licences, origins and banned crates, by `deny.toml`.
+//! `cargo xtask deny`: licences, origins and banned crates, by `deny.toml`, and known vulnerabilities, where RustSec's
+//! database can be reached (`SEAWALL_ADVISORIES` may name a checkout of it).
 //!
 //! cargo-deny would do the same and more, but takes longer to build than everything else here; these
-//! hundred lines need only what `cargo metadata` and Cargo.lock say.
+//! few lines need only what `cargo metadata` and Cargo.lock say.
 
+mod advisories;
+mod database;
 mod licence;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -18,6 +22,8 @@ struct Rules {
     licences: BTreeSet<String>,
     source: String,
     banned: BTreeMap<String, String>,
+    /// Advisories that do not concern us.
+    accepted: BTreeMap<String, String>,
 }
 
 pub fn run(_: &[String]) -> Result<(), String> {
@@ -31,6 +37,11 @@ pub fn run(_: &[String]) -> Result<(), String> {
         .collect();
     if !twice.is_empty() {
         eprintln!("note: in more than one version: {}", twice.join(", "));
+    }
+    match database::checkout() {
+        Ok(database) => wrong.extend(vulnerable(&rules, &locked, &database)?),
+        Err(why) if database::is_named() => return Err(why),
+        Err(why) => eprintln!("note: advisories were not looked at: {why}"),
     }
     wrong.iter().for_each(|line| eprintln!("{line}"));
     if wrong.is_empty() { Ok(()) } else { Err(format!("{} dependencies are not allowed", wrong.len())) }
@@ -48,12 +59,16 @@ impl Rules {
             .get("licenses")
             .and_then(toml::Value::as_array)
             .ok_or("deny.toml: `licenses` is missing")?;
-        let banned =
-            table.get("banned").and_then(toml::Value::as_table).ok_or("deny.toml: `[banned]` is missing")?;
+        let reasons = |name: &str| {
+            let table = table.get(name).and_then(toml::Value::as_table);
+            let table = table.ok_or_else(|| format!("deny.toml: `[{name}]` is missing"))?;
+            Ok::<_, String>(table.iter().filter_map(|(what, why)| Some((what.clone(), text(why)?))).collect())
+        };
         Ok(Rules {
             licences: list.iter().filter_map(text).collect(),
             source: table.get("source").and_then(text).ok_or("deny.toml: `source` is missing")?,
-            banned: banned.iter().filter_map(|(name, why)| Some((name.clone(), text(why)?))).collect(),
+            banned: reasons("banned")?,
+            accepted: reasons("accepted")?,
         })
     }
 }
@@ -78,6 +93,15 @@ fn origins(rules: &Rules, locked: &Table) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Says what is only worth knowing, and gives what must not be.
+fn vulnerable(rules: &Rules, locked: &Table, database: &Path) -> Result<Vec<String>, String> {
+    let theirs = locked_crates(locked).into_iter().filter(|(_, _, source)| source.is_some());
+    let theirs = theirs.map(|(name, version, _)| (name, version));
+    let found = advisories::concern(database, theirs, &rules.accepted)?;
+    found.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(found.wrong)
 }
 
 fn duplicates(locked: &Table) -> Vec<(String, Vec<String>)> {
@@ -125,7 +149,12 @@ mod tests {
     #[test]
     fn banned_and_foreign_crates_are_found() {
         let banned = BTreeMap::from([("openssl".to_owned(), "why".to_owned())]);
-        let rules = Rules { licences: BTreeSet::new(), source: "registry".to_owned(), banned };
+        let rules = Rules {
+            licences: BTreeSet::new(),
+            source: "registry".to_owned(),
+            banned,
+            accepted: BTreeMap::new(),
+        };
         let lock = "[[package]]\nname='a'\nversion='1'\nsource='registry'\n[[package]]\nname='a'\nversion='2'\nsource='git'\n\
             [[package]]\nname='openssl'\nversion='1'\n";
         let lock: Table = lock.parse().unwrap();

@@ -48,7 +48,7 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("waf", "the reference firewall: clients pass it, attacks do not", waf::run),
     ("train-check", "lints and tests of training models, which takes minutes to build", train_check::run),
     ("opt-out", "how well texts that ask for no more messages are understood", opt_out::run),
-    ("deny", "licences and origins of dependencies", deny::run),
+    ("deny", "licences, origins and known vulnerabilities of dependencies", deny::run),
 ];
 
 fn main() -> ExitCode {

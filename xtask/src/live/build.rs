@@ -1,8 +1,10 @@
 //! The gateway's binary, and where it may write.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sources::target;
 
 /// How the gateway is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +17,8 @@ pub enum Profile {
 
 impl Profile {
     fn directory(self) -> PathBuf {
-        target_directory().join(if self == Profile::Release { "release" } else { "debug" })
+        target().join(if self == Profile::Release { "release" } else { "debug" })
     }
-}
-
-/// Cargo's target directory, which this program runs from.
-pub fn target_directory() -> PathBuf {
-    let own = std::env::current_exe().unwrap_or_default();
-    own.ancestors().nth(2).map_or_else(|| PathBuf::from("target"), Path::to_path_buf)
 }
 
 /// Builds the gateway (and its examples, if asked) and says where the binary is.
@@ -51,7 +47,7 @@ impl Scratch {
     pub fn new() -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = target_directory().join("xtask").join(name);
+        let path = target().join("xtask").join(name);
         std::fs::create_dir_all(&path).map_err(|error| format!("no scratch directory: {error}"))?;
         Ok(Scratch(path))
     }
