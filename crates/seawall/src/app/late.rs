@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What one waits at most who is refused alone.
 const ALONE: Duration = Duration::from_millis(150);
-/// What each who waits already adds to that: however many ask, about a thousand a second are told.
+/// What each who waits already adds to that: about a thousand a second are told, until nobody can be told later.
 const EACH: Duration = Duration::from_millis(1);
 /// Nobody waits longer than `Retry-After` tells them to.
 const MOST: Duration = Duration::from_secs(1);
