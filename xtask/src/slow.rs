@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::live::{Gateway, Profile, Random, Wire, address, build, mobile, open_files, request};
+use crate::live::{Gateway, Profile, Random, Wire, address, build, median, mobile, open_files, request};
 
 /// Slow connections, if this process may open as many files.
 const SLOW: u64 = 10_000;
@@ -31,7 +31,7 @@ const PAUSE: RangeInclusive<u64> = 2..=8;
 const STRETCHES: u32 = 5;
 /// What is waited before and after a siege.
 const SETTLING: Duration = Duration::from_secs(2);
-/// Its 99th percentile may grow by this factor.
+/// The client's 99th percentile may grow by this factor.
 const BAR: f64 = 2.0;
 
 /// Everything that the attackers share.
@@ -90,7 +90,7 @@ async fn compare(binary: &Path, time: Duration) -> Result<(), String> {
     tokio::time::sleep(SETTLING).await;
     // Before and after, so that what else happens on the machine happens to both.
     calm.extend(stretches(&gateway, time).await?);
-    report(&siege, (before, after), middle(calm), middle(besieged?))
+    report(&siege, (before, after), median(calm), median(besieged?))
 }
 
 fn report(siege: &Siege, open: (u64, u64), calm: Duration, besieged: Duration) -> Result<(), String> {
@@ -117,12 +117,6 @@ async fn stretches(gateway: &Gateway, time: Duration) -> Result<Vec<Duration>, S
         all.push(stretch(gateway, time / STRETCHES).await?);
     }
     Ok(all)
-}
-
-/// The middle one.
-fn middle(mut all: Vec<Duration>) -> Duration {
-    all.sort();
-    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 /// One stretch.

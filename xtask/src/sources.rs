@@ -19,8 +19,12 @@ pub fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_path_buf()
 }
 
-/// Where cargo builds.
+/// Where cargo builds: the directory with cargo's tag that this program runs from, wherever it was configured to be.
 pub fn target() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    if let Some(tagged) = own.ancestors().find(|directory| directory.join("CACHEDIR.TAG").is_file()) {
+        return tagged.to_path_buf();
+    }
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::load::median;
 use super::report::{Bar, Row, number};
 use super::scenes::next_number;
 use super::{SERVER_CORE, Scale, cpu};
-use crate::live::{Gateway, Wire, request};
+use crate::live::{Gateway, Wire, median, request};
 
 /// Messages of a batch.
 pub const BATCH: usize = 10_000;

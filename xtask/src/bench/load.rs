@@ -120,9 +120,3 @@ async fn connection(addr: SocketAddr, next: Next, phase: Arc<AtomicU8>) -> std::
         }
     }
 }
-
-/// The middle one.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::batches::{BATCH, fill, later, settle};
-use super::load::{Next, Outcome, drive, median};
+use super::load::{Next, Outcome, drive};
 use super::report::{Bar, Row, number};
 use super::scenes::{CONNECTIONS, decisions, with_three_windows};
 use super::{SERVER_CORE, Scale, cpu};
-use crate::live::{Gateway, Wire, request};
+use crate::live::{Gateway, Wire, median, request};
 
 /// Entries over all lists.
 const ENTRIES: usize = 10_000;

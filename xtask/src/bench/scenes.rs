@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::load::{Next, Outcome, Plan, drive, median};
+use super::load::{Next, Outcome, Plan, drive};
 use super::report::{Bar, Row, number};
 use super::server::Floor;
 use super::{LOAD_CORE, SERVER_CORE, Scale};
-use crate::live::{Gateway, Random, Redis, address, mobile};
+use crate::live::{Gateway, Random, Redis, address, median, mobile};
 
 /// Connections of the throughput measurements.
 pub const CONNECTIONS: usize = 64;

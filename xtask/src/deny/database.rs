@@ -1,4 +1,4 @@
-//! RustSec's database of advisories: a checkout of a day ago at most, where it can be reached.
+//! RustSec's database of advisories: a checkout of a day ago at most; an older one while it cannot be reached.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 mod build;
 mod files;
 mod fleet;
+mod median;
 mod postgres;
 mod process;
 mod random;
@@ -12,6 +13,7 @@ mod wire;
 pub use build::{Profile, Scratch, build};
 pub use files::open_files;
 pub use fleet::Fleet;
+pub use median::median;
 pub use postgres::Postgres;
 pub use process::{Gateway, free_address, pinned};
 pub use random::{Random, address, mobile};

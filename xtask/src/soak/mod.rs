@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::live::{Gateway, Profile, build, open_files};
+use crate::live::{Gateway, Profile, build, median, open_files};
 use crate::simulation::test;
 use flood::{Answers, Flood};
 use load::{Load, Outcome, drive, drive_apart};
@@ -192,17 +192,11 @@ async fn neighbours(gateway: &Gateway, options: &Options, table: &mut Table) -> 
     let served = others.good as f64 * 100.0 / others.all().max(1) as f64;
     table.row(served >= 99.0, "a neighbour: others served", "≥ 99 %", format!("{served:.2} %"));
     println!("     p99 of each round: {:.1?} quiet, {:.1?} meanwhile", p99s.0, p99s.1);
-    let (before, during) = (middle(p99s.0), middle(p99s.1));
+    let (before, during) = (median(p99s.0), median(p99s.1));
     let times = during.as_secs_f64() / before.as_secs_f64().max(0.001);
     let figure = format!("{during:.1?}, {times:.1} times");
     table.row(times <= 2.0, "a neighbour: p99 of the others", "≤ 2 × quiet", figure);
     Ok(())
-}
-
-/// The middle one.
-fn middle(mut all: Vec<Duration>) -> Duration {
-    all.sort();
-    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 /// Ten times the callers that keep a gateway busy, with room for twice of those: what is served stays what it was, the
